@@ -1,0 +1,187 @@
+// Linear layers beside ggml's mul_mat, on the same matrices in the same run.
+//
+//   linear_bench --benchmark_filter='Q4_1.*n:512'
+//
+// The figures are of the best iteration, because the machine may be shared: GOPS counts a
+// multiplication and an addition as two, GB/s the stored weights once per product.
+#include <benchmark/benchmark.h>
+#include <ggml-alloc.h>
+#include <ggml-backend.h>
+#include <ggml-cpu.h>
+#include <ggml.h>
+
+#include <chrono>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "compute/linear.h"
+
+namespace ondine::compute {
+namespace {
+
+using formats::TensorType;
+
+constexpr int kThreads = 2;
+
+struct Shape {
+  std::int64_t in, out;
+};
+
+std::vector<float> RandomFloats(std::int64_t count) {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> values(-1.0f, 1.0f);
+  std::vector<float> result(count);
+  for (float& value : result) value = values(random);
+  return result;
+}
+
+std::vector<std::byte> RandomWeights(TensorType type, Shape shape) {
+  const auto number = static_cast<ggml_type>(type);
+  // A few rows, repeated: quantising to some types takes longer than everything else here.
+  constexpr std::int64_t kRows = 16;
+  const std::vector<float> values = RandomFloats(shape.in * kRows);
+  const std::vector<float> importance(shape.in, 1.0f);
+  const std::size_t row_bytes = ggml_row_size(number, shape.in);
+  std::vector<std::byte> data(row_bytes * shape.out);
+  ggml_quantize_chunk(number, values.data(), data.data(), 0, kRows, shape.in, importance.data());
+  for (std::size_t at = row_bytes * kRows; at < data.size(); ++at) {
+    data[at] = data[at - row_bytes * kRows];
+  }
+  return data;
+}
+
+// Runs `multiply` for every iteration and reports the best one.
+template <typename Multiply>
+void Measure(benchmark::State& state, TensorType type, Shape shape, std::int64_t rows,
+             Multiply&& multiply) {
+  double best = 1e9;
+  for (auto _ : state) {
+    const auto start = std::chrono::steady_clock::now();
+    multiply();
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+    best = std::min(best, time.count());
+  }
+  const auto operations = static_cast<double>(2 * shape.in * shape.out * rows);
+  const auto bytes = static_cast<double>(
+      ggml_row_size(static_cast<ggml_type>(type), shape.in) * shape.out);
+  state.counters["best_us"] = best * 1e6;
+  state.counters["GOPS"] = operations / best * 1e-9;
+  state.counters["GB/s"] = bytes / best * 1e-9;
+}
+
+void Ondine(benchmark::State& state, TensorType type, Shape shape, std::int64_t rows) {
+  ThreadPool pool(kThreads);
+  const auto linear =
+      Linear::Create(type, shape.in, shape.out, RandomWeights(type, shape), pool);
+  if (!linear) {
+    state.SkipWithError(linear.error().message.c_str());
+    return;
+  }
+  const std::vector<float> values = RandomFloats(shape.in);
+  Activations x;
+  x.Resize(rows, shape.in);
+  std::vector<float> y(rows * shape.out);
+  for (std::int64_t i = 0; i < rows; ++i) std::copy(values.begin(), values.end(), x.Row(i));
+  Measure(state, type, shape, rows, [&] {
+    pool.Run([&](Worker& worker) {
+      const Worker::Range share = worker.Share(rows);
+      for (std::int64_t i = share.begin; i < share.end; ++i) x.Finish(i);
+      worker.Barrier();
+      linear->Multiply(worker, x, Store::kAssign, y.data(), shape.out);
+    });
+  });
+}
+
+// ggml's repacking buffer where it takes the type, as llama.cpp would choose it.
+ggml_backend_buffer_t AllocateWeights(ggml_backend_t backend, ggml_tensor* weights) {
+  ggml_backend_dev_t device = ggml_backend_get_device(backend);
+  const auto extra_types = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
+      ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device),
+                                        "ggml_backend_dev_get_extra_bufts"));
+  std::vector<ggml_backend_buffer_type_t> types;
+  if (extra_types != nullptr) {
+    for (ggml_backend_buffer_type_t* type = extra_types(device); type != nullptr && *type != nullptr;
+         ++type) {
+      types.push_back(*type);
+    }
+  }
+  types.push_back(ggml_backend_get_default_buffer_type(backend));
+  for (ggml_backend_buffer_type_t type : types) {
+    ggml_backend_buffer_t buffer =
+        ggml_backend_buft_alloc_buffer(type, ggml_backend_buft_get_alloc_size(type, weights));
+    ggml_backend_tensor_alloc(buffer, weights, ggml_backend_buffer_get_base(buffer));
+    if (type == types.back() || weights->extra != nullptr) return buffer;
+    ggml_backend_buffer_free(buffer);
+    weights->buffer = nullptr;
+    weights->data = nullptr;
+  }
+  return nullptr;
+}
+
+void Ggml(benchmark::State& state, TensorType type, Shape shape, std::int64_t rows) {
+  ggml_backend_t backend = ggml_backend_cpu_init();
+  ggml_backend_cpu_set_n_threads(backend, kThreads);
+  const ggml_init_params params = {ggml_tensor_overhead() * 8 + ggml_graph_overhead(), nullptr, true};
+  ggml_context* weight_context = ggml_init(params);
+  ggml_context* context = ggml_init(params);
+  ggml_tensor* weights = ggml_new_tensor_2d(weight_context, static_cast<ggml_type>(type), shape.in,
+                                            shape.out);
+  ggml_backend_buffer_t weight_buffer = AllocateWeights(backend, weights);
+  const std::vector<std::byte> data = RandomWeights(type, shape);
+  ggml_backend_tensor_set(weights, data.data(), 0, data.size());
+  ggml_tensor* x = ggml_new_tensor_2d(context, GGML_TYPE_F32, shape.in, rows);
+  ggml_cgraph* graph = ggml_new_graph(context);
+  ggml_build_forward_expand(graph, ggml_mul_mat(context, weights, x));
+  ggml_backend_buffer_t buffer = ggml_backend_alloc_ctx_tensors(context, backend);
+  const std::vector<float> values = RandomFloats(shape.in * rows);
+  ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
+  Measure(state, type, shape, rows, [&] { ggml_backend_graph_compute(backend, graph); });
+  state.SetLabel(ggml_backend_buffer_name(weight_buffer));
+  ggml_backend_buffer_free(buffer);
+  ggml_backend_buffer_free(weight_buffer);
+  ggml_free(context);
+  ggml_free(weight_context);
+  ggml_backend_free(backend);
+}
+
+void Register() {
+  constexpr TensorType kTypes[] = {
+      TensorType::kQ4_1,   TensorType::kQ4_0,   TensorType::kQ5_0,    TensorType::kQ5_1,
+      TensorType::kQ8_0,   TensorType::kQ2_K,   TensorType::kQ3_K,    TensorType::kQ4_K,
+      TensorType::kQ5_K,   TensorType::kQ6_K,   TensorType::kIQ4_NL,  TensorType::kIQ4_XS,
+      TensorType::kMXFP4,  TensorType::kNVFP4,  TensorType::kF16,     TensorType::kBF16,
+      TensorType::kF32,    TensorType::kIQ1_S,  TensorType::kIQ1_M,   TensorType::kIQ2_XXS,
+      TensorType::kIQ2_XS, TensorType::kIQ2_S,  TensorType::kIQ3_XXS, TensorType::kIQ3_S,
+      TensorType::kTQ1_0,  TensorType::kTQ2_0,  TensorType::kQ1_0,    TensorType::kQ2_0};
+  // Of SmolLM2-135M (attention output, MLP down, vocabulary) and of an 8B model (MLP up). Blocks of
+  // 256 do not divide 576 columns; such types are measured at 512.
+  constexpr Shape kShapes[] = {{576, 1536}, {1536, 576}, {576, 49152}, {4096, 14336}};
+  for (TensorType type : kTypes) {
+    const formats::TensorTypeInfo info = formats::Describe(type);
+    for (Shape shape : kShapes) {
+      shape.in = shape.in / info.block_size * info.block_size;
+      for (std::int64_t rows : {1, 2, 4, 8, 32, 512}) {
+        if (rows > 32 && shape.out == 49152) continue;
+        const std::string name = std::string(info.name) + "/" + std::to_string(shape.out) + "x" +
+                                 std::to_string(shape.in) + "/n:" + std::to_string(rows);
+        benchmark::RegisterBenchmark(("ondine/" + name).c_str(), Ondine, type, shape, rows)
+            ->UseRealTime();
+        benchmark::RegisterBenchmark(("ggml/" + name).c_str(), Ggml, type, shape, rows)
+            ->UseRealTime();
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ondine::compute
+
+int main(int argc, char** argv) {
+  ondine::compute::Register();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}

@@ -1,0 +1,49 @@
+// How text is generated, and what came of it.
+#ifndef ONDINE_GENERATION_H_
+#define ONDINE_GENERATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ondine/progress.h"
+
+namespace ondine {
+
+// Applied in this order: repetition penalty, top-k, top-p, min-p, temperature.
+struct SamplingSettings {
+  float temperature = 0;         // 0: always the likeliest token
+  int top_k = 40;                // 0: off
+  float top_p = 0.95f;           // 1: off
+  float min_p = 0.05f;           // 0: off; share of the likeliest token's probability
+  float repetition_penalty = 1;  // 1: off; divides positive logits of recent tokens
+  int repetition_window = 64;    // recent tokens
+  std::uint64_t seed = 0;
+};
+
+struct GenerationOptions {
+  int max_tokens = 256;
+  SamplingSettings sampling;
+  std::vector<std::string> stop;  // generation ends before any of these texts
+  bool ignore_end = false;        // go on after an end-of-text token
+  // Receives text as it comes, always whole UTF-8 characters.
+  std::function<void(std::string_view)> on_text;
+  StopToken stop_token;
+};
+
+enum class FinishReason { kEndOfText, kStopText, kMaxTokens, kCancelled };
+
+struct Generation {
+  std::string text;
+  FinishReason finish = FinishReason::kMaxTokens;
+  std::int64_t tokens_prompt = 0;     // read for this generation
+  std::int64_t tokens_generated = 0;
+  double seconds_prompt = 0;
+  double seconds_generate = 0;
+};
+
+}  // namespace ondine
+
+#endif  // ONDINE_GENERATION_H_

@@ -1,0 +1,124 @@
+// A conversation with a model: completes, chats, reads documents and answers questions about them.
+#ifndef ONDINE_SESSION_H_
+#define ONDINE_SESSION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ondine/generation.h"
+#include "ondine/model.h"
+#include "ondine/pot.h"
+#include "ondine/progress.h"
+#include "ondine/result.h"
+
+namespace ondine {
+
+struct SessionOptions {
+  // Absent: the cache keeps everything while text and answer fit the model's trained context, and is
+  // a pot with default settings beyond that.
+  std::optional<PotSettings> pot;
+  int threads = 0;  // 0: one per core
+};
+
+// Text that is read piece by piece, so that its length does not matter.
+class TextSource {
+ public:
+  virtual ~TextSource() = default;
+  // The next bytes, any number; empty at the end.
+  virtual Result<std::string> Next() = 0;
+};
+
+// Files one after the other ("-" is standard input), a blank line between them. Refuses directories,
+// binary files and text that is not UTF-8, naming the place; an empty text altogether too.
+Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths);
+std::unique_ptr<TextSource> TextFromString(std::string text);
+
+struct ReadProgress {
+  std::int64_t tokens = 0;
+  double seconds = 0;
+  std::int64_t pot_entries = 0;
+  std::int64_t pot_slots = 0;
+  std::int64_t distillations = 0;
+  std::int64_t bytes = 0;  // of text read
+};
+
+struct ReadOptions {
+  std::string system;  // system message of the conversation that contains the text; may be empty
+  // Question-aware reading (CaP-Q): entries are scored by this question instead of the general
+  // catalyst. Answers to other questions suffer.
+  std::string question;
+  bool chat_template = true;  // where the model has one that is known
+  std::function<void(const ReadProgress&)> on_progress;  // after every few hundred tokens
+  StopToken stop_token;
+};
+
+// Share of layers' KV heads that still hold a token of the text.
+struct KeptToken {
+  std::int64_t index = 0;  // in the stream
+  float share = 0;         // 0 to 1
+};
+
+struct SessionReport {
+  std::int64_t tokens = 0;  // that went through the model, catalysts not counted
+  std::int64_t slots = 0;   // of the pot, or of the cache where there is none
+  bool bounded = false;     // a pot, not a cache that keeps everything
+  std::int64_t entries = 0;
+  std::int64_t peak_entries = 0;  // of any layer and head, catalyst included
+  std::int64_t peak_bytes = 0;    // keys, values, entry lists and scoring buffers
+  std::int64_t distillations = 0;
+  std::string policy;
+  bool question_aware = false;
+  double seconds_model = 0, seconds_surprise = 0, seconds_catalyst = 0, seconds_selection = 0;
+};
+
+// Belongs to one thread at a time.
+class Session {
+ public:
+  static Result<Session> Create(std::shared_ptr<const Model> model,
+                                const SessionOptions& options = {});
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // Continues `prompt`; what the session knew before is forgotten. With `chat` the prompt is wrapped
+  // as a user's message by the model's template.
+  Result<Generation> Complete(std::string_view prompt, const GenerationOptions& options,
+                              bool chat = false);
+
+  // One turn of a conversation without end: the pot distils itself as it fills. The system message
+  // of the first turn counts.
+  Result<Generation> Say(std::string_view message, const GenerationOptions& options,
+                         std::string_view system = "");
+
+  // Reads a text; what the session knew before is forgotten.
+  Status Read(TextSource& text, const ReadOptions& options = {});
+  // Answers a question about what was read. The pot is afterwards as it was before: questions do not
+  // affect each other. `prefix` begins the answer and is part of its text.
+  Result<Generation> Ask(std::string_view question, const GenerationOptions& options,
+                         std::string_view prefix = "");
+
+  // A .pot file: the text's distilled memory, to be asked again without reading. Needs Read() first.
+  Status Save(const std::string& path) const;
+  // kMismatch where the file was made with another model, naming what differs.
+  static Result<Session> Load(std::shared_ptr<const Model> model, const std::string& path,
+                              int threads = 0);
+
+  // Which tokens of the stream are still in the pot; tokens that no head holds are left out.
+  std::vector<KeptToken> Kept() const;
+  SessionReport report() const;
+
+  class Impl;
+
+ private:
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ondine
+
+#endif  // ONDINE_SESSION_H_

@@ -1,0 +1,104 @@
+#include "cli/console.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+namespace ondine::cli {
+namespace {
+
+StopToken& Interrupt() {
+  static StopToken token;
+  return token;
+}
+
+// The token's flag is a lock-free atomic, which a handler may set.
+extern "C" void HandleInterrupt(int) {
+  if (Interrupt().Stopped()) std::_Exit(130);
+  Interrupt().Stop();
+}
+
+double Now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void PrintLine(std::string_view label, std::string_view message) {
+  std::fprintf(stderr, "%s%.*s\n", std::string(label).c_str(), static_cast<int>(message.size()),
+               message.data());
+}
+
+}  // namespace
+
+void PrintError(std::string_view message) { PrintLine("ondine: ", message); }
+void PrintNote(std::string_view message) { PrintLine("", message); }
+
+bool OutputIsTerminal() { return isatty(STDOUT_FILENO) == 1; }
+bool ErrorIsTerminal() { return isatty(STDERR_FILENO) == 1; }
+
+StopToken InterruptToken() { return Interrupt(); }
+
+void InstallInterruptHandler() {
+  Interrupt();  // made before a signal can ask for it
+  std::signal(SIGINT, HandleInterrupt);
+  std::signal(SIGTERM, HandleInterrupt);
+}
+
+ProgressLine::ProgressLine(bool wanted) : enabled_(wanted || ErrorIsTerminal()) {}
+ProgressLine::~ProgressLine() { Clear(); }
+
+void ProgressLine::Show(const std::string& text) {
+  const double now = Now();
+  if (!enabled_ || (shown_ && now - last_ < 0.1)) return;
+  last_ = now;
+  shown_ = true;
+  if (ErrorIsTerminal()) {
+    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  } else {
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  std::fflush(stderr);
+}
+
+void ProgressLine::Clear() {
+  if (shown_ && ErrorIsTerminal()) std::fputs("\r\033[K", stderr);
+  shown_ = false;
+}
+
+std::string HumanBytes(std::int64_t bytes) {
+  const char* units[] = {"B", "kB", "MB", "GB", "TB"};
+  auto value = static_cast<double>(bytes);
+  int unit = 0;
+  for (; value >= 1000 && unit < 4; ++unit) value /= 1000;
+  return Fixed(value, unit == 0 || value >= 100 ? 0 : 1) + " " + units[unit];
+}
+
+std::string Grouped(std::int64_t number) {
+  const std::string digits = std::to_string(number);
+  std::string grouped;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && digits[i - 1] != '-' && (digits.size() - i) % 3 == 0) grouped += ',';
+    grouped += digits[i];
+  }
+  return grouped;
+}
+
+std::string Fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string HumanSeconds(double seconds) {
+  const auto whole = static_cast<std::int64_t>(std::llround(seconds));
+  if (whole < 60) return std::to_string(whole) + " s";
+  char text[64];
+  std::snprintf(text, sizeof text, "%lld min %02lld s", static_cast<long long>(whole / 60),
+                static_cast<long long>(whole % 60));
+  return text;
+}
+
+}  // namespace ondine::cli

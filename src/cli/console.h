@@ -1,0 +1,54 @@
+// Standard output and error: errors, progress, interruption.
+#ifndef ONDINE_SRC_CLI_CONSOLE_H_
+#define ONDINE_SRC_CLI_CONSOLE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ondine/progress.h"
+
+namespace ondine::cli {
+
+// One line on standard error.
+void PrintError(std::string_view message);
+void PrintNote(std::string_view message);
+
+// True where standard output, or error, is a terminal.
+bool OutputIsTerminal();
+bool ErrorIsTerminal();
+
+// Set by Ctrl-C; a second Ctrl-C ends the program at once.
+StopToken InterruptToken();
+void InstallInterruptHandler();
+
+// A line on standard error that is rewritten in place while work goes on, at most ten times a second;
+// nothing where standard error is no terminal and it was not asked for.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool wanted);
+  ~ProgressLine();
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  bool enabled() const { return enabled_; }
+  void Show(const std::string& text);
+  void Clear();
+
+ private:
+  bool enabled_;
+  bool shown_ = false;
+  double last_ = 0;
+};
+
+// "1.5 MB", "3.2 GB": powers of 1000.
+std::string HumanBytes(std::int64_t bytes);
+// "1,234,567"
+std::string Grouped(std::int64_t number);
+// Printf-style "%.*f".
+std::string Fixed(double value, int digits);
+// "8 s", "3 min 05 s"
+std::string HumanSeconds(double seconds);
+
+}  // namespace ondine::cli
+
+#endif  // ONDINE_SRC_CLI_CONSOLE_H_

@@ -1,0 +1,121 @@
+// ondine info: what a file is.
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/try.h"
+#include "cli/command.h"
+#include "cli/console.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "formats/gguf.h"
+#include "formats/pot_file.h"
+
+namespace ondine::cli {
+namespace {
+
+struct Options {
+  std::string file;
+  bool default_model = false, json = false, tensors = false;
+};
+
+nlohmann::json Plain(const formats::GgufValue& value) {
+  return std::visit(
+      [](const auto& v) -> nlohmann::json {
+        if constexpr (requires { v.begin(); } &&
+                      !std::is_same_v<std::decay_t<decltype(v)>, std::string>) {
+          return "[" + std::to_string(v.size()) + " values]";
+        } else {
+          return v;
+        }
+      },
+      value);
+}
+
+nlohmann::json Describe(const formats::GgufFile& file, bool with_tensors) {
+  nlohmann::json out = {{"kind", "gguf"}, {"path", file.path()}, {"bytes", file.file_size()}};
+  for (const auto& [key, value] : file.metadata()) out["metadata"][key] = Plain(value);
+  std::int64_t elements = 0;
+  std::map<std::string, std::int64_t> types;
+  nlohmann::json tensors = nlohmann::json::array();
+  for (const formats::GgufTensor& tensor : file.tensors()) {
+    const std::string type(formats::Describe(tensor.type).name);
+    elements += tensor.Elements();
+    ++types[type];
+    std::vector<std::int64_t> shape(tensor.shape.begin(), tensor.shape.begin() + tensor.dims);
+    tensors.push_back({{"name", tensor.name}, {"type", type}, {"shape", shape}});
+  }
+  out["parameters"] = elements;
+  out["tensor_types"] = types;
+  if (with_tensors) out["tensors"] = std::move(tensors);
+  return out;
+}
+
+nlohmann::json Describe(const formats::PotFile& file) {
+  nlohmann::json out = {{"kind", "pot"}, {"path", file.path()}};
+  for (const auto& [key, value] : file.values()) {
+    std::visit([&, &name = key](const auto& v) { out["values"][name] = v; }, value);
+  }
+  return out;
+}
+
+void Print(const nlohmann::json& json, const std::string& indent) {
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_object()) {
+      std::cout << indent << key << ":\n";
+      Print(value, indent + "  ");
+    } else if (value.is_array() && !value.empty() && value.front().is_object()) {
+      std::cout << indent << key << ":\n";
+      for (const auto& item : value) std::cout << indent << "  " << item.dump() << "\n";
+    } else {
+      std::string text = value.is_string()
+                             ? value.get<std::string>()
+                             : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      // Chat templates are whole programs; one line each is enough here.
+      if (text.size() > 160) text = text.substr(0, 160) + "...";
+      for (char& c : text) c = c == '\n' ? ' ' : c;
+      std::cout << indent << key << ": " << text << "\n";
+    }
+  }
+}
+
+Status Info(const Options& options) {
+  if (options.default_model) {
+    std::cout << DefaultModelPath() << "\n";
+    return {};
+  }
+  if (options.file.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "name a file, or ask for --default-model");
+  }
+  nlohmann::json out;
+  auto pot = formats::PotFile::Open(options.file);
+  if (pot) {
+    out = Describe(*pot);
+  } else if (options.file.ends_with(".pot")) {
+    return tl::make_unexpected(std::move(pot).error());
+  } else {
+    ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(options.file));
+    out = Describe(file, options.tensors);
+  }
+  if (options.json) {
+    std::cout << Dump(out) << "\n";
+  } else {
+    Print(out, "");
+  }
+  return {};
+}
+
+}  // namespace
+
+Action AddInfo(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("info", "Say what a model or .pot file is");
+  command->footer("Example:\n  ondine info model.gguf --tensors");
+  command->add_option("file", options->file, "GGUF or .pot file");
+  command->add_flag("--tensors", options->tensors, "list every tensor");
+  command->add_flag("--default-model", options->default_model, "print where the default model lies");
+  command->add_flag("--json", options->json, "print as JSON");
+  return [options] { return Info(*options); };
+}
+
+}  // namespace ondine::cli

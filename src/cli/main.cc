@@ -1,0 +1,47 @@
+// The program `ondine`: chooses the command and turns its outcome into an exit code.
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/console.h"
+
+namespace ondine::cli {
+namespace {
+
+int Main(int argc, char** argv) {
+  CLI::App app("Ondine: language models in a fixed memory, fitted to their user.", "ondine");
+  app.require_subcommand(1);
+  app.footer("Example:\n  ondine read book.txt --pot 2048 --ask \"Who tells the story?\"");
+  app.set_version_flag("--version", std::string("ondine ") + ONDINE_VERSION);
+
+  std::vector<std::pair<CLI::App*, Action>> commands;
+  for (Action (*add)(CLI::App&) : {AddInfo, AddTokenize, AddRun, AddRead}) {
+    const Action action = add(app);
+    commands.emplace_back(app.get_subcommands({}).back(), action);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return app.exit(CLI::CallForHelp());
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+    PrintError(error.what() + std::string(" (see --help)"));
+    return 2;
+  }
+  InstallInterruptHandler();
+  for (const auto& [command, action] : commands) {
+    if (!command->parsed()) continue;
+    const Status status = action();
+    if (status) return 0;
+    PrintError(status.error().ToString());
+    return status.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
+  }
+  return 2;
+}
+
+}  // namespace
+}  // namespace ondine::cli
+
+int main(int argc, char** argv) { return ondine::cli::Main(argc, argv); }

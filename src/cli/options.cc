@@ -1,0 +1,124 @@
+#include "cli/options.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/try.h"
+
+namespace ondine::cli {
+
+namespace fs = std::filesystem;
+
+std::string DefaultModelPath() {
+  // build/bin/ondine -> build/models/
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  const fs::path build = error ? fs::path("build") : program.parent_path().parent_path();
+  return (build / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf").string();
+}
+
+void ModelChoice::AddTo(CLI::App& command) {
+  command.add_option("-m,--model", path, "GGUF file (default: $ONDINE_MODEL, else the default model)");
+  command.add_option("--chat-template", chat_template,
+                     "chat template family, where the model's own is unknown or wrong");
+  command.add_option("-t,--threads", threads, "threads (default: one per core)")
+      ->check(CLI::Range(1, 256));
+}
+
+Result<std::string> ModelChoice::Path() const {
+  if (!path.empty()) return path;
+  if (const char* variable = std::getenv("ONDINE_MODEL"); variable != nullptr && *variable != 0) {
+    return std::string(variable);
+  }
+  const std::string fallback = DefaultModelPath();
+  if (fs::exists(fallback)) return fallback;
+  return MakeError(ErrorCode::kNotFound,
+                   "no model: name a GGUF file with -m, or get the default one with "
+                   "scripts/bootstrap");
+}
+
+Result<std::shared_ptr<const Model>> ModelChoice::Load() const {
+  ONDINE_ASSIGN(const std::string chosen, Path());
+  ModelOptions options;
+  options.threads = threads;
+  options.chat_template = chat_template;
+  return Model::Load(chosen, options);
+}
+
+void PotChoice::AddSize(CLI::App& command) {
+  command
+      .add_option("--pot", slots,
+                  "entries of the KV cache per layer and head, never exceeded")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
+  command.add_option("--cache-type", cache_type, "how keys and values are stored: f16, q8_0, q4_0")
+      ->capture_default_str();
+}
+
+void PotChoice::AddAll(CLI::App& command) {
+  AddSize(command);
+  std::string names;
+  for (const std::string& name : PotPolicyNames()) names += (names.empty() ? "" : ", ") + name;
+  command.add_option("--policy", policy, "what a distillation keeps: " + names)
+      ->capture_default_str();
+  command.add_option("--keep", keep, "share of the pot that survives a distillation")
+      ->capture_default_str();
+  command.add_option("--alpha", alpha, "share of the survivors chosen by surprise")
+      ->capture_default_str();
+  command
+      .add_option("--surprise-span", surprise_span,
+                  "neighbours over which surprise is averaged (1: the paper's form)")
+      ->capture_default_str();
+  command
+      .add_option("--attention-span", attention_span,
+                  "neighbours over which attention is averaged (1: the paper's form)")
+      ->capture_default_str();
+  command.add_option("--sinks", sinks, "first tokens that are always kept")->capture_default_str();
+  command.add_option("--recent", recent, "newest tokens that are always kept (default: pot/10)");
+  command.add_option("--positions", positions, "of surviving entries: reset or original")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"reset", "original"}));
+  command.add_option("--catalyst", catalyst, "text that stands for the questions to come")
+      ->capture_default_str();
+}
+
+Result<PotSettings> PotChoice::Settings() const {
+  PotSettings settings;
+  if (slots > 0) settings.slots = slots;
+  ONDINE_ASSIGN(settings.policy, ParsePotPolicy(policy));
+  ONDINE_ASSIGN(settings.type, ParseCacheType(cache_type));
+  settings.keep = keep;
+  settings.alpha = alpha;
+  settings.surprise_span = surprise_span;
+  settings.attention_span = attention_span;
+  settings.sinks = sinks;
+  if (recent >= 0) settings.recent = recent;
+  settings.reset_positions = positions == "reset";
+  settings.catalyst = catalyst;
+  return settings;
+}
+
+void GenerationChoice::AddTo(CLI::App& command, int default_tokens) {
+  options.max_tokens = default_tokens;
+  SamplingSettings& sampling = options.sampling;
+  command.add_option("-n,--max-tokens", options.max_tokens, "most tokens to generate")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 24));
+  command.add_option("--temp", sampling.temperature, "temperature (0: always the likeliest token)")
+      ->capture_default_str();
+  command.add_option("--top-k", sampling.top_k, "sample from this many tokens (0: off)")
+      ->capture_default_str();
+  command.add_option("--top-p", sampling.top_p, "sample from this share of probability (1: off)")
+      ->capture_default_str();
+  command
+      .add_option("--min-p", sampling.min_p,
+                  "drop tokens below this share of the likeliest one's probability (0: off)")
+      ->capture_default_str();
+  command.add_option("--repeat-penalty", sampling.repetition_penalty, "of recent tokens (1: off)")
+      ->capture_default_str();
+  command.add_option("--repeat-last-n", sampling.repetition_window, "tokens that count as recent")
+      ->capture_default_str();
+  command.add_option("--seed", sampling.seed, "of the sampling")->capture_default_str();
+  command.add_option("--stop", options.stop, "end before this text (may be given several times)");
+}
+
+}  // namespace ondine::cli

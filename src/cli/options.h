@@ -1,0 +1,58 @@
+// Options that several commands share.
+#ifndef ONDINE_SRC_CLI_OPTIONS_H_
+#define ONDINE_SRC_CLI_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ondine/generation.h"
+#include "ondine/model.h"
+#include "ondine/pot.h"
+#include "ondine/result.h"
+
+namespace ondine::cli {
+
+struct ModelChoice {
+  std::string path;
+  std::string chat_template;
+  int threads = 0;
+
+  void AddTo(CLI::App& command);
+  // -m, else $ONDINE_MODEL, else the default model that scripts/bootstrap puts beside the program.
+  Result<std::string> Path() const;
+  Result<std::shared_ptr<const Model>> Load() const;
+};
+
+// Where scripts/bootstrap puts the default model; may not exist.
+std::string DefaultModelPath();
+
+struct PotChoice {
+  std::int64_t slots = 0;  // 0: not given
+  std::string policy = "infinipot";
+  std::string cache_type = "f16";
+  std::string positions = "reset";
+  double keep = PotSettings().keep;
+  double alpha = PotSettings().alpha;
+  int surprise_span = PotSettings().surprise_span;
+  int attention_span = PotSettings().attention_span;
+  int sinks = PotSettings().sinks;
+  int recent = -1;
+  std::string catalyst = PotSettings().catalyst;
+
+  // --pot alone, or with everything else that shapes a pot.
+  void AddSize(CLI::App& command);
+  void AddAll(CLI::App& command);
+  Result<PotSettings> Settings() const;  // with the default number of slots where none is given
+};
+
+struct GenerationChoice {
+  GenerationOptions options;
+
+  void AddTo(CLI::App& command, int default_tokens);
+};
+
+}  // namespace ondine::cli
+
+#endif  // ONDINE_SRC_CLI_OPTIONS_H_

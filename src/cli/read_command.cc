@@ -1,0 +1,196 @@
+// ondine read: reads texts of any length in a pot and answers questions about them.
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/memory.h"
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "cli/command.h"
+#include "cli/console.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "ondine/session.h"
+
+namespace ondine::cli {
+namespace {
+
+struct Options {
+  ModelChoice model;
+  PotChoice pot;
+  GenerationChoice generation;
+  std::vector<std::string> files, questions;
+  std::string recall = "agnostic", prefix, system, save, load;
+  bool json = false, progress = false, no_template = false;
+};
+
+Status CheckOptions(const Options& options) {
+  const auto invalid = [](const char* message) {
+    return MakeError(ErrorCode::kInvalidArgument, message);
+  };
+  if (options.load.empty() && options.files.empty()) {
+    return invalid("name a text file to read, or a saved pot with --load");
+  }
+  if (!options.load.empty() && !options.files.empty()) {
+    return invalid("--load takes up a saved pot; it cannot read further files");
+  }
+  if (options.recall == "question" && options.questions.size() != 1) {
+    return invalid("--recall question reads for one question: give exactly one --ask");
+  }
+  return {};
+}
+
+std::string ProgressText(const ReadProgress& progress, std::int64_t total_bytes) {
+  const double rate =
+      progress.seconds > 0 ? static_cast<double>(progress.tokens) / progress.seconds : 0;
+  std::string text = "read " + Grouped(progress.tokens) + " tokens, " + Fixed(rate, 0) +
+                     " tokens/s, pot " + Grouped(progress.pot_entries) + "/" +
+                     Grouped(progress.pot_slots) + ", " + Grouped(progress.distillations) +
+                     " distillations";
+  if (total_bytes > 0 && progress.bytes > 0 && progress.bytes < total_bytes) {
+    const double share =
+        static_cast<double>(progress.bytes) / static_cast<double>(total_bytes);
+    text += ", " + Fixed(100 * share, 0) + " %, " +
+            HumanSeconds(progress.seconds * (1 - share) / share) + " left";
+  }
+  return text;
+}
+
+// Bytes of all files; 0 where one of them is no regular file.
+std::int64_t TotalBytes(const std::vector<std::string>& files) {
+  std::int64_t total = 0;
+  for (const std::string& file : files) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(file, error);
+    if (error) return 0;
+    total += static_cast<std::int64_t>(size);
+  }
+  return total;
+}
+
+Result<Session> ReadFiles(const Options& options, const std::shared_ptr<const Model>& model) {
+  ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
+  SessionOptions session_options;
+  session_options.threads = options.model.threads;
+  ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
+  ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
+  ReadOptions read;
+  read.system = options.system;
+  read.chat_template = !options.no_template;
+  read.stop_token = InterruptToken();
+  if (options.recall == "question") read.question = options.questions.front();
+  ProgressLine line(options.progress);
+  const std::int64_t total = TotalBytes(options.files);
+  if (line.enabled()) {
+    read.on_progress = [&](const ReadProgress& progress) {
+      line.Show(ProgressText(progress, total));
+    };
+  }
+  ONDINE_TRY(session.Read(*text, read));
+  return session;
+}
+
+// What reading cost, against a cache that keeps everything.
+void PrintSummary(const Model& model, const SessionReport& report, double seconds) {
+  const std::int64_t whole = report.tokens * model.info().cache_bytes_per_token;
+  std::string text = "Read " + Grouped(report.tokens) + " tokens in " + Fixed(seconds, 1) + " s (" +
+                     Fixed(static_cast<double>(report.tokens) / seconds, 0) + " tokens/s).\nPot: " +
+                     Grouped(report.slots) + " entries, never more than " +
+                     Grouped(report.peak_entries) + "; " + Grouped(report.distillations) +
+                     " distillations. Memory of the pot " + HumanBytes(report.peak_bytes) +
+                     "; a cache of the whole text would need " + HumanBytes(whole) +
+                     ".\nResident memory of the program, model included: at most " +
+                     HumanBytes(static_cast<std::int64_t>(base::PeakResidentBytes())) + ".";
+  PrintNote(text);
+}
+
+Status Read(const Options& options) {
+  ONDINE_TRY(CheckOptions(options));
+  const base::Timer watch;
+  ONDINE_ASSIGN(const auto model, options.model.Load());
+  const double loaded = watch.Elapsed();
+  ONDINE_ASSIGN(Session session, options.load.empty()
+                                     ? ReadFiles(options, model)
+                                     : Session::Load(model, options.load, options.model.threads));
+  const double read = watch.Elapsed() - loaded;
+  const SessionReport after_reading = session.report();
+  if (!options.json && options.load.empty()) PrintSummary(*model, after_reading, read);
+  if (!options.save.empty()) ONDINE_TRY(session.Save(options.save));
+  const double saved = watch.Elapsed() - loaded - read;
+
+  nlohmann::json answers = nlohmann::json::array();
+  double asked = 0;
+  for (const std::string& question : options.questions) {
+    const base::Stopwatch ask_watch(asked);
+    GenerationOptions generation = options.generation.options;
+    generation.stop_token = InterruptToken();
+    if (!options.json) {
+      std::cout << "\n> " << question << "\n" << options.prefix << std::flush;
+      generation.on_text = [](std::string_view text) { std::cout << text << std::flush; };
+    }
+    ONDINE_ASSIGN(const Generation answer, session.Ask(question, generation, options.prefix));
+    if (!options.json) std::cout << std::endl;
+    if (answer.finish == FinishReason::kCancelled) {
+      return MakeError(ErrorCode::kCancelled, "stopped");
+    }
+    nlohmann::json item = ToJson(answer);
+    item["question"] = question;
+    item["answer"] = answer.text;
+    answers.push_back(std::move(item));
+  }
+  if (!options.json) return {};
+
+  const SessionReport report = session.report();
+  nlohmann::json out;
+  out["model"] = model->info().path;
+  out["tokens_read"] = after_reading.tokens;
+  out["pot"] = ToJson(report);
+  out["full_cache_bytes"] = after_reading.tokens * model->info().cache_bytes_per_token;
+  out["rss_peak_bytes"] = base::PeakResidentBytes();
+  out["seconds"] = {{"load", loaded},
+                    {"read", read},
+                    {"save", saved},
+                    {"ask", asked},
+                    {"total", watch.Elapsed()},
+                    {"model", after_reading.seconds_model},
+                    {"surprise", after_reading.seconds_surprise},
+                    {"catalyst", after_reading.seconds_catalyst},
+                    {"selection", after_reading.seconds_selection}};
+  out["tokens_per_second"] = read > 0 ? static_cast<double>(after_reading.tokens) / read : 0;
+  out["answers"] = std::move(answers);
+  std::cout << Dump(out) << "\n";
+  return {};
+}
+
+}  // namespace
+
+Action AddRead(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("read", "Read texts of any length in a fixed memory and ask about them");
+  command->footer(
+      "Example:\n  ondine read novel.txt --pot 2048 --ask \"Who is the narrator?\" --save novel.pot\n"
+      "  ondine read --load novel.pot --ask \"Where does it end?\"");
+  options->model.AddTo(*command);
+  command->add_option("files", options->files, "texts to read, one after the other (-: standard input)");
+  command->add_option("--ask", options->questions, "question about the text (may be given several times)");
+  command->add_option("--prefix", options->prefix, "how the answer begins");
+  command->add_option("--system", options->system, "system message");
+  command
+      ->add_option("--recall", options->recall,
+                   "agnostic: any question may come; question: read for the one question asked")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"agnostic", "question"}));
+  command->add_option("--save", options->save, "write the pot to this file, to be asked again");
+  command->add_option("--load", options->load, "a saved pot instead of texts");
+  options->pot.AddAll(*command);
+  options->generation.AddTo(*command, 128);
+  command->add_flag("--no-template", options->no_template, "do not use the model's chat template");
+  command->add_flag("--progress", options->progress, "show progress even where stderr is no terminal");
+  command->add_flag("--json", options->json, "print answers, counts, bytes and times as JSON");
+  return [options] { return Read(*options); };
+}
+
+}  // namespace ondine::cli

@@ -1,0 +1,42 @@
+#include "cli/report.h"
+
+namespace ondine::cli {
+namespace {
+
+const char* FinishName(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kEndOfText: return "end";
+    case FinishReason::kStopText: return "stop";
+    case FinishReason::kMaxTokens: return "length";
+    case FinishReason::kCancelled: return "cancelled";
+  }
+  return "";
+}
+
+}  // namespace
+
+nlohmann::json ToJson(const Generation& generation) {
+  return {{"text", generation.text},
+          {"finish", FinishName(generation.finish)},
+          {"tokens_prompt", generation.tokens_prompt},
+          {"tokens_generated", generation.tokens_generated},
+          {"seconds",
+           {{"prompt", generation.seconds_prompt}, {"generate", generation.seconds_generate}}}};
+}
+
+nlohmann::json ToJson(const SessionReport& report) {
+  return {{"slots", report.slots},
+          {"bounded", report.bounded},
+          {"policy", report.policy},
+          {"question_aware", report.question_aware},
+          {"entries", report.entries},
+          {"peak_entries", report.peak_entries},
+          {"peak_bytes", report.peak_bytes},
+          {"distillations", report.distillations}};
+}
+
+std::string Dump(const nlohmann::json& json) {
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace ondine::cli

@@ -1,0 +1,34 @@
+#include "compute/activations.h"
+
+#include <algorithm>
+
+#include "compute/activation_quants.h"
+
+namespace ondine::compute {
+
+void Activations::Resize(std::int64_t rows, std::int64_t width) {
+  rows_ = rows;
+  width_ = width;
+  blocks_ = (width + kBlock - 1) / kBlock;
+  values_.Reserve(static_cast<std::size_t>(rows * width));
+  quants_.Reserve(static_cast<std::size_t>(rows * blocks_ * kBlock));
+  scales_.Reserve(static_cast<std::size_t>(rows * blocks_));
+  half_sums_.Reserve(static_cast<std::size_t>(rows * blocks_ * 2));
+}
+
+void Activations::Finish(std::int64_t row) {
+  const RowQuantizer quantize = BestRowQuantizer();
+  const float* x = Row(row);
+  std::int8_t* quants = quants_.data() + row * blocks_ * kBlock;
+  float* scales = scales_.data() + row * blocks_;
+  std::int32_t* half_sums = half_sums_.data() + row * blocks_ * 2;
+  const std::int64_t whole = width_ / kBlock;
+  quantize(x, whole, quants, scales, half_sums);
+  if (whole < blocks_) {
+    float rest[kBlock] = {};
+    std::copy(x + whole * kBlock, x + width_, rest);
+    quantize(rest, 1, quants + whole * kBlock, scales + whole, half_sums + whole * 2);
+  }
+}
+
+}  // namespace ondine::compute

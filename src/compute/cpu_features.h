@@ -1,0 +1,28 @@
+// What the processor under us can run.
+#ifndef ONDINE_SRC_COMPUTE_CPU_FEATURES_H_
+#define ONDINE_SRC_COMPUTE_CPU_FEATURES_H_
+
+namespace ondine::compute {
+
+// AVX-512 F, BW, DQ and VL, as in every server core since Skylake.
+inline bool HasAvx512() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+  return false;
+#endif
+}
+
+// Also the 8-bit dot products (VNNI) of Cascade Lake, Ice Lake, Zen 4 and later.
+inline bool HasAvx512Vnni() {
+#if defined(__x86_64__)
+  return HasAvx512() && __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
+}  // namespace ondine::compute
+
+#endif  // ONDINE_SRC_COMPUTE_CPU_FEATURES_H_

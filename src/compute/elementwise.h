@@ -1,0 +1,24 @@
+// Row-wise operations between matrix products.
+#ifndef ONDINE_SRC_COMPUTE_ELEMENTWISE_H_
+#define ONDINE_SRC_COMPUTE_ELEMENTWISE_H_
+
+#include <span>
+
+namespace ondine::compute {
+
+// Of the gate in a gated MLP: x * sigmoid(x), or GELU in its tanh form.
+enum class GateActivation { kSilu, kGelu };
+
+// out = x / sqrt(mean(x^2) + epsilon) * weight; all of one length; out may be x.
+void RmsNorm(std::span<const float> x, std::span<const float> weight, float epsilon,
+             std::span<float> out);
+
+// gate = activation(gate) * up.
+void ApplyGate(GateActivation activation, std::span<float> gate, std::span<const float> up);
+
+// log(sum(exp(x))) without overflow; x is not empty.
+float LogSumExp(std::span<const float> x);
+
+}  // namespace ondine::compute
+
+#endif  // ONDINE_SRC_COMPUTE_ELEMENTWISE_H_

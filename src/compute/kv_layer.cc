@@ -1,0 +1,79 @@
+#include "compute/kv_layer.h"
+
+#include <cassert>
+#include <cstring>
+
+namespace ondine::compute {
+
+KvLayer::KvLayer(KvShape shape, KvType type, std::int64_t capacity)
+    : shape_(shape),
+      type_(type),
+      capacity_(capacity),
+      row_bytes_(KvRowBytes(type, shape.head_dim)),
+      keys_(shape.kv_heads * capacity * row_bytes_),
+      values_(shape.kv_heads * capacity * row_bytes_) {
+  assert(shape.head_dim % kKvBlock == 0);
+}
+
+std::size_t KvLayer::bytes() const {
+  return 2 * HeadOffset(shape_.kv_heads);
+}
+
+void KvLayer::Write(const Worker& worker, std::int64_t slot, std::int64_t n, const float* k,
+                    const float* v, std::int64_t stride) {
+  assert(slot >= 0 && slot + n <= capacity_);
+  const int dim = shape_.head_dim;
+  const Worker::Range range = worker.Share(n);
+  for (std::int64_t i = range.begin; i < range.end; ++i) {
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      const std::size_t row = HeadOffset(head) + (slot + i) * row_bytes_;
+      EncodeKvRow(type_, k + i * stride + head * dim, dim, keys_.data() + row);
+      EncodeKvRow(type_, v + i * stride + head * dim, dim, values_.data() + row);
+    }
+  }
+}
+
+void KvLayer::Keep(int head, std::span<const std::int32_t> slots) {
+  const std::size_t size = slots.size();
+  for (std::byte* rows : {keys_.data() + HeadOffset(head), values_.data() + HeadOffset(head)}) {
+    for (std::size_t begin = 0, end = 1; begin < size; begin = end++) {
+      while (end < size && slots[end] == slots[end - 1] + 1) ++end;
+      assert(slots[begin] >= static_cast<std::int64_t>(begin) && slots[end - 1] < capacity_);
+      if (slots[begin] == static_cast<std::int64_t>(begin)) continue;
+      std::memmove(rows + begin * row_bytes_, rows + slots[begin] * row_bytes_,
+                   (end - begin) * row_bytes_);
+    }
+  }
+}
+
+void KvLayer::ReadKey(int head, std::int64_t slot, float* out) const {
+  DecodeKvRow(type_, KeyRows(head) + slot * row_bytes_, shape_.head_dim, out);
+}
+
+void KvLayer::ReadValue(int head, std::int64_t slot, float* out) const {
+  DecodeKvRow(type_, ValueRows(head) + slot * row_bytes_, shape_.head_dim, out);
+}
+
+std::size_t KvLayer::ExportBytes(std::int64_t length) const {
+  return length * row_bytes_;
+}
+
+void KvLayer::ExportKeys(int head, std::int64_t length, std::byte* out) const {
+  std::memcpy(out, KeyRows(head), ExportBytes(length));
+}
+
+void KvLayer::ExportValues(int head, std::int64_t length, std::byte* out) const {
+  std::memcpy(out, ValueRows(head), ExportBytes(length));
+}
+
+void KvLayer::ImportKeys(int head, std::int64_t length, const std::byte* in) {
+  assert(length <= capacity_);
+  std::memcpy(keys_.data() + HeadOffset(head), in, ExportBytes(length));
+}
+
+void KvLayer::ImportValues(int head, std::int64_t length, const std::byte* in) {
+  assert(length <= capacity_);
+  std::memcpy(values_.data() + HeadOffset(head), in, ExportBytes(length));
+}
+
+}  // namespace ondine::compute

@@ -1,0 +1,88 @@
+#include "compute/linear.h"
+
+#include <limits>
+#include <new>
+#include <string>
+
+#include "compute/cpu_features.h"
+#include "compute/linear_impl.h"
+
+namespace ondine::compute {
+namespace {
+
+using formats::TensorType;
+
+Result<LinearShape> CheckShape(TensorType type, std::int64_t in, std::int64_t out,
+                               std::size_t size) {
+  const auto info = formats::FindTensorType(static_cast<std::uint32_t>(type));
+  if (!info) return MakeError(ErrorCode::kUnsupported, "unknown tensor type");
+  const std::string shape = std::to_string(out) + " x " + std::to_string(in);
+  if (in < 1 || out < 1 || in > std::numeric_limits<std::int32_t>::max() ||
+      out > std::numeric_limits<std::int32_t>::max() || in % info->block_size != 0) {
+    return MakeError(ErrorCode::kCorrupt, "a matrix of type " + std::string(info->name) +
+                                              " cannot have the shape " + shape);
+  }
+  const std::int64_t row_bytes = in / info->block_size * info->bytes_per_block;
+  if (size / static_cast<std::size_t>(row_bytes) != static_cast<std::size_t>(out) ||
+      size % static_cast<std::size_t>(row_bytes) != 0) {
+    return MakeError(ErrorCode::kCorrupt,
+                     std::to_string(size) + " bytes for a matrix of type " +
+                         std::string(info->name) + " and shape " + shape + " that needs " +
+                         std::to_string(row_bytes * out));
+  }
+  return LinearShape{type, in, out, row_bytes};
+}
+
+// Null: packed weights are not for this CPU, or not wanted.
+PackedKernel ChoosePackedKernel(KernelChoice choice) {
+  if (choice == KernelChoice::kScalar) return MultiplyPackedScalar;
+#if defined(__x86_64__)
+  if (choice == KernelChoice::kAuto && HasAvx512Vnni()) return MultiplyPackedAvx512;
+#endif
+  return nullptr;
+}
+
+Result<LinearImpl> CreateImpl(const LinearShape& shape, std::span<const std::byte> data,
+                              ThreadPool& pool, KernelChoice choice) {
+  const PackedKernel kernel = ChoosePackedKernel(choice);
+  const auto format = FindPackedFormat(shape.type);
+  if (format && kernel != nullptr) return CreatePackedLinear(shape, *format, data, pool, kernel);
+  return CreateGgmlLinear(shape, data, pool);
+}
+
+}  // namespace
+
+Linear::Linear() = default;
+Linear::Linear(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Linear::Linear(Linear&&) noexcept = default;
+Linear& Linear::operator=(Linear&&) noexcept = default;
+Linear::~Linear() = default;
+
+Result<Linear> Linear::Create(TensorType type, std::int64_t in, std::int64_t out,
+                              std::span<const std::byte> data, ThreadPool& pool,
+                              KernelChoice choice) {
+  const Result<LinearShape> shape = CheckShape(type, in, out, data.size());
+  if (!shape) return tl::make_unexpected(shape.error());
+  try {
+    Result<LinearImpl> impl = CreateImpl(*shape, data, pool, choice);
+    if (!impl) return tl::make_unexpected(std::move(impl).error());
+    return Linear(std::move(*impl));
+  } catch (const std::bad_alloc&) {
+    return MakeError(ErrorCode::kOutOfMemory,
+                     "no room for a weight matrix of " + std::to_string(data.size()) + " bytes");
+  }
+}
+
+std::int64_t Linear::in() const { return impl_->shape().in; }
+std::int64_t Linear::out() const { return impl_->shape().out; }
+std::size_t Linear::bytes() const { return impl_ == nullptr ? 0 : impl_->bytes(); }
+TensorType Linear::type() const { return impl_->shape().type; }
+
+void Linear::Multiply(const Worker& worker, const Activations& x, Store store, float* y,
+                      std::int64_t stride) const {
+  impl_->Multiply(worker, x, store, y, stride);
+}
+
+void Linear::GetRow(std::int64_t row, float* out) const { impl_->GetRow(row, out); }
+
+}  // namespace ondine::compute

@@ -1,0 +1,58 @@
+// A weight matrix prepared once for this CPU, and its products with activations.
+#ifndef ONDINE_SRC_COMPUTE_LINEAR_H_
+#define ONDINE_SRC_COMPUTE_LINEAR_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "compute/activations.h"
+#include "compute/thread_pool.h"
+#include "formats/tensor_type.h"
+#include "ondine/result.h"
+
+namespace ondine::compute {
+
+// Which implementation Linear::Create chooses. kAuto takes the fastest this CPU can run.
+enum class KernelChoice { kAuto, kScalar, kGgml };
+
+enum class Store { kAssign, kAdd };  // y = W x, or y += W x
+
+class Linear {
+ public:
+  // `data` is W as GGUF stores it: `out` rows of `in` elements. Copies (repacks) it; `data` is not
+  // needed afterwards. Any ggml weight type. Errors: kCorrupt (length, NaN or infinite block scale),
+  // kUnsupported (a type that is no weight type), kOutOfMemory.
+  static Result<Linear> Create(formats::TensorType type, std::int64_t in, std::int64_t out,
+                               std::span<const std::byte> data, ThreadPool& pool,
+                               KernelChoice choice = KernelChoice::kAuto);
+  Linear();
+  Linear(Linear&&) noexcept;
+  Linear& operator=(Linear&&) noexcept;
+  ~Linear();
+
+  std::int64_t in() const;
+  std::int64_t out() const;
+  std::size_t bytes() const;         // resident size of the prepared weights
+  formats::TensorType type() const;  // the type they were stored in
+
+  // y[i * stride + j] for rows i < x.rows(), outputs j < out(). All workers of a team call it
+  // together; each computes its share of the outputs, and nobody waits inside: put a Barrier
+  // before reading y. x must be finished. A row's result does not depend on the other rows.
+  void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
+                std::int64_t stride) const;
+
+  // Row `row` of W as floats [in]: embedding look-up.
+  void GetRow(std::int64_t row, float* out) const;
+
+  class Impl;
+
+ private:
+  explicit Linear(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ondine::compute
+
+#endif  // ONDINE_SRC_COMPUTE_LINEAR_H_

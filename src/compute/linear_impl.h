@@ -1,0 +1,50 @@
+// What stands behind a Linear: one class for each way of keeping a weight matrix.
+#ifndef ONDINE_SRC_COMPUTE_LINEAR_IMPL_H_
+#define ONDINE_SRC_COMPUTE_LINEAR_IMPL_H_
+
+#include <memory>
+#include <span>
+
+#include "compute/linear.h"
+#include "compute/packed_kernels.h"
+
+namespace ondine::compute {
+
+struct LinearShape {
+  formats::TensorType type = formats::TensorType::kF32;
+  std::int64_t in = 0, out = 0;
+  std::int64_t row_bytes = 0;  // as stored in the file
+};
+
+class Linear::Impl {
+ public:
+  explicit Impl(const LinearShape& shape) : shape_(shape) {}
+  virtual ~Impl() = default;
+
+  const LinearShape& shape() const { return shape_; }
+  virtual std::size_t bytes() const = 0;
+  virtual void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
+                        std::int64_t stride) const = 0;
+  virtual void GetRow(std::int64_t row, float* out) const = 0;
+
+ private:
+  LinearShape shape_;
+};
+
+using LinearImpl = std::unique_ptr<Linear::Impl>;
+
+// `data` has exactly shape.out * shape.row_bytes bytes.
+
+// Rows as they are in the file, multiplied by ggml's own dot product of the type.
+Result<LinearImpl> CreateGgmlLinear(const LinearShape& shape, std::span<const std::byte> data,
+                                    ThreadPool& pool);
+
+
+// Block-quantised rows, packed for `kernel`.
+Result<LinearImpl> CreatePackedLinear(const LinearShape& shape, const PackedFormat& format,
+                                      std::span<const std::byte> data, ThreadPool& pool,
+                                      PackedKernel kernel);
+
+}  // namespace ondine::compute
+
+#endif  // ONDINE_SRC_COMPUTE_LINEAR_IMPL_H_

@@ -1,0 +1,260 @@
+#include <array>
+#include <type_traits>
+#include <utility>
+
+#include "compute/packed_kernels.h"
+#include "compute/packed_unpack_avx512.h"
+
+namespace ondine::compute {
+namespace {
+
+constexpr int kMostPanels = 2;  // of a tile: 32 outputs
+constexpr int kMostRows = 6;    // of a tile: 12 integer and 12 float sums fill the registers
+// Unpacked weights of a pass: 2 panels x 12 blocks x 512 bytes stay in the first cache beside the
+// activations that stream by.
+constexpr std::int64_t kMostBlocks = 12;
+
+#ifndef PF
+#define PF 1024
+#endif
+constexpr std::int64_t kPrefetch = PF;
+
+struct UnpackedPanel {
+  alignas(64) std::uint8_t values[kMostBlocks][kGroups][kVectorBytes];
+  alignas(64) float scale[kMostBlocks * 2][kPanelRows];
+  alignas(64) float minus_bias[kMostBlocks * 2][kPanelRows];  // -scale * kDotBiasValue, exact
+  alignas(64) float min[kMostBlocks * 2][kPanelRows];
+};
+
+__mmask16 OutputMask(const PackedWeights& weights, std::int64_t panel) {
+  const std::int64_t left = weights.out() - panel * kPanelRows;
+  return static_cast<__mmask16>(left >= kPanelRows ? 0xffff : (1 << left) - 1);
+}
+
+inline __m512i FourQuants(const std::int8_t* quants) {
+  std::int32_t four;
+  __builtin_memcpy(&four, quants, 4);
+  return _mm512_set1_epi32(four);
+}
+
+template <typename Body, int... kIndex>
+inline __attribute__((always_inline)) void UnrollEach(Body&& body,
+                                                      std::integer_sequence<int, kIndex...>) {
+  (body(std::integral_constant<int, kIndex>()), ...);
+}
+
+// body(0), ..., body(kCount - 1), with constants, so that what they index lies in registers.
+template <int kCount, typename Body>
+inline __attribute__((always_inline)) void Unroll(Body&& body) {
+  UnrollEach(body, std::make_integer_sequence<int, kCount>());
+}
+
+// kRows rows of x, from row `row` and block `block` on, times kPanels unpacked panels.
+template <int kPanels, int kRows, int kParts, bool kMin>
+void MultiplyTile(const UnpackedPanel* panels, std::int64_t blocks, const PackedInput& x,
+                  std::int64_t row, std::int64_t first_block, bool add, __mmask16 last_mask,
+                  float* y, std::int64_t stride) {
+  constexpr int kPartGroups = static_cast<int>(kGroups) / kParts;
+  const std::int64_t quant_stride = x.blocks * PackedFormat::kBlock;
+  const std::int64_t at = row * x.blocks + first_block;
+  const std::int8_t* quants = x.quants + at * PackedFormat::kBlock;
+  const float* scales = x.scales + at;
+  const std::int32_t* starts = x.starts + at * kParts;
+  const float* scaled_sums = x.scaled_sums + at * kParts;
+  const auto mask = [last_mask](int p) {
+    return p == kPanels - 1 ? last_mask : static_cast<__mmask16>(0xffff);
+  };
+
+  __m512 sums[kRows][kPanels];
+  Unroll<kRows>([&](auto r) {
+    Unroll<kPanels>([&](auto p) {
+      sums[r][p] = add ? _mm512_maskz_loadu_ps(mask(p), y + r * stride + p * kPanelRows)
+                       : _mm512_setzero_ps();
+    });
+  });
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    Unroll<kParts>([&](auto part) {
+      const std::int64_t scale_at = block * kParts + part;
+      __m512i dots[kRows][kPanels];
+      Unroll<kRows>([&](auto r) {
+        Unroll<kPanels>([&](auto p) {
+          dots[r][p] = _mm512_set1_epi32(kMin ? kDotBias : starts[r * x.blocks * kParts + scale_at]);
+        });
+      });
+      Unroll<kPartGroups>([&](auto g) {
+        constexpr int kGroup = part * kPartGroups + g;
+        __m512i weights[kPanels];
+        Unroll<kPanels>([&](auto p) {
+          weights[p] = _mm512_load_si512(panels[p].values[block][kGroup]);
+        });
+        Unroll<kRows>([&](auto r) {
+          const __m512i input = FourQuants(quants + r * quant_stride +
+                                           block * PackedFormat::kBlock + kGroup * 4);
+          Unroll<kPanels>([&](auto p) {
+            dots[r][p] = _mm512_dpbusd_epi32(dots[r][p], weights[p], input);
+          });
+        });
+      });
+      Unroll<kRows>([&](auto r) {
+        const __m512 scale = _mm512_set1_ps(scales[r * x.blocks + block]);
+        Unroll<kPanels>([&](auto p) {
+          const __m512 product = _mm512_fmadd_ps(_mm512_castsi512_ps(dots[r][p]),
+                                                 _mm512_load_ps(panels[p].scale[scale_at]),
+                                                 _mm512_load_ps(panels[p].minus_bias[scale_at]));
+          sums[r][p] = _mm512_fmadd_ps(product, scale, sums[r][p]);
+          if constexpr (kMin) {
+            const __m512 scaled_sum = _mm512_set1_ps(scaled_sums[r * x.blocks * kParts + scale_at]);
+            sums[r][p] =
+                _mm512_fmadd_ps(_mm512_load_ps(panels[p].min[scale_at]), scaled_sum, sums[r][p]);
+          }
+        });
+      });
+    });
+  }
+  Unroll<kRows>([&](auto r) {
+    Unroll<kPanels>([&](auto p) {
+      _mm512_mask_storeu_ps(y + r * stride + p * kPanelRows, mask(p), sums[r][p]);
+    });
+  });
+}
+
+template <CodeKind kCodes, ScaleKind kScales>
+void Unpack(const PackedWeights& weights, std::int64_t panel, std::int64_t first_block,
+            std::int64_t blocks, UnpackedPanel& out) {
+  constexpr int kParts = ScalesPerBlock(kScales);
+  const __m512i table = LoadTable(weights.format());
+  const std::uint8_t* codes =
+      weights.Codes(panel) + first_block * CodeVectors(kCodes) * kVectorBytes;
+  const std::uint8_t* scales = weights.Scales(panel);
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    Unroll<kGroups>([&](auto g) {
+      _mm512_store_si512(out.values[block][g], Values<kCodes, g>(codes, table));
+    });
+    codes += CodeVectors(kCodes) * kVectorBytes;
+    const VectorScales<kScales> vectors = LoadScales<kScales>(scales, first_block + block);
+    Unroll<kParts>([&](auto part) {
+      const std::int64_t at = block * kParts + part;
+      _mm512_store_ps(out.scale[at], vectors.scale[part]);
+      _mm512_store_ps(out.minus_bias[at],
+                      _mm512_mul_ps(vectors.scale[part], _mm512_set1_ps(-kDotBiasValue)));
+      if constexpr (HasMin(kScales)) _mm512_store_ps(out.min[at], vectors.min[part]);
+    });
+  }
+}
+
+template <int kPanels, int kParts, bool kMin>
+constexpr auto kTiles = []<int... kIndex>(std::integer_sequence<int, kIndex...>) {
+  return std::array{&MultiplyTile<kPanels, kIndex + 1, kParts, kMin>...};
+}(std::make_integer_sequence<int, kMostRows>());
+
+// Many rows: each pair of panels is unpacked once, then passes over all rows.
+template <CodeKind kCodes, ScaleKind kScales>
+void MultiplyRows(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
+                  bool add, float* y, std::int64_t stride) {
+  constexpr int kParts = ScalesPerBlock(kScales);
+  constexpr bool kMin = HasMin(kScales);
+  UnpackedPanel unpacked[kMostPanels];
+  const std::int64_t passes = (x.blocks + kMostBlocks - 1) / kMostBlocks;
+  for (std::int64_t panel = panels.begin; panel < panels.end; panel += kMostPanels) {
+    const bool pair = panel + 1 < panels.end;
+    const __mmask16 last_mask = OutputMask(weights, panel + pair);
+    for (std::int64_t pass = 0; pass < passes; ++pass) {
+      const std::int64_t first_block = x.blocks * pass / passes;
+      const std::int64_t blocks = x.blocks * (pass + 1) / passes - first_block;
+      for (int p = 0; p <= pair; ++p) {
+        Unpack<kCodes, kScales>(weights, panel + p, first_block, blocks, unpacked[p]);
+      }
+      for (std::int64_t row = 0; row < x.rows; row += kMostRows) {
+        const std::int64_t rows = x.rows - row < kMostRows ? x.rows - row : kMostRows;
+        const auto tile =
+            pair ? kTiles<2, kParts, kMin>[rows - 1] : kTiles<1, kParts, kMin>[rows - 1];
+        tile(unpacked, blocks, x, row, first_block, add || pass > 0, last_mask,
+             y + row * stride + panel * kPanelRows, stride);
+      }
+    }
+  }
+}
+
+// One row: weights go from memory to registers and are used once.
+template <CodeKind kCodes, ScaleKind kScales>
+void MultiplyRow(const PackedWeights& weights, Worker::Range panels, const PackedInput& x, bool add,
+                 float* y) {
+  constexpr int kParts = ScalesPerBlock(kScales);
+  constexpr int kPartGroups = static_cast<int>(kGroups) / kParts;
+  const __m512i table = LoadTable(weights.format());
+  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const __mmask16 mask = OutputMask(weights, panel);
+    float* target = y + panel * kPanelRows;
+    const std::uint8_t* codes = weights.Codes(panel);
+    const std::uint8_t* scales = weights.Scales(panel);
+    __m512 sums = add ? _mm512_maskz_loadu_ps(mask, target) : _mm512_setzero_ps();
+    for (std::int64_t block = 0; block < x.blocks; ++block) {
+      Unroll<CodeVectors(kCodes)>([&](auto v) {
+        _mm_prefetch(reinterpret_cast<const char*>(codes) + kPrefetch + v * kVectorBytes, _MM_HINT_T0);
+      });
+      const VectorScales<kScales> vectors = LoadScales<kScales>(scales, block);
+      const __m512 scale = _mm512_set1_ps(x.scales[block]);
+      const std::int8_t* quants = x.quants + block * PackedFormat::kBlock;
+      Unroll<kParts>([&](auto part) {
+        const std::int64_t at = block * kParts + part;
+        __m512i dots = _mm512_set1_epi32(HasMin(kScales) ? 0 : x.starts[at] - kDotBias);
+        Unroll<kPartGroups>([&](auto g) {
+          constexpr int kGroup = part * kPartGroups + g;
+          dots = _mm512_dpbusd_epi32(dots, Values<kCodes, kGroup>(codes, table),
+                                     FourQuants(quants + kGroup * 4));
+        });
+        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), vectors.scale[part]);
+        sums = _mm512_fmadd_ps(product, scale, sums);
+        if constexpr (HasMin(kScales)) {
+          sums = _mm512_fmadd_ps(vectors.min[part], _mm512_set1_ps(x.scaled_sums[at]), sums);
+        }
+      });
+      codes += CodeVectors(kCodes) * kVectorBytes;
+    }
+    _mm512_mask_storeu_ps(target, mask, sums);
+  }
+}
+
+template <CodeKind kCodes, ScaleKind kScales>
+void Multiply(const PackedWeights& weights, Worker::Range panels, const PackedInput& x, bool add,
+              float* y, std::int64_t stride) {
+  if (x.rows == 1) {
+    MultiplyRow<kCodes, kScales>(weights, panels, x, add, y);
+  } else {
+    MultiplyRows<kCodes, kScales>(weights, panels, x, add, y, stride);
+  }
+}
+
+// The combinations that FindPackedFormat knows.
+PackedKernel FindKernel(const PackedFormat& format) {
+  using C = CodeKind;
+  using S = ScaleKind;
+  const bool super = IsSuper(format.scales), min = HasMin(format.scales);
+  switch (format.codes) {
+    case C::k2: return Multiply<C::k2, S::kSuperPairMin>;
+    case C::k3: return Multiply<C::k3, S::kSuperPair>;
+    case C::k4:
+      if (super) return Multiply<C::k4, S::kSuperMin>;
+      return min ? Multiply<C::k4, S::kHalfMin> : Multiply<C::k4, S::kHalf>;
+    case C::k4Table:
+      if (super) return Multiply<C::k4Table, S::kSuper>;
+      if (format.scales == S::kBFloat16) return Multiply<C::k4Table, S::kBFloat16>;
+      return format.scales == S::kHalfPair ? Multiply<C::k4Table, S::kHalfPair>
+                                           : Multiply<C::k4Table, S::kHalf>;
+    case C::k5:
+      if (super) return Multiply<C::k5, S::kSuperMin>;
+      return min ? Multiply<C::k5, S::kHalfMin> : Multiply<C::k5, S::kHalf>;
+    case C::k6: return Multiply<C::k6, S::kSuperPair>;
+    case C::k8: return Multiply<C::k8, S::kHalf>;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void MultiplyPackedAvx512(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
+                          bool add, float* y, std::int64_t stride) {
+  FindKernel(weights.format())(weights, panels, x, add, y, stride);
+}
+
+}  // namespace ondine::compute

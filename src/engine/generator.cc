@@ -1,0 +1,98 @@
+#include "engine/generator.h"
+
+#include <algorithm>
+
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "engine/sampler.h"
+
+namespace ondine::engine {
+namespace {
+
+// Gives out text as soon as it is certain that no stop text begins in it.
+class StopTextFilter {
+ public:
+  StopTextFilter(const GenerationOptions& options, std::string& text)
+      : options_(options), text_(text) {}
+
+  // True when a stop text has been met; what precedes it has been given out.
+  bool Push(const std::string& piece) {
+    held_ += piece;
+    std::size_t earliest = std::string::npos;
+    for (const std::string& stop : options_.stop) {
+      if (!stop.empty()) earliest = std::min(earliest, held_.find(stop));
+    }
+    if (earliest != std::string::npos) {
+      Release(earliest);
+      held_.clear();
+      return true;
+    }
+    std::size_t safe = held_.size();
+    for (const std::string& stop : options_.stop) {
+      for (std::size_t n = std::min(stop.size(), held_.size()); n > 0; --n) {
+        if (held_.compare(held_.size() - n, n, stop, 0, n) == 0) {
+          safe = std::min(safe, held_.size() - n);
+          break;
+        }
+      }
+    }
+    Release(safe);
+    return false;
+  }
+
+  void Finish() { Release(held_.size()); }
+
+ private:
+  void Release(std::size_t length) {
+    if (length == 0) return;
+    const std::string out = held_.substr(0, length);
+    held_.erase(0, length);
+    text_ += out;
+    if (options_.on_text) options_.on_text(out);
+  }
+
+  const GenerationOptions& options_;
+  std::string& text_;
+  std::string held_;
+};
+
+}  // namespace
+
+Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
+                            std::span<const TokenId> history, const GenerationOptions& options) {
+  ONDINE_TRY(CheckSampling(options.sampling));
+  Sampler sampler(options.sampling);
+  for (TokenId token : history) sampler.Accept(token);
+
+  Generation result;
+  StopTextFilter filter(options, result.text);
+  text::Utf8Stream characters;
+  const base::Timer watch;
+  while (result.tokens_generated < options.max_tokens) {
+    if (options.stop_token.Stopped()) {
+      result.finish = FinishReason::kCancelled;
+      break;
+    }
+    const TokenId token = sampler.Sample(pot.Logits());
+    const bool ends = model.tokenizer.EndsGeneration(token);
+    if (ends && !options.ignore_end) {
+      result.finish = FinishReason::kEndOfText;
+      break;
+    }
+    ++result.tokens_generated;
+    ONDINE_TRY(pot.Feed({&token, 1}, memory::Pot::Part::kText, StopToken()));
+    ONDINE_TRY(pot.Flush(StopToken()));
+    if (filter.Push(characters.Push(model.tokenizer.Piece(token)))) {
+      result.finish = FinishReason::kStopText;
+      break;
+    }
+  }
+  if (result.finish != FinishReason::kStopText) {
+    filter.Push(characters.Finish());
+    filter.Finish();
+  }
+  result.seconds_generate = watch.Elapsed();
+  return result;
+}
+
+}  // namespace ondine::engine

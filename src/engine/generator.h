@@ -1,0 +1,22 @@
+// The generation loop: sample, feed, stream out.
+#ifndef ONDINE_SRC_ENGINE_GENERATOR_H_
+#define ONDINE_SRC_ENGINE_GENERATOR_H_
+
+#include <span>
+
+#include "engine/model_parts.h"
+#include "memory/pot.h"
+#include "ondine/generation.h"
+#include "ondine/result.h"
+
+namespace ondine::engine {
+
+// Generates what follows the tokens in the pot, which must be flushed. `history` counts for the
+// repetition penalty. A stop token ends it with FinishReason::kCancelled and the text so far. The
+// last token generated is in the pot too, so that a conversation can go on.
+Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
+                            std::span<const TokenId> history, const GenerationOptions& options);
+
+}  // namespace ondine::engine
+
+#endif  // ONDINE_SRC_ENGINE_GENERATOR_H_

@@ -1,0 +1,36 @@
+// Puts documents, questions and messages into the form that a chat model was trained on.
+#ifndef ONDINE_SRC_ENGINE_PROMPT_FORMAT_H_
+#define ONDINE_SRC_ENGINE_PROMPT_FORMAT_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/model_parts.h"
+#include "ondine/model.h"
+#include "ondine/result.h"
+
+namespace ondine::engine {
+
+// A user's message with text to fill in: what the template puts before it and behind it, up to where
+// the assistant begins to speak. Both parts contain control tokens; what is filled in must not.
+struct Frame {
+  std::string before;
+  std::string behind;
+};
+
+// The frame of the first message of a conversation (with a system message where there is one), or,
+// without a template, a plain form for base models.
+Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system, bool chat_template);
+
+// The frame of a message that follows the assistant's answer `reply`; `before` begins with what ends
+// that answer.
+Result<Frame> NextMessage(const Model::Parts& model, std::string_view reply);
+
+// Tokens of a part of a frame (control tokens recognised) or of text from outside (never).
+std::vector<TokenId> EncodeFrame(const Model::Parts& model, std::string_view part, bool add_bos);
+std::vector<TokenId> EncodeText(const Model::Parts& model, std::string_view text, bool continues);
+
+}  // namespace ondine::engine
+
+#endif  // ONDINE_SRC_ENGINE_PROMPT_FORMAT_H_

@@ -1,0 +1,390 @@
+#include "ondine/session.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "engine/generator.h"
+#include "engine/model_parts.h"
+#include "engine/prompt_format.h"
+#include "engine/token_stream.h"
+#include "formats/pot_file.h"
+#include "memory/pot.h"
+#include "memory/pot_io.h"
+
+namespace ondine {
+
+using engine::EncodeFrame;
+using engine::EncodeText;
+using engine::Frame;
+using memory::Pot;
+
+// What a session is in the middle of.
+class Session::Impl {
+ public:
+  Impl(std::shared_ptr<const Model> model, const SessionOptions& options)
+      : model_(std::move(model)), options_(options), pool_(engine::ThreadCount(options.threads)) {}
+
+  Result<Generation> Complete(std::string_view prompt, const GenerationOptions& options, bool chat);
+  Result<Generation> Say(std::string_view message, const GenerationOptions& options,
+                         std::string_view system);
+  Status Read(TextSource& text, const ReadOptions& options);
+  Result<Generation> Ask(std::string_view question, const GenerationOptions& options,
+                         std::string_view prefix);
+  Status Save(const std::string& path) const;
+  Status Load(const std::string& path);
+  std::vector<KeptToken> Kept() const;
+  SessionReport report() const;
+
+ private:
+  const Model::Parts& parts() const { return model_->parts(); }
+  Status MakePot(const PotSettings& settings, std::vector<TokenId> catalyst);
+  // Settings for a text of `tokens`: the user's, or a cache for the whole where that is possible.
+  PotSettings SettingsFor(std::int64_t tokens) const;
+  Status ReadStream(engine::TokenStream& tokens, const ReadOptions& options);
+  Status ReadEnds(engine::TokenStream& tokens, const ReadOptions& options);
+  void ReportProgress(const engine::TokenStream& tokens, const base::Timer& timer,
+                      const ReadOptions& options) const;
+  Status FeedQuestion(const std::vector<TokenId>& question, const StopToken& stop);
+
+  std::shared_ptr<const Model> model_;
+  SessionOptions options_;
+  compute::ThreadPool pool_;
+  std::unique_ptr<Pot> pot_;
+  std::optional<Frame> document_;  // after Read(): the frame that the text stands in
+  bool question_aware_ = false;
+  std::optional<std::string> last_reply_;  // after Say()
+  std::int64_t peak_bytes_ = 0;
+};
+
+namespace {
+
+// Tokens that `truncate` leaves free for question and answer.
+constexpr std::int64_t kTruncateReserve = 256;
+
+}  // namespace
+
+Status Session::Impl::MakePot(const PotSettings& settings, std::vector<TokenId> catalyst) {
+  pot_.reset();  // first, so that two are never there at once
+  document_.reset();
+  last_reply_.reset();
+  question_aware_ = false;
+  ONDINE_ASSIGN(pot_, Pot::Create(parts().decoder, pool_, settings, std::move(catalyst)));
+  return {};
+}
+
+PotSettings Session::Impl::SettingsFor(std::int64_t tokens) const {
+  if (options_.pot) return *options_.pot;
+  PotSettings settings;
+  if (tokens > model_->info().trained_context) return settings;
+  settings.policy = PotPolicy::kFull;
+  settings.slots = tokens;
+  return settings;
+}
+
+Result<Generation> Session::Impl::Complete(std::string_view prompt,
+                                           const GenerationOptions& options, bool chat) {
+  std::vector<TokenId> tokens;
+  if (chat) {
+    if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
+    ONDINE_ASSIGN(const Frame frame, engine::FirstMessage(parts(), "", true));
+    tokens = EncodeFrame(parts(), frame.before, true);
+    for (const auto& part : {EncodeText(parts(), prompt, true),
+                             EncodeFrame(parts(), frame.behind, false)}) {
+      tokens.insert(tokens.end(), part.begin(), part.end());
+    }
+  } else {
+    tokens = model_->Tokenize(prompt);
+  }
+  if (tokens.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "the prompt is empty and this model has no token to begin with");
+  }
+  const PotSettings settings =
+      SettingsFor(static_cast<std::int64_t>(tokens.size()) + options.max_tokens);
+  ONDINE_TRY(MakePot(settings, EncodeText(parts(), settings.catalyst, true)));
+  double seconds_prompt = 0;
+  {
+    const base::Stopwatch watch(seconds_prompt);
+    ONDINE_TRY(pot_->Feed(tokens, Pot::Part::kText, options.stop_token));
+    ONDINE_TRY(pot_->Flush(options.stop_token));
+  }
+  ONDINE_ASSIGN(Generation result, engine::Generate(parts(), *pot_, tokens, options));
+  result.tokens_prompt = static_cast<std::int64_t>(tokens.size());
+  result.seconds_prompt = seconds_prompt;
+  return result;
+}
+
+Result<Generation> Session::Impl::Say(std::string_view message, const GenerationOptions& options,
+                                      std::string_view system) {
+  if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
+  const bool first = !last_reply_;
+  Frame frame;
+  if (first) {
+    ONDINE_ASSIGN(frame, engine::FirstMessage(parts(), system, true));
+    const PotSettings settings = options_.pot.value_or(PotSettings());
+    ONDINE_TRY(MakePot(settings, EncodeText(parts(), settings.catalyst, true)));
+    ONDINE_TRY(pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix,
+                          options.stop_token));
+  } else {
+    ONDINE_ASSIGN(frame, engine::NextMessage(parts(), *last_reply_));
+    pot_->ReleaseQuestion();
+  }
+  std::vector<TokenId> turn;
+  if (!first) turn = EncodeFrame(parts(), frame.before, false);
+  for (const auto& part : {EncodeText(parts(), message, true),
+                           EncodeFrame(parts(), frame.behind, false)}) {
+    turn.insert(turn.end(), part.begin(), part.end());
+  }
+  double seconds_prompt = 0;
+  {
+    const base::Stopwatch watch(seconds_prompt);
+    ONDINE_TRY(FeedQuestion(turn, options.stop_token));
+  }
+  ONDINE_ASSIGN(Generation result, engine::Generate(parts(), *pot_, turn, options));
+  result.tokens_prompt = static_cast<std::int64_t>(turn.size());
+  result.seconds_prompt = seconds_prompt;
+  last_reply_ = result.text;
+  return result;
+}
+
+Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
+  PotSettings settings = options_.pot.value_or(PotSettings());
+  if (settings.policy == PotPolicy::kFull) {
+    settings.slots = std::max(settings.slots, model_->info().trained_context);
+  }
+  const bool aware = !options.question.empty();
+  ONDINE_ASSIGN(Frame frame,
+                engine::FirstMessage(parts(), options.system, options.chat_template));
+  std::vector<TokenId> catalyst =
+      EncodeText(parts(), aware ? options.question : settings.catalyst, true);
+  if (aware) {
+    // As long a question as is protected when it is asked.
+    const auto longest = static_cast<std::size_t>(settings.slots / 8);
+    if (catalyst.size() > longest) {
+      catalyst.erase(catalyst.begin(), catalyst.end() - static_cast<std::ptrdiff_t>(longest));
+    }
+  }
+  ONDINE_TRY(MakePot(settings, std::move(catalyst)));
+  question_aware_ = aware;
+  ONDINE_TRY(pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix,
+                        options.stop_token));
+  engine::TokenStream tokens(text, parts().tokenizer);
+  if (settings.policy == PotPolicy::kTruncate) {
+    ONDINE_TRY(ReadEnds(tokens, options));
+  } else {
+    ONDINE_TRY(ReadStream(tokens, options));
+  }
+  ONDINE_TRY(pot_->Flush(options.stop_token));
+  document_ = std::move(frame);
+  return {};
+}
+
+void Session::Impl::ReportProgress(const engine::TokenStream& tokens, const base::Timer& timer,
+                                   const ReadOptions& options) const {
+  if (!options.on_progress) return;
+  options.on_progress({pot_->counters().tokens, timer.Elapsed(), pot_->length(), pot_->capacity(),
+                       pot_->counters().distillations, static_cast<std::int64_t>(tokens.bytes())});
+}
+
+Status Session::Impl::ReadStream(engine::TokenStream& tokens, const ReadOptions& options) {
+  const base::Timer timer;
+  // Small enough for progress several times a second.
+  constexpr std::size_t kStep = 512;
+  while (true) {
+    ONDINE_ASSIGN(const std::vector<TokenId> piece, tokens.Next());
+    if (piece.empty()) return {};
+    for (std::size_t i = 0; i < piece.size(); i += kStep) {
+      ONDINE_TRY(pot_->Feed(std::span(piece).subspan(i, std::min(kStep, piece.size() - i)),
+                            Pot::Part::kText, options.stop_token));
+      ReportProgress(tokens, timer, options);
+    }
+  }
+}
+
+// The first and the last part of the text that fit; only the last part is held back.
+Status Session::Impl::ReadEnds(engine::TokenStream& tokens, const ReadOptions& options) {
+  const base::Timer timer;
+  const std::int64_t room = pot_->capacity() - kTruncateReserve;
+  if (room < 2) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "truncate needs a pot of more than " + std::to_string(kTruncateReserve + 1));
+  }
+  auto head = static_cast<std::size_t>(room / 2);
+  const std::size_t tail = static_cast<std::size_t>(room) - head;
+  std::deque<TokenId> end;
+  while (true) {
+    ONDINE_ASSIGN(const std::vector<TokenId> piece, tokens.Next());
+    if (piece.empty()) break;
+    if (options.stop_token.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
+    const std::size_t begin = std::min(head, piece.size());
+    ONDINE_TRY(
+        pot_->Feed(std::span(piece).first(begin), Pot::Part::kText, options.stop_token));
+    head -= begin;
+    end.insert(end.end(), piece.begin() + static_cast<std::ptrdiff_t>(begin), piece.end());
+    while (end.size() > tail) end.pop_front();
+    ReportProgress(tokens, timer, options);
+  }
+  return pot_->Feed(std::vector<TokenId>(end.begin(), end.end()), Pot::Part::kText,
+                    options.stop_token);
+}
+
+Status Session::Impl::FeedQuestion(const std::vector<TokenId>& question, const StopToken& stop) {
+  const auto longest = static_cast<std::size_t>(std::max<std::int64_t>(1, pot_->LongestQuestion()));
+  const std::size_t excess = question.size() > longest ? question.size() - longest : 0;
+  ONDINE_TRY(pot_->Feed(std::span(question).first(excess), Pot::Part::kText, stop));
+  ONDINE_TRY(pot_->Feed(std::span(question).subspan(excess), Pot::Part::kQuestion, stop));
+  return pot_->Flush(stop);
+}
+
+Result<Generation> Session::Impl::Ask(std::string_view question, const GenerationOptions& options,
+                                      std::string_view prefix) {
+  if (!document_) {
+    return MakeError(ErrorCode::kInvalidArgument, "there is no text to ask about: read one first");
+  }
+  std::vector<TokenId> tokens = EncodeText(parts(), "\n\n" + std::string(question), true);
+  for (const auto& part : {EncodeFrame(parts(), document_->behind, false),
+                           EncodeText(parts(), prefix, true)}) {
+    tokens.insert(tokens.end(), part.begin(), part.end());
+  }
+  const Pot::Mark mark = pot_->SetMark();
+  std::optional<memory::PotSnapshot> snapshot;
+  if (pot_->WouldDistil(static_cast<std::int64_t>(tokens.size()) + options.max_tokens)) {
+    ONDINE_ASSIGN(snapshot, memory::PotSnapshot::Take(*pot_));
+  }
+  double seconds_prompt = 0;
+  Status status;
+  {
+    const base::Stopwatch watch(seconds_prompt);
+    status = FeedQuestion(tokens, options.stop_token);
+  }
+  Result<Generation> result = status ? engine::Generate(parts(), *pot_, tokens, options)
+                                     : tl::make_unexpected(std::move(status).error());
+  peak_bytes_ = std::max(peak_bytes_, static_cast<std::int64_t>(pot_->bytes()));
+  const std::int64_t peak_entries = pot_->counters().peak_entries;
+  if (snapshot) {
+    ONDINE_TRY(snapshot->Restore(*pot_));
+  } else {
+    pot_->Rewind(mark);
+  }
+  pot_->NotePeak(peak_entries);
+  if (result) {
+    result->tokens_prompt = static_cast<std::int64_t>(tokens.size());
+    result->seconds_prompt = seconds_prompt;
+    result->text = std::string(prefix) + result->text;
+  }
+  return result;
+}
+
+Status Session::Impl::Save(const std::string& path) const {
+  if (!document_) {
+    return MakeError(ErrorCode::kInvalidArgument, "there is nothing to save: read a text first");
+  }
+  formats::PotFileWriter file;
+  file.Set("model.fingerprint", parts().fingerprint);
+  file.Set("model.name", model_->info().name);
+  file.Set("model.architecture", model_->info().architecture);
+  file.Set("text.before", document_->before);
+  file.Set("text.behind", document_->behind);
+  file.Set("text.question_aware", question_aware_);
+  memory::PotIo::Describe(*pot_, file);
+  return file.Write(path);
+}
+
+Status Session::Impl::Load(const std::string& path) {
+  ONDINE_ASSIGN(const formats::PotFile file, formats::PotFile::Open(path));
+  ONDINE_TRY(file.Expect("model.architecture", model_->info().architecture));
+  ONDINE_TRY(file.Expect("model.fingerprint", parts().fingerprint));
+  Frame frame;
+  ONDINE_ASSIGN(frame.before, file.GetString("text.before"));
+  ONDINE_ASSIGN(frame.behind, file.GetString("text.behind"));
+  ONDINE_ASSIGN(const bool aware, file.GetBool("text.question_aware"));
+  ONDINE_ASSIGN(const PotSettings settings, memory::PotIo::ReadSettings(file));
+  ONDINE_ASSIGN(auto catalyst, memory::PotIo::ReadCatalyst(file, model_->info().vocabulary));
+  ONDINE_TRY(MakePot(settings, std::move(catalyst)));
+  ONDINE_TRY(memory::PotIo::Restore(file, *pot_));
+  document_ = std::move(frame);
+  question_aware_ = aware;
+  return {};
+}
+
+std::vector<KeptToken> Session::Impl::Kept() const {
+  std::map<std::int64_t, int> holders;
+  int heads = 0;
+  if (pot_) {
+    for (const auto& layer : pot_->entries()) {
+      for (const memory::HeadEntries& head : layer) {
+        ++heads;
+        for (std::int32_t origin : head.origin) ++holders[origin];
+      }
+    }
+  }
+  std::vector<KeptToken> kept;
+  kept.reserve(holders.size());
+  for (const auto& [origin, count] : holders) {
+    kept.push_back({origin, static_cast<float>(count) / static_cast<float>(heads)});
+  }
+  return kept;
+}
+
+SessionReport Session::Impl::report() const {
+  SessionReport report;
+  if (!pot_) return report;
+  const memory::PotCounters& counters = pot_->counters();
+  report.tokens = counters.tokens;
+  report.slots = pot_->capacity();
+  report.bounded = pot_->settings().policy != PotPolicy::kFull;
+  report.entries = pot_->length();
+  report.peak_entries = counters.peak_entries;
+  report.peak_bytes = std::max(peak_bytes_, static_cast<std::int64_t>(pot_->bytes()));
+  report.distillations = counters.distillations;
+  report.policy = PotPolicyName(pot_->settings().policy);
+  report.question_aware = question_aware_;
+  report.seconds_model = counters.seconds_model;
+  report.seconds_surprise = counters.seconds_surprise;
+  report.seconds_catalyst = counters.seconds_catalyst;
+  report.seconds_selection = counters.seconds_selection;
+  return report;
+}
+
+Result<Session> Session::Create(std::shared_ptr<const Model> model, const SessionOptions& options) {
+  if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a session needs a model");
+  return Session(std::make_unique<Impl>(std::move(model), options));
+}
+
+Result<Session> Session::Load(std::shared_ptr<const Model> model, const std::string& path,
+                              int threads) {
+  SessionOptions options;
+  options.threads = threads;
+  ONDINE_ASSIGN(Session session, Create(std::move(model), options));
+  ONDINE_TRY(session.impl_->Load(path));
+  return session;
+}
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Result<Generation> Session::Complete(std::string_view prompt, const GenerationOptions& options,
+                                     bool chat) {
+  return impl_->Complete(prompt, options, chat);
+}
+Result<Generation> Session::Say(std::string_view message, const GenerationOptions& options,
+                                std::string_view system) {
+  return impl_->Say(message, options, system);
+}
+Status Session::Read(TextSource& text, const ReadOptions& options) {
+  return impl_->Read(text, options);
+}
+Result<Generation> Session::Ask(std::string_view question, const GenerationOptions& options,
+                                std::string_view prefix) {
+  return impl_->Ask(question, options, prefix);
+}
+Status Session::Save(const std::string& path) const { return impl_->Save(path); }
+std::vector<KeptToken> Session::Kept() const { return impl_->Kept(); }
+SessionReport Session::report() const { return impl_->report(); }
+
+}  // namespace ondine

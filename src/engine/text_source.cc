@@ -1,0 +1,110 @@
+// Texts of any length, read in pieces.
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "base/input_file.h"
+#include "base/try.h"
+#include "ondine/session.h"
+#include "text/utf8.h"
+
+namespace ondine {
+namespace {
+
+constexpr std::size_t kPieceBytes = 64 * 1024;
+
+class StringSource : public TextSource {
+ public:
+  explicit StringSource(std::string text) : text_(std::move(text)) {}
+  Result<std::string> Next() override { return std::exchange(text_, std::string()); }
+
+ private:
+  std::string text_;
+};
+
+class FileSource : public TextSource {
+ public:
+  explicit FileSource(std::vector<std::string> paths) : paths_(std::move(paths)) {}
+
+  Result<std::string> Next() override {
+    while (true) {
+      if (!file_.is_open()) {
+        if (next_ == paths_.size()) return Finish();
+        ONDINE_ASSIGN(file_, base::InputFile::Open(paths_[next_]));
+        offset_ = 0;
+        if (next_++ > 0) return std::string("\n\n");
+      }
+      std::string piece = std::exchange(incomplete_, std::string());
+      const std::size_t kept = piece.size();
+      piece.resize(kept + kPieceBytes);
+      ONDINE_ASSIGN(const std::size_t got,
+                    file_.Read(std::as_writable_bytes(std::span(piece).subspan(kept))));
+      piece.resize(kept + got);
+      ONDINE_TRY(Check(piece, got == 0));
+      if (got == 0) file_ = base::InputFile();
+      total_ += piece.size();
+      if (!piece.empty()) return piece;
+    }
+  }
+
+ private:
+  // Refuses what is no text. A character cut off by the piece's end is put back, unless it is the
+  // file's end.
+  Status Check(std::string& piece, bool at_end) {
+    const std::string& path = paths_[next_ - 1];
+    if (piece.find('\0') != std::string::npos) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "is a binary file (it has a zero byte); give plain UTF-8 text", path);
+    }
+    std::size_t complete = 0;
+    while (complete < piece.size()) {
+      const std::string_view rest = std::string_view(piece).substr(complete);
+      const std::size_t length = text::CharacterLength(rest);
+      if (length == 0) {
+        if (!at_end && text::IsCharacterPrefix(rest)) break;
+        return MakeError(ErrorCode::kInvalidArgument,
+                         "is not UTF-8 text (at byte " + std::to_string(offset_ + complete) +
+                             "); convert it first, for example with: iconv -f latin1 -t utf-8",
+                         path);
+      }
+      complete += length;
+    }
+    incomplete_ = piece.substr(complete);
+    piece.resize(complete);
+    offset_ += piece.size();
+    return {};
+  }
+
+  Result<std::string> Finish() const {
+    if (total_ == 0) {
+      return MakeError(ErrorCode::kInvalidArgument, "the text is empty",
+                       paths_.size() == 1 ? paths_[0] : "");
+    }
+    return std::string();
+  }
+
+  std::vector<std::string> paths_;
+  std::size_t next_ = 0;  // path to open next
+  base::InputFile file_;
+  std::string incomplete_;    // first bytes of a character whose rest is still to come
+  std::uint64_t offset_ = 0;  // in the current file
+  std::uint64_t total_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths) {
+  if (paths.empty()) return MakeError(ErrorCode::kInvalidArgument, "no text to read");
+  // Before minutes of reading: is the last file there at all?
+  for (const std::string& path : paths) {
+    if (path == "-") continue;
+    ONDINE_TRY(base::InputFile::Open(path));
+  }
+  return std::make_unique<FileSource>(paths);
+}
+
+std::unique_ptr<TextSource> TextFromString(std::string text) {
+  return std::make_unique<StringSource>(std::move(text));
+}
+
+}  // namespace ondine

@@ -1,0 +1,51 @@
+#include "engine/token_stream.h"
+
+#include <string_view>
+
+#include "base/try.h"
+
+namespace ondine::engine {
+namespace {
+
+constexpr std::size_t kLongestPiece = 256 * 1024;
+
+bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// Where `text` may be cut: before the last white space that follows a letter. Letters, because after
+// punctuation some tokenizers take a line break into the same token. 0: nowhere.
+std::size_t LastCut(std::string_view text) {
+  for (std::size_t i = text.size(); i-- > 1;) {
+    if (IsSpace(text[i]) && IsLetter(text[i - 1])) return i;
+  }
+  if (text.size() < kLongestPiece) return 0;
+  std::size_t cut = text.size();
+  while (cut > 0 && (static_cast<unsigned char>(text[cut - 1]) & 0xC0) == 0x80) --cut;
+  return cut > 1 ? cut - 1 : text.size();
+}
+
+}  // namespace
+
+Result<std::vector<TokenId>> TokenStream::Next() {
+  while (true) {
+    std::size_t cut = rest_.size();
+    if (!at_end_) {
+      ONDINE_ASSIGN(const std::string piece, source_.Next());
+      bytes_ += piece.size();
+      at_end_ = piece.empty();
+      rest_ += piece;
+      cut = at_end_ ? rest_.size() : LastCut(rest_);
+      if (cut == 0 && !at_end_) continue;
+    }
+    if (cut == 0) return std::vector<TokenId>();
+    text::EncodeOptions options;
+    options.add_bos = false;
+    options.continues = !first_;
+    std::vector<TokenId> tokens = tokenizer_.Encode(std::string_view(rest_).substr(0, cut), options);
+    first_ = false;
+    rest_.erase(0, cut);
+    return tokens;
+  }
+}
+
+}  // namespace ondine::engine

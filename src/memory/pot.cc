@@ -1,0 +1,258 @@
+#include "memory/pot.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "compute/elementwise.h"
+
+namespace ondine::memory {
+namespace {
+
+compute::KvType ToKvType(CacheType type) {
+  switch (type) {
+    case CacheType::kF16: return compute::KvType::kF16;
+    case CacheType::kQ8_0: return compute::KvType::kQ8_0;
+    case CacheType::kQ4_0: return compute::KvType::kQ4_0;
+  }
+  return compute::KvType::kF16;
+}
+
+models::KvSettings CacheSettings(const PotSettings& settings) {
+  return {settings.slots, ToKvType(settings.type),
+          settings.reset_positions ? models::Positions::kReset : models::Positions::kOriginal};
+}
+
+}  // namespace
+
+Pot::Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& pool,
+         const PotSettings& settings, std::vector<TokenId> catalyst)
+    : settings_(settings),
+      kept_(static_cast<std::int64_t>(settings.keep * static_cast<double>(settings.slots))),
+      recent_(settings.recent ? *settings.recent : std::min(settings.slots / 10, kept_ / 4)),
+      catalyst_(std::move(catalyst)),
+      pass_(decoder, pool),
+      cache_(decoder->spec(), CacheSettings(settings)),
+      scores_(decoder->spec(), settings.slots) {
+  const models::DecoderSpec& spec = decoder->spec();
+  entries_.resize(static_cast<std::size_t>(spec.layers));
+  for (int i = 0; i < spec.layers; ++i) {
+    if (!spec.IsLocal(i)) {
+      entries_[static_cast<std::size_t>(i)].resize(static_cast<std::size_t>(spec.kv_heads));
+    }
+  }
+}
+
+Result<std::unique_ptr<Pot>> Pot::Create(std::shared_ptr<const models::Decoder> decoder,
+                                         compute::ThreadPool& pool, const PotSettings& settings,
+                                         std::vector<TokenId> catalyst) {
+  try {
+    std::unique_ptr<Pot> pot(new Pot(std::move(decoder), pool, settings, std::move(catalyst)));
+    ONDINE_TRY(pot->CheckSettings());
+    return pot;
+  } catch (const std::bad_alloc&) {
+    return MakeError(ErrorCode::kOutOfMemory,
+                     "no memory for a pot of " + std::to_string(settings.slots) +
+                         " slots; take a smaller --pot or --cache-type q8_0");
+  }
+}
+
+Status Pot::CheckSettings() const {
+  const auto invalid = [](std::string message) {
+    return MakeError(ErrorCode::kInvalidArgument, std::move(message));
+  };
+  if (!distils()) {
+    return settings_.slots >= 1 ? Status() : invalid("a cache needs at least one slot");
+  }
+  if (!(settings_.keep > 0 && settings_.keep < 1)) return invalid("keep must lie between 0 and 1");
+  if (!(settings_.alpha >= 0 && settings_.alpha <= 1)) {
+    return invalid("alpha must lie between 0 and 1");
+  }
+  if (settings_.surprise_span < 1 || settings_.attention_span < 1 || settings_.sinks < 0 ||
+      recent_ < 0) {
+    return invalid("spans must be at least 1, sinks and recent at least 0");
+  }
+  const auto catalyst = static_cast<std::int64_t>(catalyst_.size());
+  if (catalyst > models::KvCache::kMaxPrepared) {
+    return invalid("the catalyst has " + std::to_string(catalyst) + " tokens; at most " +
+                   std::to_string(models::KvCache::kMaxPrepared) + " are possible");
+  }
+  if (catalyst == 0 && (settings_.policy == PotPolicy::kCap ||
+                        (settings_.policy == PotPolicy::kInfiniPot && settings_.alpha < 1))) {
+    return invalid("an empty catalyst needs alpha = 1 or a policy that uses none");
+  }
+  if (kept_ + catalyst >= settings_.slots || settings_.sinks + recent_ >= kept_) {
+    return invalid("a pot of " + std::to_string(settings_.slots) + " slots is too small: it keeps " +
+                   std::to_string(kept_) + ", protects " +
+                   std::to_string(settings_.sinks + recent_) + " of them and needs " +
+                   std::to_string(catalyst) + " for the catalyst; take a larger --pot");
+  }
+  return {};
+}
+
+std::size_t Pot::bytes() const {
+  std::size_t total = cache_.bytes() + scores_.bytes();
+  for (const auto& layer : entries_) {
+    for (const HeadEntries& head : layer) {
+      total += head.origin.capacity() * sizeof(std::int32_t) +
+               head.surprise.capacity() * sizeof(float);
+    }
+  }
+  return total;
+}
+
+bool Pot::distils() const {
+  return settings_.policy != PotPolicy::kFull && settings_.policy != PotPolicy::kTruncate;
+}
+
+bool Pot::needs_surprise() const {
+  return settings_.policy == PotPolicy::kSirLlm ||
+         (settings_.policy == PotPolicy::kInfiniPot && settings_.alpha > 0);
+}
+
+std::int64_t Pot::limit() const {
+  return settings_.slots - (distils() ? static_cast<std::int64_t>(catalyst_.size()) : 0);
+}
+
+std::int64_t Pot::LongestQuestion() const {
+  if (!distils()) return settings_.slots;
+  const auto catalyst = static_cast<std::int64_t>(catalyst_.size());
+  return std::min({settings_.slots / 4, (settings_.slots - kept_ - catalyst) / 2, kept_ / 2});
+}
+
+bool Pot::WouldDistil(std::int64_t tokens) const {
+  return distils() && cache_.length() + static_cast<std::int64_t>(pending_.size()) + tokens > limit();
+}
+
+Status Pot::Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop) {
+  if (tokens.empty()) return {};
+  if (part != pending_part_) ONDINE_TRY(Flush(stop));
+  pending_part_ = part;
+  const std::int64_t begin = cache_.position() + static_cast<std::int64_t>(pending_.size());
+  const std::int64_t end = begin + static_cast<std::int64_t>(tokens.size());
+  if (part == Part::kPrefix) prefix_end_ = end;
+  if (part == Part::kQuestion) {
+    if (question_begin_ == question_end_) question_begin_ = begin;
+    question_end_ = end;
+  }
+  pending_.insert(pending_.end(), tokens.begin(), tokens.end());
+  return RunReady(models::DecoderPass::kMaxTokens, stop);
+}
+
+Status Pot::Flush(const StopToken& stop) { return RunReady(1, stop); }
+
+// Runs passes as long as `at_least` tokens, or as many as a full pass takes, are waiting.
+Status Pot::RunReady(std::int64_t at_least, const StopToken& stop) {
+  std::size_t done = 0;
+  Status status;
+  while (done < pending_.size()) {
+    if (stop.Stopped()) {
+      status = MakeError(ErrorCode::kCancelled, "stopped");
+      break;
+    }
+    const std::int64_t waiting = static_cast<std::int64_t>(pending_.size() - done);
+    std::int64_t room = limit() - cache_.length();
+    const std::int64_t room_later = room > 0 ? room : limit() - kept_;
+    if (waiting < std::min({at_least, models::DecoderPass::kMaxTokens, room_later})) break;
+    if (room <= 0) {
+      status = Distil();
+      if (!status) break;
+      room = limit() - cache_.length();
+    }
+    const std::int64_t n = std::min({waiting, models::DecoderPass::kMaxTokens, room});
+    status = RunPass(std::span(pending_).subspan(done, static_cast<std::size_t>(n)));
+    if (!status) break;
+    done += static_cast<std::size_t>(n);
+  }
+  pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(done));
+  return status;
+}
+
+Status Pot::RunPass(std::span<const TokenId> tokens) {
+  const auto n = static_cast<std::int64_t>(tokens.size());
+  if (!cache_.Prepare(n)) return MakeError(ErrorCode::kInternal, "the pot would overflow");
+  {
+    const base::Stopwatch watch(counters_.seconds_model);
+    pass_.Run(tokens, cache_);
+  }
+  CountEntries(cache_.length());
+  std::vector<float> surprise(tokens.size(), 0.0f);
+  if (needs_surprise()) {
+    const base::Stopwatch watch(counters_.seconds_surprise);
+    pass_.Surprise(tokens.subspan(1), std::span(surprise).subspan(1));
+    if (logits_valid_) {
+      surprise[0] = compute::LogSumExp(logits_) - logits_[static_cast<std::size_t>(tokens[0])];
+    } else if (!carried_.empty()) {
+      surprise[0] = pass_.Surprise(carried_, tokens[0]);
+    }
+  }
+  const std::span<const float> last = pass_.Hidden(n - 1);
+  carried_.assign(last.begin(), last.end());
+  logits_valid_ = false;
+  AppendEntries(surprise);
+  Remember(tokens);
+  counters_.tokens += n;
+  return {};
+}
+
+void Pot::AppendEntries(std::span<const float> surprise) {
+  const std::int64_t first = cache_.position() - static_cast<std::int64_t>(surprise.size());
+  for (auto& layer : entries_) {
+    for (HeadEntries& head : layer) {
+      for (std::size_t i = 0; i < surprise.size(); ++i) {
+        head.origin.push_back(static_cast<std::int32_t>(first + static_cast<std::int64_t>(i)));
+      }
+      head.surprise.insert(head.surprise.end(), surprise.begin(), surprise.end());
+    }
+  }
+}
+
+void Pot::Remember(std::span<const TokenId> tokens) {
+  last_tokens_.insert(last_tokens_.end(), tokens.begin(), tokens.end());
+  const auto excess = static_cast<std::ptrdiff_t>(last_tokens_.size()) - kSnapWindow;
+  if (excess > 0) last_tokens_.erase(last_tokens_.begin(), last_tokens_.begin() + excess);
+}
+
+void Pot::CountEntries(std::int64_t entries) {
+  counters_.peak_entries = std::max(counters_.peak_entries, entries);
+}
+
+std::span<const float> Pot::Logits() {
+  if (!logits_valid_) {
+    logits_.resize(static_cast<std::size_t>(pass_.decoder().vocabulary()));
+    pass_.Logits(carried_, logits_);
+    logits_valid_ = true;
+  }
+  return logits_;
+}
+
+void Pot::ReleaseQuestion() { question_begin_ = question_end_ = 0; }
+
+Pot::Mark Pot::SetMark() const {
+  return {cache_.Mark(),  carried_,        last_tokens_,
+          counters_,      question_begin_, question_end_};
+}
+
+void Pot::Rewind(const Mark& mark) {
+  cache_.Rewind(mark.cache);
+  for (auto& layer : entries_) {
+    for (HeadEntries& head : layer) {
+      head.origin.resize(static_cast<std::size_t>(mark.cache.length));
+      head.surprise.resize(static_cast<std::size_t>(mark.cache.length));
+    }
+  }
+  Reset(mark);
+}
+
+void Pot::Reset(const Mark& mark) {
+  carried_ = mark.carried;
+  last_tokens_ = mark.last_tokens;
+  logits_valid_ = false;
+  counters_ = mark.counters;
+  question_begin_ = mark.question_begin;
+  question_end_ = mark.question_end;
+  pending_.clear();
+}
+
+}  // namespace ondine::memory

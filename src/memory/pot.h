@@ -1,0 +1,149 @@
+// A conversation's KV cache of fixed size: reads tokens, distils itself when it is full, generates.
+// InfiniPot, Kim et al., EMNLP 2024 (arXiv 2410.01518): continual context distillation with the
+// catalyst prompt (CaP) and novelty under compression (NuC).
+#ifndef ONDINE_SRC_MEMORY_POT_H_
+#define ONDINE_SRC_MEMORY_POT_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "memory/attention_scores.h"
+#include "models/decoder_pass.h"
+#include "models/kv_cache.h"
+#include "ondine/pot.h"
+#include "ondine/progress.h"
+#include "ondine/result.h"
+
+namespace ondine::memory {
+
+using TokenId = std::int32_t;
+
+// SnapKV's window, as its authors use it under continual distillation.
+inline constexpr std::int64_t kSnapWindow = 32;
+
+// What one KV head knows of its entries besides keys and values; ascending by origin.
+struct HeadEntries {
+  std::vector<std::int32_t> origin;  // index in the stream
+  std::vector<float> surprise;       // -log p when it was read, in nats
+};
+
+struct PotCounters {
+  std::int64_t tokens = 0;         // that went in, catalysts not counted
+  std::int64_t peak_entries = 0;   // of any layer and head, catalyst included
+  std::int64_t distillations = 0;
+  double seconds_model = 0;        // forward passes over text
+  double seconds_surprise = 0;     // head over all positions (NuC)
+  double seconds_catalyst = 0;     // forward passes over the catalyst (CaP)
+  double seconds_selection = 0;    // choosing entries and moving them together
+};
+
+class Pot {
+ public:
+  // `catalyst` is the general prompt (CaP-G), at most 512 tokens; its length is P. Errors:
+  // kInvalidArgument where settings contradict each other (C + P < M and protected < C must hold),
+  // kOutOfMemory.
+  static Result<std::unique_ptr<Pot>> Create(std::shared_ptr<const models::Decoder> decoder,
+                                             compute::ThreadPool& pool, const PotSettings& settings,
+                                             std::vector<TokenId> catalyst);
+
+  const PotSettings& settings() const { return settings_; }
+  std::int64_t length() const { return cache_.length(); }
+  std::int64_t capacity() const { return settings_.slots; }
+  std::int64_t kept() const { return kept_; }  // C
+  const PotCounters& counters() const { return counters_; }
+  // Keys and values, entry lists and scoring buffers.
+  std::size_t bytes() const;
+
+  enum class Part {
+    kPrefix,    // of a chat template, at the beginning: survives every distillation
+    kText,      // may be dropped
+    kQuestion,  // survives until ReleaseQuestion()
+  };
+  // Reads tokens, whose ids must be valid. They are collected into passes of 256, so that results do
+  // not depend on how the caller cuts the text; Flush() runs what is left, and so does a change of
+  // part. Errors: kCancelled, kOutOfMemory where the policy never distils and the pot is full.
+  Status Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop);
+  Status Flush(const StopToken& stop);
+
+  // Logits [vocabulary] of the token that follows everything read so far; valid until the next call
+  // of Feed(). Something must have been read and flushed.
+  std::span<const float> Logits();
+
+  // Ends the protection of the question.
+  void ReleaseQuestion();
+  // True where feeding `tokens` more would bring about a distillation.
+  bool WouldDistil(std::int64_t tokens) const;
+  // The longest question that is protected as a whole; what stands before is read as text.
+  std::int64_t LongestQuestion() const;
+
+  // Of every layer (empty for sliding-window layers) and KV head.
+  const std::vector<std::vector<HeadEntries>>& entries() const { return entries_; }
+  const models::KvCache& cache() const { return cache_; }
+  const std::vector<float>& carried() const { return carried_; }
+
+  // Puts the pot back to `length` entries: undoes what was fed since, provided that no distillation
+  // happened in between.
+  struct Mark {
+    models::KvCache::MarkPoint cache;
+    std::vector<float> carried;
+    std::vector<TokenId> last_tokens;
+    PotCounters counters;
+    std::int64_t question_begin, question_end;
+  };
+  Mark SetMark() const;
+  void Rewind(const Mark& mark);
+  // Peaks of what was undone count.
+  void NotePeak(std::int64_t entries) { CountEntries(entries); }
+
+ private:
+  friend class PotIo;
+  friend class PotSnapshot;
+  Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& pool,
+      const PotSettings& settings, std::vector<TokenId> catalyst);
+  Status CheckSettings() const;
+  bool distils() const;
+  bool needs_surprise() const;
+  // Length up to which text is read: the catalyst must still fit above it.
+  std::int64_t limit() const;
+
+  Status RunReady(std::int64_t at_least, const StopToken& stop);
+  Status RunPass(std::span<const TokenId> tokens);
+  void AppendEntries(std::span<const float> surprise);
+  void Remember(std::span<const TokenId> tokens);
+
+  Status Distil();
+  // Attention scores for the policy at hand, where it needs some.
+  Status Observe();
+  Status ObserveCatalyst();
+  Status ObserveLastTokens(std::int64_t count);
+  Status Select(int layer, int head, std::vector<char>& kept) const;
+  void MarkProtected(const HeadEntries& head, std::vector<char>& kept) const;
+  void CountEntries(std::int64_t entries);
+  // Everything of a mark but the cache and the entries.
+  void Reset(const Mark& mark);
+
+  PotSettings settings_;
+  std::int64_t kept_;
+  std::int64_t recent_;
+  std::vector<TokenId> catalyst_;
+  models::DecoderPass pass_;
+  models::KvCache cache_;
+  AttentionScores scores_;
+  std::vector<std::vector<HeadEntries>> entries_;  // [layer][head]
+  std::vector<float> carried_;  // last row of the final norm: predicts the next token
+  std::vector<float> logits_;   // [vocabulary], empty until asked for
+  bool logits_valid_ = false;
+  std::vector<TokenId> pending_;
+  Part pending_part_ = Part::kText;
+  std::vector<TokenId> last_tokens_;  // newest ones since the last distillation, for Observe()
+  std::int64_t prefix_end_ = 0;  // stream positions [0, prefix_end_) are protected
+  std::int64_t question_begin_ = 0, question_end_ = 0;  // and these
+  PotCounters counters_;
+};
+
+}  // namespace ondine::memory
+
+#endif  // ONDINE_SRC_MEMORY_POT_H_

@@ -1,0 +1,314 @@
+#include "memory/pot_io.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "base/try.h"
+
+namespace ondine::memory {
+namespace {
+
+using formats::PotFile;
+using formats::PotFileWriter;
+
+std::string Name(int layer, const char* what) {
+  return "layer." + std::to_string(layer) + "." + what;
+}
+
+using Bytes = std::span<const std::byte>;
+using Writer = std::function<Status(Bytes)>;
+using Reader = std::function<Status(std::span<std::byte>)>;
+
+// Exports or imports one head's rows at a time: never more than that is in memory twice.
+Status WriteHeads(const compute::KvLayer& store, std::int64_t rows, bool keys,
+                  const Writer& write) {
+  std::vector<std::byte> buffer(store.ExportBytes(rows));
+  for (int head = 0; head < store.shape().kv_heads; ++head) {
+    if (keys) {
+      store.ExportKeys(head, rows, buffer.data());
+    } else {
+      store.ExportValues(head, rows, buffer.data());
+    }
+    ONDINE_TRY(write(buffer));
+  }
+  return {};
+}
+
+Status ReadHeads(compute::KvLayer& store, std::int64_t rows, bool keys, const Reader& read) {
+  std::vector<std::byte> buffer(store.ExportBytes(rows));
+  for (int head = 0; head < store.shape().kv_heads; ++head) {
+    ONDINE_TRY(read(buffer));
+    if (keys) {
+      store.ImportKeys(head, rows, buffer.data());
+    } else {
+      store.ImportValues(head, rows, buffer.data());
+    }
+  }
+  return {};
+}
+
+Status WriteEntries(const std::vector<HeadEntries>& heads, bool origins, const Writer& write) {
+  for (const HeadEntries& head : heads) {
+    ONDINE_TRY(write(origins ? std::as_bytes(std::span(head.origin))
+                             : std::as_bytes(std::span(head.surprise))));
+  }
+  return {};
+}
+
+Status ReadEntries(std::vector<HeadEntries>& heads, std::int64_t rows, bool origins,
+                   const Reader& read) {
+  for (HeadEntries& head : heads) {
+    head.origin.resize(static_cast<std::size_t>(rows));
+    head.surprise.resize(static_cast<std::size_t>(rows));
+    ONDINE_TRY(read(origins ? std::as_writable_bytes(std::span(head.origin))
+                            : std::as_writable_bytes(std::span(head.surprise))));
+  }
+  return {};
+}
+
+tl::unexpected<Error> Corrupt(const PotFile& file, std::string message) {
+  return MakeError(ErrorCode::kCorrupt, std::move(message), file.path());
+}
+
+// What the model computed from must be numbers, and origins must ascend within what was read.
+Status CheckEntries(const PotFile& file, const std::vector<HeadEntries>& heads,
+                    std::int64_t position) {
+  for (const HeadEntries& head : heads) {
+    std::int64_t before = -1;
+    for (std::int32_t origin : head.origin) {
+      if (origin <= before || origin >= position) {
+        return Corrupt(file, "entries are not in the order of the text");
+      }
+      before = origin;
+    }
+    for (float surprise : head.surprise) {
+      if (!std::isfinite(surprise)) return Corrupt(file, "a surprise is not a number");
+    }
+  }
+  return {};
+}
+
+const char* ReduceName(Reduce reduce) {
+  switch (reduce) {
+    case Reduce::kSum: return "sum";
+    case Reduce::kMax: return "max";
+    case Reduce::kMean: return "mean";
+  }
+  return "sum";
+}
+
+Result<Reduce> ReadReduce(const PotFile& file, const char* key) {
+  ONDINE_ASSIGN(const std::string name, file.GetString(key));
+  for (Reduce reduce : {Reduce::kSum, Reduce::kMax, Reduce::kMean}) {
+    if (name == ReduceName(reduce)) return reduce;
+  }
+  return Corrupt(file, std::string(key) + " is \"" + name + "\"");
+}
+
+}  // namespace
+
+void PotIo::Describe(const Pot& pot, PotFileWriter& file) {
+  const PotSettings& settings = pot.settings_;
+  file.Set("pot.slots", settings.slots);
+  file.Set("pot.policy", std::string(PotPolicyName(settings.policy)));
+  file.Set("pot.keep", settings.keep);
+  file.Set("pot.alpha", settings.alpha);
+  file.Set("pot.surprise_span", std::int64_t{settings.surprise_span});
+  file.Set("pot.attention_span", std::int64_t{settings.attention_span});
+  file.Set("pot.over_catalyst", std::string(ReduceName(settings.over_catalyst)));
+  file.Set("pot.over_group", std::string(ReduceName(settings.over_group)));
+  file.Set("pot.past_only", settings.past_only);
+  file.Set("pot.sinks", std::int64_t{settings.sinks});
+  file.Set("pot.recent", pot.recent_);
+  file.Set("pot.reset_positions", settings.reset_positions);
+  file.Set("pot.cache_type", std::string(CacheTypeName(settings.type)));
+  file.Set("pot.catalyst", settings.catalyst);
+  file.Set("state.catalyst_tokens", static_cast<std::int64_t>(pot.catalyst_.size()));
+  file.Set("state.length", pot.cache_.length());
+  file.Set("state.position", pot.cache_.position());
+  file.Set("state.local_length", pot.cache_.local_length());
+  file.Set("state.prefix_tokens", pot.prefix_end_);
+  file.Set("state.last_tokens", static_cast<std::int64_t>(pot.last_tokens_.size()));
+  file.Set("counters.tokens", pot.counters_.tokens);
+  file.Set("counters.peak_entries", pot.counters_.peak_entries);
+  file.Set("counters.distillations", pot.counters_.distillations);
+
+  file.AddSection("catalyst", std::as_bytes(std::span(pot.catalyst_)));
+  file.AddSection("last_tokens", std::as_bytes(std::span(pot.last_tokens_)));
+  file.AddSection("carried", std::as_bytes(std::span(pot.carried_)));
+  const models::KvCache& cache = pot.cache_;
+  for (int i = 0; i < cache.layers(); ++i) {
+    const models::KvCache::Layer& layer = cache.layer(i);
+    const std::int64_t rows = layer.local ? cache.local_length() : cache.length();
+    const std::uint64_t bytes =
+        layer.store.ExportBytes(rows) * static_cast<std::uint64_t>(layer.store.shape().kv_heads);
+    for (const bool keys : {true, false}) {
+      file.AddSection(Name(i, keys ? "keys" : "values"), bytes,
+                      [&layer, rows, keys](base::FileSink& sink) {
+                        return WriteHeads(layer.store, rows, keys,
+                                          [&](Bytes part) { return sink.Write(part); });
+                      });
+    }
+    if (layer.local) continue;
+    const auto& heads = pot.entries_[static_cast<std::size_t>(i)];
+    for (const bool origins : {true, false}) {
+      file.AddSection(Name(i, origins ? "origin" : "surprise"),
+                      heads.size() * static_cast<std::uint64_t>(rows) * 4,
+                      [&heads, origins](base::FileSink& sink) {
+                        return WriteEntries(heads, origins,
+                                            [&](Bytes part) { return sink.Write(part); });
+                      });
+    }
+  }
+}
+
+Result<PotSettings> PotIo::ReadSettings(const PotFile& file) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;
+  PotSettings settings;
+  ONDINE_ASSIGN(settings.slots, file.GetInt("pot.slots", 1, kMost));
+  ONDINE_ASSIGN(const std::string policy, file.GetString("pot.policy"));
+  ONDINE_ASSIGN(settings.policy, ParsePotPolicy(policy));
+  ONDINE_ASSIGN(settings.keep, file.GetNumber("pot.keep", 0, 1));
+  ONDINE_ASSIGN(settings.alpha, file.GetNumber("pot.alpha", 0, 1));
+  ONDINE_ASSIGN(const std::int64_t surprise_span, file.GetInt("pot.surprise_span", 1, 1 << 20));
+  ONDINE_ASSIGN(const std::int64_t attention_span, file.GetInt("pot.attention_span", 1, 1 << 20));
+  settings.surprise_span = static_cast<int>(surprise_span);
+  settings.attention_span = static_cast<int>(attention_span);
+  ONDINE_ASSIGN(settings.over_catalyst, ReadReduce(file, "pot.over_catalyst"));
+  ONDINE_ASSIGN(settings.over_group, ReadReduce(file, "pot.over_group"));
+  ONDINE_ASSIGN(settings.past_only, file.GetBool("pot.past_only"));
+  ONDINE_ASSIGN(const std::int64_t sinks, file.GetInt("pot.sinks", 0, settings.slots));
+  ONDINE_ASSIGN(const std::int64_t recent, file.GetInt("pot.recent", 0, settings.slots));
+  settings.sinks = static_cast<int>(sinks);
+  settings.recent = static_cast<int>(recent);
+  ONDINE_ASSIGN(settings.reset_positions, file.GetBool("pot.reset_positions"));
+  ONDINE_ASSIGN(const std::string type, file.GetString("pot.cache_type"));
+  ONDINE_ASSIGN(settings.type, ParseCacheType(type));
+  ONDINE_ASSIGN(settings.catalyst, file.GetString("pot.catalyst"));
+  return settings;
+}
+
+Result<std::vector<TokenId>> PotIo::ReadCatalyst(const PotFile& file, std::int64_t vocabulary) {
+  ONDINE_ASSIGN(const std::int64_t count,
+                file.GetInt("state.catalyst_tokens", 0, models::KvCache::kMaxPrepared));
+  ONDINE_ASSIGN(const auto tokens,
+                file.Array<TokenId>("catalyst", static_cast<std::uint64_t>(count)));
+  for (TokenId token : tokens) {
+    if (token < 0 || token >= vocabulary) return Corrupt(file, "the catalyst is not of this model");
+  }
+  return std::vector<TokenId>(tokens.begin(), tokens.end());
+}
+
+Status PotIo::Restore(const PotFile& file, Pot& pot) {
+  models::KvCache& cache = pot.cache_;
+  const std::int64_t vocabulary = pot.pass_.decoder().vocabulary();
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;
+  ONDINE_ASSIGN(const std::int64_t length, file.GetInt("state.length", 0, cache.capacity()));
+  ONDINE_ASSIGN(const std::int64_t position, file.GetInt("state.position", length, kMost));
+  ONDINE_ASSIGN(const std::int64_t local,
+                file.GetInt("state.local_length", 0, cache.local_capacity()));
+  ONDINE_ASSIGN(pot.prefix_end_, file.GetInt("state.prefix_tokens", 0, position));
+  ONDINE_ASSIGN(const std::int64_t last, file.GetInt("state.last_tokens", 0, length));
+  ONDINE_ASSIGN(pot.counters_.tokens, file.GetInt("counters.tokens", 0, kMost));
+  ONDINE_ASSIGN(pot.counters_.peak_entries,
+                file.GetInt("counters.peak_entries", 0, cache.capacity()));
+  ONDINE_ASSIGN(pot.counters_.distillations, file.GetInt("counters.distillations", 0, kMost));
+  ONDINE_ASSIGN(const auto last_tokens,
+                file.Array<TokenId>("last_tokens", static_cast<std::uint64_t>(last)));
+  for (TokenId token : last_tokens) {
+    if (token < 0 || token >= vocabulary) return Corrupt(file, "a token is not of this model");
+  }
+  pot.last_tokens_.assign(last_tokens.begin(), last_tokens.end());
+  ONDINE_ASSIGN(const auto carried,
+                file.Array<float>("carried",
+                                  static_cast<std::uint64_t>(pot.pass_.decoder().spec().width)));
+  for (float value : carried) {
+    if (!std::isfinite(value)) return Corrupt(file, "the last state holds NaN or infinity");
+  }
+  pot.carried_.assign(carried.begin(), carried.end());
+
+  for (int i = 0; i < cache.layers(); ++i) {
+    compute::KvLayer& store = cache.store(i);
+    const bool is_local = cache.layer(i).local;
+    const std::int64_t rows = is_local ? local : length;
+    const auto kv_heads = static_cast<std::uint64_t>(store.shape().kv_heads);
+    const auto from = [&](std::span<const std::byte>& rest) {
+      return [&rest](std::span<std::byte> out) -> Status {
+        std::memcpy(out.data(), rest.data(), out.size());
+        rest = rest.subspan(out.size());
+        return {};
+      };
+    };
+    for (const bool keys : {true, false}) {
+      ONDINE_ASSIGN(const auto section, file.Array<std::uint8_t>(Name(i, keys ? "keys" : "values"),
+                                                                 store.ExportBytes(rows) * kv_heads));
+      std::span<const std::byte> rest = std::as_bytes(section);
+      ONDINE_TRY(ReadHeads(store, rows, keys, from(rest)));
+    }
+    if (is_local) continue;
+    auto& heads = pot.entries_[static_cast<std::size_t>(i)];
+    for (const bool origins : {true, false}) {
+      ONDINE_ASSIGN(const auto section,
+                    file.Array<std::uint8_t>(Name(i, origins ? "origin" : "surprise"),
+                                             kv_heads * static_cast<std::uint64_t>(rows) * 4));
+      std::span<const std::byte> rest = std::as_bytes(section);
+      ONDINE_TRY(ReadEntries(heads, rows, origins, from(rest)));
+    }
+    ONDINE_TRY(CheckEntries(file, heads, position));
+  }
+  cache.Restore(length, position, local);
+  pot.logits_valid_ = false;
+  return {};
+}
+
+Result<PotSnapshot> PotSnapshot::Take(const Pot& pot) {
+  std::unique_ptr<std::FILE, Close> file(std::tmpfile());
+  const auto failed = [] {
+    return MakeError(ErrorCode::kIo, std::string("the pot cannot be set aside in a temporary file: ") +
+                                         std::strerror(errno));
+  };
+  if (!file) return failed();
+  const Writer write = [&](Bytes bytes) -> Status {
+    if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) return failed();
+    return {};
+  };
+  const models::KvCache& cache = pot.cache();
+  for (int i = 0; i < cache.layers(); ++i) {
+    const models::KvCache::Layer& layer = cache.layer(i);
+    const std::int64_t rows = layer.local ? cache.local_length() : cache.length();
+    for (const bool keys : {true, false}) {
+      ONDINE_TRY(WriteHeads(layer.store, rows, keys, write));
+    }
+    for (const bool origins : {true, false}) {
+      ONDINE_TRY(WriteEntries(pot.entries()[static_cast<std::size_t>(i)], origins, write));
+    }
+  }
+  if (std::fflush(file.get()) != 0) return failed();
+  return PotSnapshot(std::move(file), pot.SetMark(), cache.local_length());
+}
+
+Status PotSnapshot::Restore(Pot& pot) const {
+  std::rewind(file_.get());
+  const Reader read = [&](std::span<std::byte> bytes) -> Status {
+    if (std::fread(bytes.data(), 1, bytes.size(), file_.get()) == bytes.size()) return {};
+    return MakeError(ErrorCode::kIo, "the pot's temporary file cannot be read back");
+  };
+  models::KvCache& cache = pot.cache_;
+  for (int i = 0; i < cache.layers(); ++i) {
+    const std::int64_t rows = cache.layer(i).local ? local_length_ : mark_.cache.length;
+    for (const bool keys : {true, false}) {
+      ONDINE_TRY(ReadHeads(cache.store(i), rows, keys, read));
+    }
+    for (const bool origins : {true, false}) {
+      ONDINE_TRY(ReadEntries(pot.entries_[static_cast<std::size_t>(i)], mark_.cache.length, origins,
+                             read));
+    }
+  }
+  cache.Restore(mark_.cache.length, mark_.cache.position, local_length_);
+  pot.Reset(mark_);
+  return {};
+}
+
+}  // namespace ondine::memory

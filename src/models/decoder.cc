@@ -1,0 +1,169 @@
+#include "models/decoder.h"
+
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "base/try.h"
+#include "models/architectures.h"
+
+namespace ondine::models {
+namespace {
+
+// Takes tensors out of the file one by one.
+class TensorReader {
+ public:
+  TensorReader(const formats::GgufFile& file, compute::ThreadPool& pool)
+      : file_(file), pool_(pool) {}
+
+  Result<compute::Linear> Matrix(const std::string& name, std::int64_t in, std::int64_t out) {
+    ONDINE_ASSIGN(const formats::GgufTensor* tensor, Find(name, in, out));
+    auto linear = compute::Linear::Create(tensor->type, in, out, tensor->data, pool_);
+    if (!linear) {
+      Error error = std::move(linear).error();
+      error.context = file_.path() + ", tensor " + name;
+      return tl::make_unexpected(std::move(error));
+    }
+    file_.Release(*tensor);
+    return linear;
+  }
+
+  Result<std::vector<float>> Vector(const std::string& name, std::int64_t length) {
+    ONDINE_ASSIGN(const formats::GgufTensor* tensor, Find(name, length, 1));
+    if (tensor->type != formats::TensorType::kF32) {
+      return MakeError(ErrorCode::kUnsupported, "a vector of this kind must be stored as F32",
+                       file_.path() + ", tensor " + name);
+    }
+    std::vector<float> values(static_cast<std::size_t>(length));
+    std::memcpy(values.data(), tensor->data.data(), values.size() * sizeof(float));
+    for (float value : values) {
+      if (!std::isfinite(value)) {
+        return MakeError(ErrorCode::kCorrupt, "holds NaN or infinity",
+                         file_.path() + ", tensor " + name);
+      }
+    }
+    return values;
+  }
+
+  bool Has(const std::string& name) const { return file_.FindTensor(name) != nullptr; }
+
+ private:
+  Result<const formats::GgufTensor*> Find(const std::string& name, std::int64_t in,
+                                          std::int64_t out) const {
+    const formats::GgufTensor* tensor = file_.FindTensor(name);
+    if (tensor == nullptr) {
+      return MakeError(ErrorCode::kNotFound, "the tensor " + name + " is missing", file_.path());
+    }
+    if (tensor->shape[0] != in || tensor->shape[1] != out || tensor->shape[2] != 1 ||
+        tensor->shape[3] != 1) {
+      return MakeError(ErrorCode::kCorrupt,
+                       "has shape " + std::to_string(tensor->shape[0]) + " x " +
+                           std::to_string(tensor->shape[1]) + "; the hyper-parameters ask for " +
+                           std::to_string(in) + " x " + std::to_string(out),
+                       file_.path() + ", tensor " + name);
+    }
+    return tensor;
+  }
+
+  const formats::GgufFile& file_;
+  compute::ThreadPool& pool_;
+};
+
+Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, TensorReader& tensors) {
+  const std::string prefix = "blk." + std::to_string(index) + ".";
+  DecoderLayer layer;
+  ONDINE_ASSIGN(layer.attention_norm, tensors.Vector(prefix + "attn_norm.weight", spec.width));
+  ONDINE_ASSIGN(layer.query,
+                tensors.Matrix(prefix + "attn_q.weight", spec.width, spec.query_width()));
+  ONDINE_ASSIGN(layer.key, tensors.Matrix(prefix + "attn_k.weight", spec.width, spec.kv_width()));
+  ONDINE_ASSIGN(layer.value, tensors.Matrix(prefix + "attn_v.weight", spec.width, spec.kv_width()));
+  ONDINE_ASSIGN(layer.output,
+                tensors.Matrix(prefix + "attn_output.weight", spec.query_width(), spec.width));
+  if (spec.qkv_bias) {
+    ONDINE_ASSIGN(layer.query_bias, tensors.Vector(prefix + "attn_q.bias", spec.query_width()));
+    ONDINE_ASSIGN(layer.key_bias, tensors.Vector(prefix + "attn_k.bias", spec.kv_width()));
+    ONDINE_ASSIGN(layer.value_bias, tensors.Vector(prefix + "attn_v.bias", spec.kv_width()));
+  } else if (tensors.Has(prefix + "attn_q.bias")) {
+    return MakeError(ErrorCode::kUnsupported,
+                     spec.architecture + " models with attention biases are not supported");
+  }
+  if (spec.qk_norm) {
+    ONDINE_ASSIGN(layer.query_norm, tensors.Vector(prefix + "attn_q_norm.weight", spec.head_dim));
+    ONDINE_ASSIGN(layer.key_norm, tensors.Vector(prefix + "attn_k_norm.weight", spec.head_dim));
+  }
+  if (spec.post_norms) {
+    ONDINE_ASSIGN(layer.post_attention_norm,
+                  tensors.Vector(prefix + "post_attention_norm.weight", spec.width));
+    ONDINE_ASSIGN(layer.post_mlp_norm,
+                  tensors.Vector(prefix + "post_ffw_norm.weight", spec.width));
+  }
+  ONDINE_ASSIGN(layer.mlp_norm, tensors.Vector(prefix + "ffn_norm.weight", spec.width));
+  ONDINE_ASSIGN(layer.gate, tensors.Matrix(prefix + "ffn_gate.weight", spec.width, spec.hidden));
+  ONDINE_ASSIGN(layer.up, tensors.Matrix(prefix + "ffn_up.weight", spec.width, spec.hidden));
+  ONDINE_ASSIGN(layer.down, tensors.Matrix(prefix + "ffn_down.weight", spec.hidden, spec.width));
+  return layer;
+}
+
+// Calls f on every matrix of a layer.
+template <typename F>
+void ForEachMatrix(const DecoderLayer& layer, F f) {
+  for (const compute::Linear* matrix : {&layer.query, &layer.key, &layer.value, &layer.output,
+                                        &layer.gate, &layer.up, &layer.down}) {
+    f(*matrix);
+  }
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& file,
+                                                     compute::ThreadPool& pool) {
+  auto decoder = std::make_shared<Decoder>();
+  ONDINE_ASSIGN(decoder->spec_, ReadDecoderSpec(file));
+  const DecoderSpec& spec = decoder->spec_;
+  TensorReader tensors(file, pool);
+
+  const formats::GgufTensor* embedding = file.FindTensor("token_embd.weight");
+  if (embedding == nullptr) {
+    return MakeError(ErrorCode::kNotFound,
+                     "the tensor token_embd.weight is missing (a vocabulary-only file?)",
+                     file.path());
+  }
+  const std::int64_t vocabulary = embedding->shape[1];
+  ONDINE_ASSIGN(decoder->embedding_, tensors.Matrix("token_embd.weight", spec.width, vocabulary));
+  if (tensors.Has("output.weight")) {
+    ONDINE_ASSIGN(decoder->head_, tensors.Matrix("output.weight", spec.width, vocabulary));
+  }
+  ONDINE_ASSIGN(decoder->final_norm_, tensors.Vector("output_norm.weight", spec.width));
+  decoder->layers_.reserve(static_cast<std::size_t>(spec.layers));
+  for (int i = 0; i < spec.layers; ++i) {
+    ONDINE_ASSIGN(DecoderLayer layer, LoadLayer(spec, i, tensors));
+    decoder->layers_.push_back(std::move(layer));
+  }
+  for (const formats::GgufTensor& tensor : file.tensors()) decoder->parameters_ += tensor.Elements();
+  return decoder;
+}
+
+std::size_t Decoder::bytes() const {
+  std::size_t total = embedding_.bytes() + (head_ ? head_->bytes() : 0);
+  for (const DecoderLayer& layer : layers_) {
+    ForEachMatrix(layer, [&](const compute::Linear& matrix) { total += matrix.bytes(); });
+  }
+  return total;
+}
+
+std::size_t Decoder::BytesPerToken() const {
+  return bytes() - (head_ ? embedding_.bytes() : 0);
+}
+
+std::int64_t Decoder::BodyMultiplyAdds() const {
+  std::int64_t total = 0;
+  for (const DecoderLayer& layer : layers_) {
+    ForEachMatrix(layer,
+                  [&](const compute::Linear& matrix) { total += matrix.in() * matrix.out(); });
+  }
+  return total;
+}
+
+std::int64_t Decoder::HeadMultiplyAdds() const { return head().in() * head().out(); }
+
+}  // namespace ondine::models

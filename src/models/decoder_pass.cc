@@ -1,0 +1,256 @@
+#include "models/decoder_pass.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+#include "compute/elementwise.h"
+
+namespace ondine::models {
+
+using compute::Activations;
+using compute::Store;
+using compute::Worker;
+
+DecoderPass::DecoderPass(std::shared_ptr<const Decoder> decoder, compute::ThreadPool& pool)
+    : decoder_(std::move(decoder)), pool_(pool) {}
+
+void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
+                      AttentionObserver* observer) {
+  const DecoderSpec& spec = decoder_->spec();
+  n_ = static_cast<std::int64_t>(tokens.size());
+  assert(n_ >= 1 && n_ <= kMaxTokens);
+  const std::int64_t projected =
+      std::max({spec.query_width() + 2 * spec.kv_width(), spec.hidden, spec.width});
+  residual_.resize(static_cast<std::size_t>(n_ * spec.width));
+  projection_.resize(static_cast<std::size_t>(n_ * projected));
+  normed_.Resize(n_, spec.width);
+  attended_.Resize(n_, spec.query_width());
+  gated_.Resize(n_, spec.hidden);
+  final_.Resize(n_, spec.width);
+
+  pool_.Run([&](Worker& worker) {
+    const Worker::Range rows = worker.Share(n_);
+    for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+      float* row = residual_.data() + i * spec.width;
+      decoder_->embedding().GetRow(tokens[static_cast<std::size_t>(i)], row);
+      if (spec.embedding_scale != 1) {
+        for (int c = 0; c < spec.width; ++c) row[c] *= spec.embedding_scale;
+      }
+    }
+    worker.Barrier();
+    for (int layer = 0; layer < spec.layers; ++layer) RunLayer(worker, layer, cache, observer);
+    Normalize(worker, decoder_->final_norm(), final_);
+  });
+  cache.Advance(n_);
+}
+
+void DecoderPass::RunLayer(Worker& worker, int index, KvCache& cache,
+                           AttentionObserver* observer) {
+  const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
+  Attention(worker, index, cache, observer);
+  AddToResidual(worker, layer.output, attended_, layer.post_attention_norm);
+  Mlp(worker, layer);
+  AddToResidual(worker, layer.down, gated_, layer.post_mlp_norm);
+}
+
+void DecoderPass::Attention(Worker& worker, int index, KvCache& cache,
+                            AttentionObserver* observer) {
+  const DecoderSpec& spec = decoder_->spec();
+  const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
+  const KvCache::Layer& kv = cache.layer(index);
+  const std::int64_t stride = spec.query_width() + 2 * spec.kv_width();
+  float* q = projection_.data();
+  float* k = q + spec.query_width();
+  float* v = k + spec.kv_width();
+
+  Normalize(worker, layer.attention_norm, normed_);
+  worker.Barrier();
+  layer.query.Multiply(worker, normed_, Store::kAssign, q, stride);
+  layer.key.Multiply(worker, normed_, Store::kAssign, k, stride);
+  layer.value.Multiply(worker, normed_, Store::kAssign, v, stride);
+  worker.Barrier();
+  RotateHeads(worker, layer, cache, kv);
+  worker.Barrier();
+  const std::int64_t slot = cache.NextSlot(kv);
+  cache.store(index).Write(worker, slot, n_, k, v, stride);
+  worker.Barrier();
+
+  compute::AttentionInput input;
+  input.q = q;
+  input.q_stride = stride;
+  input.n = n_;
+  input.heads = spec.heads;
+  input.scale = spec.attention_scale;
+  input.past = slot;
+  input.window = kv.local ? spec.window : 0;
+  input.rope = cache.RotatesOnRead(kv) ? kv.rope : nullptr;
+  if (observer != nullptr) observer->OnLayer(worker, index, kv, input);
+  compute::Attend(worker, kv.store, input, attention_scratch_, attended_.Row(0),
+                  spec.query_width());
+  const Worker::Range rows = worker.Share(n_);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) attended_.Finish(i);
+  worker.Barrier();
+}
+
+void DecoderPass::RotateHeads(const Worker& worker, const DecoderLayer& layer,
+                              const KvCache& cache, const KvCache::Layer& kv) {
+  const DecoderSpec& spec = decoder_->spec();
+  const bool rotate_keys = !cache.RotatesOnRead(kv);
+  const std::int64_t position = cache.NextPosition(kv);
+  const int vectors = spec.heads + 2 * spec.kv_heads;
+  const auto add = [&](float* row, const std::vector<float>& bias) {
+    for (std::size_t c = 0; c < bias.size(); ++c) row[c] += bias[c];
+  };
+  const Worker::Range rows = worker.Share(n_);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    float* row = projection_.data() + i * vectors * spec.head_dim;
+    if (spec.qkv_bias) {
+      add(row, layer.query_bias);
+      add(row + spec.query_width(), layer.key_bias);
+      add(row + spec.query_width() + spec.kv_width(), layer.value_bias);
+    }
+    for (int h = 0; h < spec.heads + spec.kv_heads; ++h) {
+      const bool is_query = h < spec.heads;
+      float* head = row + h * spec.head_dim;
+      if (spec.qk_norm) {
+        const std::vector<float>& weight = is_query ? layer.query_norm : layer.key_norm;
+        compute::RmsNorm({head, weight.size()}, weight, spec.norm_epsilon, {head, weight.size()});
+      }
+      if (!is_query && !rotate_keys) continue;
+      if (rotate_keys) {
+        kv.rope->Rotate(head, position + i);
+      } else {
+        kv.rope->RotateHeads(head, 1, spec.head_dim, position + i);
+      }
+    }
+  }
+}
+
+void DecoderPass::Mlp(Worker& worker, const DecoderLayer& layer) {
+  const DecoderSpec& spec = decoder_->spec();
+  Normalize(worker, layer.mlp_norm, normed_);
+  worker.Barrier();
+  layer.gate.Multiply(worker, normed_, Store::kAssign, gated_.Row(0), spec.hidden);
+  layer.up.Multiply(worker, normed_, Store::kAssign, projection_.data(), spec.hidden);
+  worker.Barrier();
+  const auto hidden = static_cast<std::size_t>(spec.hidden);
+  const Worker::Range rows = worker.Share(n_);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    compute::ApplyGate(spec.activation, {gated_.Row(i), hidden},
+                       {projection_.data() + i * spec.hidden, hidden});
+    gated_.Finish(i);
+  }
+  worker.Barrier();
+}
+
+void DecoderPass::Normalize(const Worker& worker, const std::vector<float>& weight,
+                            Activations& out) {
+  const std::size_t width = weight.size();
+  const Worker::Range rows = worker.Share(n_);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    compute::RmsNorm({residual_.data() + i * static_cast<std::int64_t>(width), width}, weight,
+                     decoder_->spec().norm_epsilon, {out.Row(i), width});
+    out.Finish(i);
+  }
+}
+
+void DecoderPass::AddToResidual(Worker& worker, const compute::Linear& matrix,
+                                const Activations& y, const std::vector<float>& post_norm) {
+  const std::int64_t width = decoder_->spec().width;
+  if (post_norm.empty()) {
+    matrix.Multiply(worker, y, Store::kAdd, residual_.data(), width);
+    worker.Barrier();
+    return;
+  }
+  matrix.Multiply(worker, y, Store::kAssign, projection_.data(), width);
+  worker.Barrier();
+  const Worker::Range rows = worker.Share(n_);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    const std::span<float> row(projection_.data() + i * width, static_cast<std::size_t>(width));
+    compute::RmsNorm(row, post_norm, decoder_->spec().norm_epsilon, row);
+    float* residual = residual_.data() + i * width;
+    for (std::int64_t c = 0; c < width; ++c) residual[c] += row[static_cast<std::size_t>(c)];
+  }
+  worker.Barrier();
+}
+
+std::span<const float> DecoderPass::Hidden(std::int64_t row) const {
+  return {final_.Row(row), static_cast<std::size_t>(final_.width())};
+}
+
+void DecoderPass::Logits(std::span<const float> hidden, std::span<float> logits) {
+  one_row_.Resize(1, decoder_->spec().width);
+  std::copy(hidden.begin(), hidden.end(), one_row_.Row(0));
+  one_row_.Finish(0);
+  pool_.Run([&](Worker& worker) {
+    decoder_->head().Multiply(worker, one_row_, Store::kAssign, logits.data(),
+                              decoder_->vocabulary());
+  });
+}
+
+void DecoderPass::Logits(std::int64_t first, std::int64_t rows, std::span<float> logits) {
+  Activations x;
+  x.Resize(rows, decoder_->spec().width);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const std::span<const float> hidden = Hidden(first + i);
+    std::copy(hidden.begin(), hidden.end(), x.Row(i));
+    x.Finish(i);
+  }
+  pool_.Run([&](Worker& worker) {
+    decoder_->head().Multiply(worker, x, Store::kAssign, logits.data(), decoder_->vocabulary());
+  });
+}
+
+void DecoderPass::Surprise(std::span<const std::int32_t> targets, std::span<float> surprise) {
+  assert(static_cast<std::int64_t>(targets.size()) <= final_.rows());
+  HeadSurprise(final_, targets, surprise);
+}
+
+float DecoderPass::Surprise(std::span<const float> hidden, std::int32_t target) {
+  one_row_.Resize(1, decoder_->spec().width);
+  std::copy(hidden.begin(), hidden.end(), one_row_.Row(0));
+  one_row_.Finish(0);
+  float surprise = 0;
+  HeadSurprise(one_row_, {&target, 1}, {&surprise, 1});
+  return surprise;
+}
+
+void DecoderPass::HeadSurprise(const Activations& x, std::span<const std::int32_t> targets,
+                               std::span<float> surprise) {
+  const std::int64_t vocabulary = decoder_->vocabulary();
+  constexpr std::int64_t kRows = 16;
+  slice_logits_.resize(static_cast<std::size_t>(kRows * vocabulary));
+  const auto scored = static_cast<std::int64_t>(targets.size());
+  for (std::int64_t first = 0; first < scored; first += kRows) {
+    const std::int64_t n = std::min(kRows, scored - first);
+    Activations part;
+    part.Resize(n, x.width());
+    for (std::int64_t i = 0; i < n; ++i) {
+      std::copy(x.Row(first + i), x.Row(first + i) + x.width(), part.Row(i));
+      part.Finish(i);
+    }
+    pool_.Run([&](Worker& worker) {
+      decoder_->head().Multiply(worker, part, Store::kAssign, slice_logits_.data(), vocabulary);
+      worker.Barrier();
+      const Worker::Range mine = worker.Share(n);
+      for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+        const std::span<const float> row(slice_logits_.data() + i * vocabulary,
+                                         static_cast<std::size_t>(vocabulary));
+        surprise[static_cast<std::size_t>(first + i)] =
+            compute::LogSumExp(row) -
+            row[static_cast<std::size_t>(targets[static_cast<std::size_t>(first + i)])];
+      }
+    });
+  }
+}
+
+std::size_t DecoderPass::bytes() const {
+  const std::size_t floats = residual_.capacity() + projection_.capacity() +
+                             slice_logits_.capacity() + slice_sums_.capacity() +
+                             target_logits_.capacity();
+  return floats * sizeof(float) + attention_scratch_.bytes();
+}
+
+}  // namespace ondine::models

@@ -1,0 +1,96 @@
+// One forward pass of a decoder over a few tokens, and what can be read off its result.
+#ifndef ONDINE_SRC_MODELS_DECODER_PASS_H_
+#define ONDINE_SRC_MODELS_DECODER_PASS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "compute/activations.h"
+#include "compute/attention.h"
+#include "compute/thread_pool.h"
+#include "models/decoder.h"
+#include "models/kv_cache.h"
+
+namespace ondine::models {
+
+// Sees the queries and keys of every layer while a pass runs: for importance scores.
+class AttentionObserver {
+ public:
+  virtual ~AttentionObserver() = default;
+  // Called by every worker of the team, after the layer's keys are written; may use barriers.
+  virtual void OnLayer(compute::Worker& worker, int layer, const KvCache::Layer& cache,
+                       const compute::AttentionInput& input) = 0;
+};
+
+// Working memory for passes of up to kMaxTokens tokens. Belongs to one thread at a time.
+class DecoderPass {
+ public:
+  // Long enough that unpacking weights is a small part of a pass, short enough that its
+  // activations stay in the second-level cache.
+  static constexpr std::int64_t kMaxTokens = 256;
+
+  DecoderPass(std::shared_ptr<const Decoder> decoder, compute::ThreadPool& pool);
+
+  const Decoder& decoder() const { return *decoder_; }
+  compute::ThreadPool& pool() const { return pool_; }
+
+  // Runs 1 to kMaxTokens tokens, whose ids are valid, through the model and appends them to the
+  // cache, which must have been prepared for them (KvCache::Prepare).
+  void Run(std::span<const std::int32_t> tokens, KvCache& cache,
+           AttentionObserver* observer = nullptr);
+
+  // Of the last Run(): rows of the final norm's output.
+  std::int64_t rows() const { return final_.rows(); }
+  std::span<const float> Hidden(std::int64_t row) const;
+
+  // Logits [vocabulary] that follow from a row of the final norm's output.
+  void Logits(std::span<const float> hidden, std::span<float> logits);
+  // Logits [rows][vocabulary] of rows [first, first + rows) of the last Run().
+  void Logits(std::int64_t first, std::int64_t rows, std::span<float> logits);
+  // surprise[i] = -log p(targets[i] | row i) for the first targets.size() rows of the last Run().
+  // The head is computed in slices of the vocabulary: never more than a few hundred KB of logits.
+  void Surprise(std::span<const std::int32_t> targets, std::span<float> surprise);
+  // The same for one row of the final norm's output, such as one carried over from an earlier pass.
+  float Surprise(std::span<const float> hidden, std::int32_t target);
+
+  // Bytes of working memory.
+  std::size_t bytes() const;
+
+ private:
+  void RunLayer(compute::Worker& worker, int index, KvCache& cache, AttentionObserver* observer);
+  void Attention(compute::Worker& worker, int index, KvCache& cache, AttentionObserver* observer);
+  void Mlp(compute::Worker& worker, const DecoderLayer& layer);
+  // y = norm(x) row by row, in floats and in 8-bit blocks.
+  void Normalize(const compute::Worker& worker, const std::vector<float>& weight,
+                 compute::Activations& out);
+  // x += m y, with the norm the architecture may put in between. Has a barrier at its end.
+  void AddToResidual(compute::Worker& worker, const compute::Linear& matrix,
+                     const compute::Activations& y, const std::vector<float>& post_norm);
+  void RotateHeads(const compute::Worker& worker, const DecoderLayer& layer,
+                   const KvCache& cache, const KvCache::Layer& kv);
+  void HeadSurprise(const compute::Activations& x, std::span<const std::int32_t> targets,
+                    std::span<float> surprise);
+
+  std::shared_ptr<const Decoder> decoder_;
+  compute::ThreadPool& pool_;
+  std::int64_t n_ = 0;  // tokens of the current pass
+
+  std::vector<float> residual_;    // [n][width]
+  std::vector<float> projection_;  // [n][query_width + 2 kv_width]: q, k, v; or [n][width]
+  compute::Activations normed_;    // [n][width]
+  compute::Activations attended_;  // [n][query_width]
+  compute::Activations gated_;     // [n][hidden]
+  compute::Activations final_;     // [n][width]
+  compute::Activations one_row_;   // [1][width]
+  compute::AttentionScratch attention_scratch_;
+  std::vector<float> slice_logits_;  // [workers][n][slice]
+  std::vector<float> slice_sums_;    // [slices][n]: log of the sum of exponentials
+  std::vector<float> target_logits_;  // [n]
+};
+
+}  // namespace ondine::models
+
+#endif  // ONDINE_SRC_MODELS_DECODER_PASS_H_

@@ -1,0 +1,42 @@
+// Chat templates: how a conversation becomes the text a chat model was trained on. Families are
+// recognised from the GGUF's Jinja template and written out here; no Jinja is interpreted.
+#ifndef ONDINE_SRC_TEXT_CHAT_TEMPLATE_H_
+#define ONDINE_SRC_TEXT_CHAT_TEMPLATE_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ondine/result.h"
+
+namespace ondine::text {
+
+struct ChatMessage {
+  std::string role;  // "system", "user" or "assistant"
+  std::string content;
+};
+
+class ChatTemplate {
+ public:
+  // `jinja` is tokenizer.chat_template. kUnsupported for a template of no known family; the message
+  // names the option --chat-template and the known families.
+  static Result<ChatTemplate> Recognize(std::string_view jinja);
+  // By family name ("chatml", "llama3", "gemma", ...).
+  static Result<ChatTemplate> ByName(std::string_view name);
+  static std::vector<std::string> Names();
+
+  const std::string& name() const { return name_; }
+  // The text of a conversation (to be encoded with parse_special, without BOS of its own), with the
+  // header of the assistant's next turn where `open_assistant` is set.
+  Result<std::string> Render(const std::vector<ChatMessage>& messages, bool open_assistant) const;
+  // Text of the default system message that the template inserts by itself; may be empty.
+  const std::string& default_system() const { return default_system_; }
+
+ private:
+  std::string name_;
+  std::string default_system_;
+};
+
+}  // namespace ondine::text
+
+#endif  // ONDINE_SRC_TEXT_CHAT_TEMPLATE_H_

@@ -1,0 +1,73 @@
+// Text to tokens and back, as the model's GGUF file describes it.
+#ifndef ONDINE_SRC_TEXT_TOKENIZER_H_
+#define ONDINE_SRC_TEXT_TOKENIZER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/gguf.h"
+#include "ondine/result.h"
+
+namespace ondine::text {
+
+using TokenId = std::int32_t;
+
+struct EncodeOptions {
+  bool add_bos = true;         // put the BOS token first where the model's file asks for one
+  bool parse_special = false;  // text such as "<|im_end|>" becomes its control token
+  bool continues = false;  // the text follows other text: no space is put before its first word
+};
+
+// Immutable after loading; may be shared between threads.
+class Tokenizer {
+ public:
+  // Reads tokenizer.ggml.* of the file. Errors: kNotFound (no vocabulary), kCorrupt, kUnsupported
+  // (a model or pre-tokenizer that is not known, by name).
+  static Result<Tokenizer> FromGguf(const formats::GgufFile& file);
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  // Never fails on text: bytes that are not valid UTF-8 become byte tokens (or the unknown token).
+  std::vector<TokenId> Encode(std::string_view text, const EncodeOptions& options = {}) const;
+
+  // The bytes a token stands for; a control token gives "" unless `special` is set. SentencePiece's
+  // leading space of a first token is not removed here, but by Decode.
+  std::string Piece(TokenId token, bool special = false) const;
+  std::string Decode(const std::vector<TokenId>& tokens, bool special = false) const;
+
+  std::int32_t size() const;
+  std::optional<TokenId> bos() const;
+  std::optional<TokenId> eos() const;
+  bool adds_bos() const;
+  // True for every token that ends a turn or text (EOS, EOT, <|im_end|>, <end_of_turn>, ...).
+  bool EndsGeneration(TokenId token) const;
+  bool IsControl(TokenId token) const;
+  // The id of a token by its exact text in the vocabulary.
+  std::optional<TokenId> Find(std::string_view token_text) const;
+
+  class Impl;
+
+ private:
+  explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+// Collects pieces of a stream and gives out only whole UTF-8 characters. Bytes that can never become
+// a character come out as U+FFFD.
+class Utf8Stream {
+ public:
+  std::string Push(std::string_view bytes);
+  std::string Finish();  // what is left, incomplete characters replaced
+
+ private:
+  std::string pending_;
+};
+
+}  // namespace ondine::text
+
+#endif  // ONDINE_SRC_TEXT_TOKENIZER_H_

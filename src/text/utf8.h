@@ -1,0 +1,28 @@
+// UTF-8 as Unicode defines it: no overlong forms, no surrogates, nothing above U+10FFFF.
+#ifndef ONDINE_SRC_TEXT_UTF8_H_
+#define ONDINE_SRC_TEXT_UTF8_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace ondine::text {
+
+inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+
+// Length (1 to 4) of the character that `text` begins with; 0 if it is none. `text` is not empty.
+std::size_t CharacterLength(std::string_view text);
+
+// True if `text`, which is no character, may become one when more bytes follow.
+bool IsCharacterPrefix(std::string_view text);
+
+bool IsUtf8(std::string_view text);
+
+// The code point of a character of the length that CharacterLength() gave.
+std::uint32_t CodePoint(std::string_view character);
+void AppendUtf8(std::uint32_t code_point, std::string& out);
+
+}  // namespace ondine::text
+
+#endif  // ONDINE_SRC_TEXT_UTF8_H_

@@ -1,0 +1,248 @@
+#include "compute/linear.h"
+
+#include <ggml-cpu.h>
+#include <ggml.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace ondine::compute {
+namespace {
+
+using formats::TensorType;
+
+constexpr TensorType kWeightTypes[] = {
+    TensorType::kF32,    TensorType::kF16,   TensorType::kBF16,    TensorType::kQ4_0,
+    TensorType::kQ4_1,   TensorType::kQ5_0,  TensorType::kQ5_1,    TensorType::kQ8_0,
+    TensorType::kQ2_K,   TensorType::kQ3_K,  TensorType::kQ4_K,    TensorType::kQ5_K,
+    TensorType::kQ6_K,   TensorType::kIQ1_S, TensorType::kIQ1_M,   TensorType::kIQ2_XXS,
+    TensorType::kIQ2_XS, TensorType::kIQ2_S, TensorType::kIQ3_XXS, TensorType::kIQ3_S,
+    TensorType::kIQ4_NL, TensorType::kIQ4_XS, TensorType::kTQ1_0,  TensorType::kTQ2_0,
+    TensorType::kMXFP4,  TensorType::kNVFP4, TensorType::kQ1_0,    TensorType::kQ2_0};
+
+struct Matrix {
+  TensorType type;
+  std::int64_t in, out;
+  std::vector<std::byte> data;
+  std::vector<float> values;  // dequantised by ggml, [out][in]
+};
+
+Matrix RandomMatrix(TensorType type, std::int64_t in, std::int64_t out, std::uint32_t seed) {
+  ggml_cpu_init();
+  Matrix matrix{type, in, out, {}, {}};
+  std::mt19937 random(seed);
+  std::normal_distribution<float> weights(0.01f, 0.05f);
+  std::vector<float> values(in * out);
+  for (float& value : values) value = weights(random);
+  const auto number = static_cast<ggml_type>(type);
+  matrix.data.resize(ggml_row_size(number, in) * out);
+  const std::vector<float> importance(in, 1.0f);
+  ggml_quantize_chunk(number, values.data(), matrix.data.data(), 0, out, in, importance.data());
+  matrix.values.resize(in * out);
+  if (type == TensorType::kF32) {
+    matrix.values = values;
+  } else {
+    ggml_get_type_traits(number)->to_float(matrix.data.data(), matrix.values.data(), in * out);
+  }
+  return matrix;
+}
+
+Linear MakeLinear(const Matrix& matrix, ThreadPool& pool,
+                  KernelChoice choice = KernelChoice::kAuto) {
+  auto linear = Linear::Create(matrix.type, matrix.in, matrix.out, matrix.data, pool, choice);
+  EXPECT_TRUE(linear) << (linear ? "" : linear.error().ToString());
+  return std::move(*linear);
+}
+
+Activations RandomActivations(std::int64_t rows, std::int64_t width, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> values(0.0f, 1.0f);
+  Activations x;
+  x.Resize(rows, width);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t i = 0; i < width; ++i) x.Row(row)[i] = values(random);
+    x.Finish(row);
+  }
+  return x;
+}
+
+std::vector<float> Product(const Linear& linear, const Activations& x, ThreadPool& pool) {
+  std::vector<float> y(x.rows() * linear.out(), std::nanf(""));
+  pool.Run([&](Worker& worker) {
+    linear.Multiply(worker, x, Store::kAssign, y.data(), linear.out());
+  });
+  return y;
+}
+
+// The product in double, and how far rounding the input to 8 bits may move it: ggml rounds it in
+// blocks of 32 or, for the K and IQ types, of 256 elements.
+void ExpectClose(const Matrix& matrix, const Activations& x, const std::vector<float>& y) {
+  constexpr std::int64_t kLargestBlock = 256;
+  for (std::int64_t i = 0; i < x.rows(); ++i) {
+    for (std::int64_t j = 0; j < matrix.out; ++j) {
+      const float* w = matrix.values.data() + j * matrix.in;
+      double product = 0, tolerance = 1e-6;
+      for (std::int64_t b = 0; b < matrix.in; b += kLargestBlock) {
+        const std::int64_t end = std::min(b + kLargestBlock, matrix.in);
+        double largest = 0, weight = 0, magnitude = 0;
+        for (std::int64_t k = b; k < end; ++k) {
+          product += double{w[k]} * x.Row(i)[k];
+          magnitude += std::fabs(double{w[k]} * x.Row(i)[k]);
+          weight += double{w[k]} * w[k];
+          largest = std::max(largest, std::fabs(double{x.Row(i)[k]}));
+        }
+        // Rounding errors are independent and uniform in +-1/2 unit of largest / 127; 6 deviations.
+        // Scales rounded to 16 bits move the sum by 2^-11 of its terms at most.
+        const double deviation = largest / 127 * std::sqrt(weight / 12);
+        tolerance += 6 * deviation + magnitude * std::exp2(-10);
+      }
+      ASSERT_NEAR(y[i * matrix.out + j], product, tolerance)
+          << formats::Describe(matrix.type).name << " row " << i << " output " << j;
+    }
+  }
+}
+
+class LinearTypeTest : public testing::TestWithParam<TensorType> {
+ protected:
+  std::int64_t RandomWidth() {
+    const std::int64_t block = formats::Describe(GetParam()).block_size;
+    return block * *rc::gen::inRange<std::int64_t>(1, std::max<std::int64_t>(2, 1024 / block));
+  }
+};
+
+TEST_P(LinearTypeTest, MultipliesLikeTheDequantisedMatrix) {
+  rc::check([this] {
+    ThreadPool pool(*rc::gen::inRange(1, 5));
+    const Matrix matrix = RandomMatrix(GetParam(), RandomWidth(), *rc::gen::inRange(1, 100),
+                                       *rc::gen::arbitrary<std::uint32_t>());
+    const Activations x = RandomActivations(*rc::gen::inRange(1, 20), matrix.in,
+                                            *rc::gen::arbitrary<std::uint32_t>());
+    for (KernelChoice choice : {KernelChoice::kAuto, KernelChoice::kScalar, KernelChoice::kGgml}) {
+      const Linear linear = MakeLinear(matrix, pool, choice);
+      ExpectClose(matrix, x, Product(linear, x, pool));
+      RC_ASSERT(!testing::Test::HasFatalFailure());
+    }
+  });
+}
+
+TEST_P(LinearTypeTest, GivesARowTheSameResultAloneInAnyBatchAndOnAnyTeam) {
+  rc::check([this] {
+    ThreadPool one(1), team(*rc::gen::inRange(2, 5));
+    const Matrix matrix = RandomMatrix(GetParam(), RandomWidth(), *rc::gen::inRange(1, 100),
+                                       *rc::gen::arbitrary<std::uint32_t>());
+    const Activations all = RandomActivations(*rc::gen::inRange(2, 40), matrix.in,
+                                              *rc::gen::arbitrary<std::uint32_t>());
+    for (KernelChoice choice : {KernelChoice::kAuto, KernelChoice::kScalar, KernelChoice::kGgml}) {
+      const Linear linear = MakeLinear(matrix, team, choice);
+      const std::vector<float> together = Product(linear, all, team);
+      Activations single;
+      for (std::int64_t i = 0; i < all.rows(); ++i) {
+        single.Resize(1, matrix.in);
+        std::copy_n(all.Row(i), matrix.in, single.Row(0));
+        single.Finish(0);
+        const std::vector<float> alone = Product(linear, single, one);
+        RC_ASSERT(std::memcmp(alone.data(), together.data() + i * matrix.out,
+                              sizeof(float) * matrix.out) == 0);
+      }
+    }
+  });
+}
+
+TEST_P(LinearTypeTest, AddsToWhatIsThere) {
+  ThreadPool pool(2);
+  const Matrix matrix = RandomMatrix(GetParam(), 256, 37, 1);
+  const Activations x = RandomActivations(5, matrix.in, 2);
+  const Linear linear = MakeLinear(matrix, pool);
+  const std::vector<float> product = Product(linear, x, pool);
+  constexpr std::int64_t kStride = 50;
+  std::vector<float> y(5 * kStride, 0.5f);
+  pool.Run([&](Worker& worker) { linear.Multiply(worker, x, Store::kAdd, y.data(), kStride); });
+  for (std::int64_t i = 0; i < 5; ++i) {
+    for (std::int64_t j = 0; j < kStride; ++j) {
+      const float expected = j < matrix.out ? 0.5f + product[i * matrix.out + j] : 0.5f;
+      EXPECT_NEAR(y[i * kStride + j], expected, j < matrix.out ? 1e-5 : 0.0);
+    }
+  }
+}
+
+TEST_P(LinearTypeTest, ReturnsItsRows) {
+  ThreadPool pool(2);
+  const Matrix matrix = RandomMatrix(GetParam(), 512, 19, 3);
+  const Linear linear = MakeLinear(matrix, pool);
+  EXPECT_EQ(linear.in(), 512);
+  EXPECT_EQ(linear.out(), 19);
+  EXPECT_EQ(linear.type(), GetParam());
+  std::vector<float> row(matrix.in);
+  for (std::int64_t j = 0; j < matrix.out; ++j) {
+    linear.GetRow(j, row.data());
+    for (std::int64_t k = 0; k < matrix.in; ++k) {
+      const float expected = matrix.values[j * matrix.in + k];
+      EXPECT_NEAR(row[k], expected, std::fabs(expected) * 1e-3 + 1e-5);
+    }
+  }
+}
+
+TEST_P(LinearTypeTest, RefusesDataOfAnotherLength) {
+  ThreadPool pool(1);
+  Matrix matrix = RandomMatrix(GetParam(), 256, 3, 4);
+  matrix.data.pop_back();
+  const auto cut = Linear::Create(GetParam(), 256, 3, matrix.data, pool);
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().code, ErrorCode::kCorrupt);
+}
+
+std::string TypeName(const testing::TestParamInfo<TensorType>& info) {
+  return std::string(formats::Describe(info.param).name);
+}
+INSTANTIATE_TEST_SUITE_P(AllTypes, LinearTypeTest, testing::ValuesIn(kWeightTypes), TypeName);
+
+TEST(LinearTest, RefusesTypesThatAreNoWeights) {
+  ThreadPool pool(1);
+  for (TensorType type : {TensorType::kI8, TensorType::kI32, TensorType::kF64, TensorType::kQ8_K}) {
+    const std::vector<std::byte> data(formats::Describe(type).bytes_per_block);
+    const auto linear =
+        Linear::Create(type, formats::Describe(type).block_size, 1, data, pool);
+    ASSERT_FALSE(linear);
+    EXPECT_EQ(linear.error().code, ErrorCode::kUnsupported);
+  }
+}
+
+TEST(LinearTest, RefusesImpossibleShapes) {
+  ThreadPool pool(1);
+  const std::vector<std::byte> data(18);
+  for (const auto& [in, out] : {std::pair<std::int64_t, std::int64_t>{31, 1},
+                                {0, 1},
+                                {32, 0},
+                                {32, -1},
+                                {std::int64_t{1} << 60, std::int64_t{1} << 60}}) {
+    const auto linear = Linear::Create(TensorType::kQ4_0, in, out, data, pool);
+    ASSERT_FALSE(linear);
+    EXPECT_EQ(linear.error().code, ErrorCode::kCorrupt);
+  }
+}
+
+TEST(LinearTest, NamesTheRowWhoseScaleIsNotFinite) {
+  ThreadPool pool(2);
+  for (TensorType type : {TensorType::kQ4_0, TensorType::kQ4_1, TensorType::kQ5_0,
+                          TensorType::kQ5_1, TensorType::kQ8_0, TensorType::kF16}) {
+    for (KernelChoice choice : {KernelChoice::kAuto, KernelChoice::kScalar, KernelChoice::kGgml}) {
+      Matrix matrix = RandomMatrix(type, 64, 40, 5);
+      const std::uint16_t infinity = 0x7c00;
+      std::memcpy(matrix.data.data() + 21 * (matrix.data.size() / 40), &infinity, 2);
+      const auto linear = Linear::Create(type, 64, 40, matrix.data, pool, choice);
+      ASSERT_FALSE(linear);
+      EXPECT_EQ(linear.error().code, ErrorCode::kCorrupt);
+      EXPECT_THAT(linear.error().message, testing::HasSubstr("row 21"));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ondine::compute
