@@ -51,10 +51,17 @@ std::vector<std::byte> RandomWeights(TensorType type, Shape shape) {
   return data;
 }
 
+double Operations(Shape shape, std::int64_t rows) {
+  return static_cast<double>(2 * shape.in * shape.out * rows);
+}
+
+double StoredBytes(TensorType type, Shape shape) {
+  return static_cast<double>(ggml_row_size(static_cast<ggml_type>(type), shape.in) * shape.out);
+}
+
 // Runs `multiply` for every iteration and reports the best one.
 template <typename Multiply>
-void Measure(benchmark::State& state, TensorType type, Shape shape, std::int64_t rows,
-             Multiply&& multiply) {
+void Measure(benchmark::State& state, double operations, double bytes, Multiply&& multiply) {
   double best = 1e9;
   for (auto _ : state) {
     const auto start = std::chrono::steady_clock::now();
@@ -62,9 +69,6 @@ void Measure(benchmark::State& state, TensorType type, Shape shape, std::int64_t
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
     best = std::min(best, time.count());
   }
-  const auto operations = static_cast<double>(2 * shape.in * shape.out * rows);
-  const auto bytes = static_cast<double>(
-      ggml_row_size(static_cast<ggml_type>(type), shape.in) * shape.out);
   state.counters["best_us"] = best * 1e6;
   state.counters["GOPS"] = operations / best * 1e-9;
   state.counters["GB/s"] = bytes / best * 1e-9;
@@ -83,12 +87,54 @@ void Ondine(benchmark::State& state, TensorType type, Shape shape, std::int64_t 
   x.Resize(rows, shape.in);
   std::vector<float> y(rows * shape.out);
   for (std::int64_t i = 0; i < rows; ++i) std::copy(values.begin(), values.end(), x.Row(i));
-  Measure(state, type, shape, rows, [&] {
+  Measure(state, Operations(shape, rows), StoredBytes(type, shape), [&] {
     pool.Run([&](Worker& worker) {
       const Worker::Range share = worker.Share(rows);
       for (std::int64_t i = share.begin; i < share.end; ++i) x.Finish(i);
       worker.Barrier();
       linear->Multiply(worker, x, Store::kAssign, y.data(), shape.out);
+    });
+  });
+}
+
+// Every matrix of SmolLM2-135M in turn: the linear part of a pass over `rows` tokens, whose weights
+// (unlike one matrix's) do not fit into a cache.
+void OndinePass(benchmark::State& state, TensorType type, std::int64_t rows) {
+  constexpr int kLayers = 30;
+  constexpr Shape kLayer[] = {{576, 576},  {576, 192},  {576, 192}, {576, 576},
+                              {576, 1536}, {576, 1536}, {1536, 576}};
+  constexpr Shape kVocabulary = {576, 49152};
+  ThreadPool pool(kThreads);
+  std::vector<Linear> matrices;
+  double operations = 0;
+  const auto add = [&](Shape shape) {
+    auto linear = Linear::Create(type, shape.in, shape.out, RandomWeights(type, shape), pool);
+    if (linear) matrices.push_back(std::move(*linear));
+    operations += Operations(shape, rows);
+  };
+  for (int layer = 0; layer < kLayers; ++layer) {
+    for (const Shape& shape : kLayer) add(shape);
+  }
+  if (rows == 1) add(kVocabulary);
+  Activations narrow, wide;
+  for (const auto& [x, width] : {std::pair{&narrow, 576}, std::pair{&wide, 1536}}) {
+    const std::vector<float> values = RandomFloats(width);
+    x->Resize(rows, width);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      std::copy(values.begin(), values.end(), x->Row(i));
+      x->Finish(i);
+    }
+  }
+  std::vector<float> y(rows == 1 ? kVocabulary.out : rows * 1536);
+  std::size_t bytes = 0;
+  for (const Linear& linear : matrices) bytes += linear.bytes();
+  Measure(state, operations, static_cast<double>(bytes), [&] {
+    pool.Run([&](Worker& worker) {
+      for (const Linear& linear : matrices) {
+        linear.Multiply(worker, linear.in() == 576 ? narrow : wide, Store::kAssign, y.data(),
+                        linear.out());
+        worker.Barrier();
+      }
     });
   });
 }
@@ -136,7 +182,7 @@ void Ggml(benchmark::State& state, TensorType type, Shape shape, std::int64_t ro
   ggml_backend_buffer_t buffer = ggml_backend_alloc_ctx_tensors(context, backend);
   const std::vector<float> values = RandomFloats(shape.in * rows);
   ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
-  Measure(state, type, shape, rows, [&] { ggml_backend_graph_compute(backend, graph); });
+  Measure(state, Operations(shape, rows), StoredBytes(type, shape), [&] { ggml_backend_graph_compute(backend, graph); });
   state.SetLabel(ggml_backend_buffer_name(weight_buffer));
   ggml_backend_buffer_free(buffer);
   ggml_backend_buffer_free(weight_buffer);
@@ -159,6 +205,13 @@ void Register() {
   constexpr Shape kShapes[] = {{576, 1536}, {1536, 576}, {576, 49152}, {4096, 14336}};
   for (TensorType type : kTypes) {
     const formats::TensorTypeInfo info = formats::Describe(type);
+    if (info.block_size == 32) {
+      for (std::int64_t rows : {1, 512}) {
+        const std::string name =
+            "ondine/" + std::string(info.name) + "/SmolLM2-135M/n:" + std::to_string(rows);
+        benchmark::RegisterBenchmark(name.c_str(), OndinePass, type, rows)->UseRealTime();
+      }
+    }
     for (Shape shape : kShapes) {
       shape.in = shape.in / info.block_size * info.block_size;
       for (std::int64_t rows : {1, 2, 4, 8, 32, 512}) {

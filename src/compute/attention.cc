@@ -26,7 +26,11 @@ std::int64_t RoundUp(std::int64_t x, std::int64_t grain) {
   return RoundDown(x + grain - 1, grain);
 }
 
-const AttentionKernels& Choose(AttentionKernel) {
+const AttentionKernels& Choose(AttentionKernel kernel) {
+#if defined(__x86_64__)
+  static const bool fast = HasAvx512Vnni();
+  if (kernel == AttentionKernel::kAuto && fast) return kAvx512Attention;
+#endif
   return kPlainAttention;
 }
 

@@ -85,6 +85,8 @@ struct AttentionKernels {
 extern const AttentionKernels kPlainAttention;
 extern const AttentionKernels kAvx512Attention;  // needs VNNI
 
+void PackAttentionAvx512(const StoredHead& head, std::int64_t begin, std::int64_t end,
+                         const Panel& panel);
 void AttendFewAvx512(const QueryTile& tile, const StoredHead& head, std::int64_t begin,
                      std::int64_t end, float* partial);
 

@@ -23,6 +23,15 @@ inline bool HasAvx512Vnni() {
 #endif
 }
 
+// Also dot products of BF16 pairs, of Cooper Lake, Zen 4, Sapphire Rapids and later.
+inline bool HasAvx512BFloat16() {
+#if defined(__x86_64__)
+  return HasAvx512() && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 }  // namespace ondine::compute
 
 #endif  // ONDINE_SRC_COMPUTE_CPU_FEATURES_H_

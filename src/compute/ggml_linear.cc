@@ -11,6 +11,7 @@
 
 #include "compute/aligned_array.h"
 #include "compute/linear_impl.h"
+#include "compute/weight_memory.h"
 
 namespace ondine::compute {
 namespace {
@@ -25,12 +26,12 @@ class GgmlLinear final : public Linear::Impl {
         type_(type),
         cpu_type_(cpu_type),
         input_type_(cpu_type->vec_dot_type),
-        data_(static_cast<std::size_t>(shape.out * shape.row_bytes)) {}
+        data_(AllocateWeights(static_cast<std::size_t>(shape.out * shape.row_bytes))) {}
 
-  std::size_t bytes() const override { return data_.capacity(); }
+  std::size_t bytes() const override { return static_cast<std::size_t>(shape().out * shape().row_bytes); }
 
-  std::byte* Row(std::int64_t row) { return data_.data() + row * shape().row_bytes; }
-  const std::byte* Row(std::int64_t row) const { return data_.data() + row * shape().row_bytes; }
+  std::byte* Row(std::int64_t row) { return data_.get() + row * shape().row_bytes; }
+  const std::byte* Row(std::int64_t row) const { return data_.get() + row * shape().row_bytes; }
 
   void GetRow(std::int64_t row, float* out) const override {
     if (shape().type == formats::TensorType::kF32) {
@@ -74,7 +75,7 @@ class GgmlLinear final : public Linear::Impl {
   const ggml_type_traits* type_;
   const ggml_type_traits_cpu* cpu_type_;
   ggml_type input_type_;
-  AlignedArray<std::byte> data_;
+  std::shared_ptr<std::byte> data_;
 };
 
 }  // namespace

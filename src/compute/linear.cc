@@ -33,7 +33,7 @@ Result<LinearShape> CheckShape(TensorType type, std::int64_t in, std::int64_t ou
   return LinearShape{type, in, out, row_bytes};
 }
 
-// Null: packed weights are not for this CPU, or not wanted.
+// The kernel of the type's own layout. Null: this CPU has none for it, or it is not wanted.
 PackedKernel ChoosePackedKernel(KernelChoice choice) {
   if (choice == KernelChoice::kScalar) return MultiplyPackedScalar;
 #if defined(__x86_64__)
@@ -42,11 +42,30 @@ PackedKernel ChoosePackedKernel(KernelChoice choice) {
   return nullptr;
 }
 
+FloatKernel ChooseFloatKernel(const LinearShape& shape, KernelChoice choice) {
+  if (choice == KernelChoice::kScalar) return MultiplyFloatScalar;
+#if defined(__x86_64__)
+  if (choice == KernelChoice::kAuto && HasAvx512()) {
+    if (shape.type != TensorType::kBF16) return MultiplyFloatAvx512;
+    if (HasAvx512BFloat16()) return MultiplyBFloat16Avx512;
+    if (shape.in % 2 == 0) return MultiplyFloatAvx512;
+  }
+#endif
+  return nullptr;
+}
+
 Result<LinearImpl> CreateImpl(const LinearShape& shape, std::span<const std::byte> data,
                               ThreadPool& pool, KernelChoice choice) {
-  const PackedKernel kernel = ChoosePackedKernel(choice);
-  const auto format = FindPackedFormat(shape.type);
-  if (format && kernel != nullptr) return CreatePackedLinear(shape, *format, data, pool, kernel);
+  if (const auto format = FindPackedFormat(shape.type)) {
+    if (const PackedKernel kernel = ChoosePackedKernel(choice)) {
+      return CreatePackedLinear(shape, *format, data, pool, kernel);
+    }
+  } else if (shape.type == TensorType::kF32 || shape.type == TensorType::kF16 ||
+             shape.type == TensorType::kBF16) {
+    if (const FloatKernel kernel = ChooseFloatKernel(shape, choice)) {
+      return CreateFloatLinear(shape, data, pool, kernel);
+    }
+  }
   return CreateGgmlLinear(shape, data, pool);
 }
 

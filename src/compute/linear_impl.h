@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 
+#include "compute/float_kernels.h"
 #include "compute/linear.h"
 #include "compute/packed_kernels.h"
 
@@ -44,6 +45,11 @@ Result<LinearImpl> CreateGgmlLinear(const LinearShape& shape, std::span<const st
 Result<LinearImpl> CreatePackedLinear(const LinearShape& shape, const PackedFormat& format,
                                       std::span<const std::byte> data, ThreadPool& pool,
                                       PackedKernel kernel);
+
+
+// Rows of 16- or 32-bit floats, laid out for `kernel`.
+Result<LinearImpl> CreateFloatLinear(const LinearShape& shape, std::span<const std::byte> data,
+                                     ThreadPool& pool, FloatKernel kernel);
 
 }  // namespace ondine::compute
 

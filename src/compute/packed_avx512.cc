@@ -1,9 +1,8 @@
 #include <array>
-#include <type_traits>
-#include <utility>
 
 #include "compute/packed_kernels.h"
 #include "compute/packed_unpack_avx512.h"
+#include "compute/unroll.h"
 
 namespace ondine::compute {
 namespace {
@@ -13,11 +12,6 @@ constexpr int kMostRows = 6;    // of a tile: 12 integer and 12 float sums fill 
 // Unpacked weights of a pass: 2 panels x 12 blocks x 512 bytes stay in the first cache beside the
 // activations that stream by.
 constexpr std::int64_t kMostBlocks = 12;
-
-#ifndef PF
-#define PF 1024
-#endif
-constexpr std::int64_t kPrefetch = PF;
 
 struct UnpackedPanel {
   alignas(64) std::uint8_t values[kMostBlocks][kGroups][kVectorBytes];
@@ -35,18 +29,6 @@ inline __m512i FourQuants(const std::int8_t* quants) {
   std::int32_t four;
   __builtin_memcpy(&four, quants, 4);
   return _mm512_set1_epi32(four);
-}
-
-template <typename Body, int... kIndex>
-inline __attribute__((always_inline)) void UnrollEach(Body&& body,
-                                                      std::integer_sequence<int, kIndex...>) {
-  (body(std::integral_constant<int, kIndex>()), ...);
-}
-
-// body(0), ..., body(kCount - 1), with constants, so that what they index lies in registers.
-template <int kCount, typename Body>
-inline __attribute__((always_inline)) void Unroll(Body&& body) {
-  UnrollEach(body, std::make_integer_sequence<int, kCount>());
 }
 
 // kRows rows of x, from row `row` and block `block` on, times kPanels unpacked panels.
@@ -189,9 +171,6 @@ void MultiplyRow(const PackedWeights& weights, Worker::Range panels, const Packe
     const std::uint8_t* scales = weights.Scales(panel);
     __m512 sums = add ? _mm512_maskz_loadu_ps(mask, target) : _mm512_setzero_ps();
     for (std::int64_t block = 0; block < x.blocks; ++block) {
-      Unroll<CodeVectors(kCodes)>([&](auto v) {
-        _mm_prefetch(reinterpret_cast<const char*>(codes) + kPrefetch + v * kVectorBytes, _MM_HINT_T0);
-      });
       const VectorScales<kScales> vectors = LoadScales<kScales>(scales, block);
       const __m512 scale = _mm512_set1_ps(x.scales[block]);
       const std::int8_t* quants = x.quants + block * PackedFormat::kBlock;

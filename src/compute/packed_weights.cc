@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "compute/weight_memory.h"
+
 namespace ondine::compute {
 namespace {
 
@@ -53,7 +55,8 @@ PackedWeights::PackedWeights(formats::TensorType type, const PackedFormat& forma
   scale_bytes_ = scale_groups * ScaleBytes(format.scales);
   scale_bytes_ = (scale_bytes_ + kVectorBytes - 1) / kVectorBytes * kVectorBytes;
   panel_bytes_ = scale_bytes_ + blocks_ * CodeVectors(format.codes) * kVectorBytes;
-  data_.Reserve(static_cast<std::size_t>(panels() * panel_bytes_));
+  std::shared_ptr<std::byte> memory = AllocateWeights(bytes());
+  data_ = {memory, reinterpret_cast<std::uint8_t*>(memory.get())};
 }
 
 void PackedWeights::PackBlock(const StoredBlock (&rows)[kPanelRows], std::uint8_t* panel,
@@ -133,7 +136,7 @@ std::int64_t PackedWeights::Pack(std::span<const std::byte> data, ThreadPool& po
             }
           }
         }
-        PackBlock(rows, data_.data() + panel * panel_bytes_, block);
+        PackBlock(rows, data_.get() + panel * panel_bytes_, block);
       }
     }
   });

@@ -19,9 +19,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
-#include "compute/aligned_array.h"
 #include "compute/packed_format.h"
 #include "compute/thread_pool.h"
 
@@ -71,10 +71,10 @@ class PackedWeights {
   std::int64_t out() const { return out_; }
   std::int64_t blocks() const { return blocks_; }
   std::int64_t panels() const { return (out_ + kPanelRows - 1) / kPanelRows; }
-  std::size_t bytes() const { return data_.capacity(); }
+  std::size_t bytes() const { return static_cast<std::size_t>(panels() * panel_bytes_); }
 
   const std::uint8_t* Scales(std::int64_t panel) const {
-    return data_.data() + panel * panel_bytes_;
+    return data_.get() + panel * panel_bytes_;
   }
   const std::uint8_t* Codes(std::int64_t panel) const { return Scales(panel) + scale_bytes_; }
 
@@ -90,7 +90,7 @@ class PackedWeights {
   formats::TensorType type_;
   PackedFormat format_;
   std::int64_t out_, blocks_, scale_bytes_, panel_bytes_;
-  AlignedArray<std::uint8_t> data_;
+  std::shared_ptr<std::uint8_t> data_;
 };
 
 }  // namespace ondine::compute

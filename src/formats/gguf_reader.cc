@@ -105,8 +105,7 @@ class GgufParser {
   Status ParseNumber(std::string_view key, GgufValue& value) {
     T number = 0;
     if (!reader_.Read(number)) return Truncated("the value of key " + Quote(key));
-    // An int8 is a number here, not a character.
-    value = static_cast<Stored>(number);  // NOLINT(bugprone-signed-char-misuse)
+    value = static_cast<Stored>(number);
     return {};
   }
 
@@ -177,7 +176,8 @@ class GgufParser {
     for (Stored& stored : numbers) {
       T number = 0;
       reader_.Read(number);
-      stored = static_cast<Stored>(number);
+      // An int8 is a number here, not a character.
+      stored = static_cast<Stored>(number);  // NOLINT(bugprone-signed-char-misuse)
     }
     return {};
   }

@@ -178,7 +178,7 @@ Status Pot::RunPass(std::span<const TokenId> tokens) {
   }
   CountEntries(cache_.length());
   std::vector<float> surprise(tokens.size(), 0.0f);
-  if (needs_surprise()) {
+  if (needs_surprise() || surprise_listener_) {
     const base::Stopwatch watch(counters_.seconds_surprise);
     pass_.Surprise(tokens.subspan(1), std::span(surprise).subspan(1));
     if (logits_valid_) {
@@ -187,6 +187,7 @@ Status Pot::RunPass(std::span<const TokenId> tokens) {
       surprise[0] = pass_.Surprise(carried_, tokens[0]);
     }
   }
+  if (surprise_listener_) surprise_listener_(surprise);
   const std::span<const float> last = pass_.Hidden(n - 1);
   carried_.assign(last.begin(), last.end());
   logits_valid_ = false;

@@ -5,6 +5,7 @@
 #define ONDINE_SRC_MEMORY_POT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -67,6 +68,11 @@ class Pot {
   // part. Errors: kCancelled, kOutOfMemory where the policy never distils and the pot is full.
   Status Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop);
   Status Flush(const StopToken& stop);
+
+  // Receives the surprise of all tokens as they are read, whatever the policy needs.
+  void OnSurprise(std::function<void(std::span<const float>)> listener) {
+    surprise_listener_ = std::move(listener);
+  }
 
   // Logits [vocabulary] of the token that follows everything read so far; valid until the next call
   // of Feed(). Something must have been read and flushed.
@@ -142,6 +148,7 @@ class Pot {
   std::int64_t prefix_end_ = 0;  // stream positions [0, prefix_end_) are protected
   std::int64_t question_begin_ = 0, question_end_ = 0;  // and these
   PotCounters counters_;
+  std::function<void(std::span<const float>)> surprise_listener_;
 };
 
 }  // namespace ondine::memory

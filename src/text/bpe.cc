@@ -139,7 +139,8 @@ void BpeModel::Encode(std::string_view text, const Vocabulary& vocabulary,
   std::size_t begin = 0;
   for (const std::size_t end : pre_tokenizer_.Split(text)) {
     for (; begin < end; begin = std::min(end, begin + kMaxWordBytes)) {
-      state.cache.Append(text.substr(begin, std::min(end - begin, kMaxWordBytes)), out, encode_word);
+      state.cache.Append(text.substr(begin, std::min(end - begin, kMaxWordBytes)), out,
+                         encode_word);
     }
   }
 }

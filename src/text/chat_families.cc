@@ -255,8 +255,12 @@ constexpr ChatRule kRules[] = {
 
 }  // namespace
 
-std::span<const ChatFamily> ChatFamilies() { return kFamilies; }
-std::span<const ChatRule> ChatRules() { return kRules; }
+std::span<const ChatFamily> ChatFamilies() {
+  return kFamilies;
+}
+std::span<const ChatRule> ChatRules() {
+  return kRules;
+}
 
 const ChatFamily* FindChatFamily(std::string_view name) {
   const auto* found = std::find_if(std::begin(kFamilies), std::end(kFamilies),

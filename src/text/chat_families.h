@@ -42,8 +42,8 @@ struct ChatFamily {
 std::span<const ChatFamily> ChatFamilies();
 const ChatFamily* FindChatFamily(std::string_view name);  // null for an unknown name
 
-// The first rule all of whose substrings are in the Jinja source decides. The two characters \n of a
-// Jinja literal count as a line break.
+// The first rule all of whose substrings are in the Jinja source decides. The two characters \n of
+// a Jinja literal count as a line break.
 struct ChatRule {
   std::string_view contains[3];  // unused ones are empty
   std::string_view family;       // empty: refused

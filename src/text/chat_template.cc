@@ -42,9 +42,9 @@ std::string DefaultSystemOf(std::string_view jinja) {
 }
 
 bool Matches(const ChatRule& rule, std::string_view jinja) {
-  return std::all_of(std::begin(rule.contains), std::end(rule.contains), [&](std::string_view part) {
-    return jinja.find(part) != std::string_view::npos;
-  });
+  return std::all_of(
+      std::begin(rule.contains), std::end(rule.contains),
+      [&](std::string_view part) { return jinja.find(part) != std::string_view::npos; });
 }
 
 const Around* AroundOf(const ChatFamily& family, std::string_view role) {

@@ -46,14 +46,17 @@ using MatchData = std::unique_ptr<pcre2_match_data, MatchDataDeleter>;
 
 }  // namespace
 
-void PreTokenizer::CodeDeleter::operator()(pcre2_real_code_8* code) const { pcre2_code_free(code); }
+void PreTokenizer::CodeDeleter::operator()(pcre2_real_code_8* code) const {
+  pcre2_code_free(code);
+}
 
 Result<PreTokenizer> PreTokenizer::Create(std::string_view name) {
   const std::optional<PreTokenizerRecipe> recipe = FindPreTokenizer(name);
   if (!recipe) {
-    return MakeError(ErrorCode::kUnsupported,
-                     "pre-tokenizer " + base::Quote(name) +
-                         " (tokenizer.ggml.pre) is not known; docs/tokenizers.md lists those that are");
+    return MakeError(
+        ErrorCode::kUnsupported,
+        "pre-tokenizer " + base::Quote(name) +
+            " (tokenizer.ggml.pre) is not known; docs/tokenizers.md lists those that are");
   }
   PreTokenizer result;
   result.ignores_merges_ = recipe->ignores_merges;

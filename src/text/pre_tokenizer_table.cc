@@ -20,9 +20,8 @@ constexpr std::string_view kLlama3 = "(?:" CONTRACTION R"()|[^\r\n\p{L}\p{N}]?\p
                                      R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES;
 constexpr std::string_view kQwen2 = "(?:" CONTRACTION R"()|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
                                     R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES;
-constexpr std::string_view kQwen35 =
-    "(?:" CONTRACTION R"()|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N})"
-    R"(| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)" SPACES;
+constexpr std::string_view kQwen35 = "(?:" CONTRACTION R"()|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N})"
+                                     R"(| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)" SPACES;
 constexpr std::string_view kMiniCpm5 = "(?:" CONTRACTION R"()|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+)"
                                        R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES;
 constexpr std::string_view kSeedCoder = "(?:" CONTRACTION R"()|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
@@ -44,7 +43,8 @@ constexpr std::string_view kTekken =
 constexpr std::string_view kDeepSeekV3Words =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
     R"(| ?[\p{P}\p{S}]+[\r\n]*|)" SPACES;
-constexpr std::string_view kKanaAndHan = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
+constexpr std::string_view kKanaAndHan =
+    R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
 
 // Cased letters, as the tokenizer of DeepSeek LLM lists them.
 constexpr std::string_view kDeepSeekLetters =
@@ -103,9 +103,9 @@ const std::vector<Family>& Families() {
       {{"seed-coder"}, {{kSeedCoder}}},
       {{"bailingmoe", "bailingmoe2", "llada-moe"}, {{kBailing}}},
       {{"deepseek-llm"},
-       {{kLineBreak, kDeepSeekLetters, kDeepSeekPunctuation, R"(\s+$)", kDeepSeekHan, R"(\p{N}+)"}}},
-      {{"deepseek-coder"},
-       {{kLineBreak, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepSeekHan, kDigit}}},
+       {{kLineBreak, kDeepSeekLetters, kDeepSeekPunctuation, R"(\s+$)", kDeepSeekHan,
+         R"(\p{N}+)"}}},
+      {{"deepseek-coder"}, {{kLineBreak, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepSeekHan, kDigit}}},
       {{"deepseek-v3", "hunyuan-dense", "joyai-llm"},
        {{kUpTo3Digits, kKanaAndHan, kDeepSeekV3Words}}},
       {{"falcon"}, {{R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2, kThreeDigits}}},

@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
 
-std::size_t Index(char c) { return static_cast<unsigned char>(c); }
+std::size_t Index(char c) {
+  return static_cast<unsigned char>(c);
+}
 
 // Only these can come out of plain text; control tokens need EncodeOptions::parse_special.
 std::optional<TokenId> FindMergeable(const Vocabulary& vocabulary, std::string_view text) {

@@ -10,9 +10,13 @@ namespace {
 // Bounds the work at one place of a text; the longest special token in use has under 100 bytes.
 constexpr std::size_t kMaxSpecialBytes = 1000;
 
-std::size_t Index(char c) { return static_cast<unsigned char>(c); }
+std::size_t Index(char c) {
+  return static_cast<unsigned char>(c);
+}
 
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool IsSpace(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 }  // namespace
 
@@ -25,13 +29,12 @@ Result<SpecialTokens> SpecialTokens::Create(const Vocabulary& vocabulary, bool a
     const std::string& text = vocabulary.Text(id);
     if (text.empty() || !(control || type == TokenType::kUserDefined)) continue;
     if (text.size() > kMaxSpecialBytes) {
-      return MakeError(ErrorCode::kCorrupt,
-                       "special token " + std::to_string(id) + " has " +
-                           std::to_string(text.size()) + " bytes, more than " +
-                           std::to_string(kMaxSpecialBytes));
+      return MakeError(ErrorCode::kCorrupt, "special token " + std::to_string(id) + " has " +
+                                                std::to_string(text.size()) + " bytes, more than " +
+                                                std::to_string(kMaxSpecialBytes));
     }
-    const bool exempt = std::find(std::begin(kNeverAbsorb), std::end(kNeverAbsorb), text) !=
-                        std::end(kNeverAbsorb);
+    const bool exempt =
+        std::find(std::begin(kNeverAbsorb), std::end(kNeverAbsorb), text) != std::end(kNeverAbsorb);
     special.entries_.push_back({text, id, control, absorb_space && !exempt});
     special.first_byte_[Index(text[0])] = true;
     if (!control) special.first_always_[Index(text[0])] = true;

@@ -38,8 +38,8 @@ class SpecialTokens {
   };
   const Entry* LongestAt(std::string_view text, bool control) const;
 
-  std::vector<Entry> entries_;           // sorted by text
-  std::array<bool, 256> first_byte_{};   // of any token
+  std::vector<Entry> entries_;            // sorted by text
+  std::array<bool, 256> first_byte_{};    // of any token
   std::array<bool, 256> first_always_{};  // of a user-defined token
 };
 

@@ -28,7 +28,9 @@ class Tokenizer::Impl {
  private:
   using Model = std::variant<BpeModel, SentencePieceModel>;
   Impl(Vocabulary vocabulary, Model model, SpecialTokens special)
-      : vocabulary_(std::move(vocabulary)), model_(std::move(model)), special_(std::move(special)) {}
+      : vocabulary_(std::move(vocabulary)),
+        model_(std::move(model)),
+        special_(std::move(special)) {}
   void EncodePlain(std::string_view text, EncodeState& state) const;
 
   Vocabulary vocabulary_;
@@ -160,10 +162,18 @@ std::string Tokenizer::Decode(const std::vector<TokenId>& tokens, bool special) 
   return impl_->Decode(tokens, special);
 }
 
-std::int32_t Tokenizer::size() const { return impl_->vocabulary().size(); }
-std::optional<TokenId> Tokenizer::bos() const { return impl_->vocabulary().bos(); }
-std::optional<TokenId> Tokenizer::eos() const { return impl_->vocabulary().eos(); }
-bool Tokenizer::adds_bos() const { return impl_->adds_bos(); }
+std::int32_t Tokenizer::size() const {
+  return impl_->vocabulary().size();
+}
+std::optional<TokenId> Tokenizer::bos() const {
+  return impl_->vocabulary().bos();
+}
+std::optional<TokenId> Tokenizer::eos() const {
+  return impl_->vocabulary().eos();
+}
+bool Tokenizer::adds_bos() const {
+  return impl_->adds_bos();
+}
 
 bool Tokenizer::EndsGeneration(TokenId token) const {
   return impl_->vocabulary().EndsGeneration(token);

@@ -19,7 +19,7 @@ using TokenId = std::int32_t;
 struct EncodeOptions {
   bool add_bos = true;         // put the BOS token first where the model's file asks for one
   bool parse_special = false;  // text such as "<|im_end|>" becomes its control token
-  bool continues = false;  // the text follows other text: no space is put before its first word
+  bool continues = false;      // the text follows other text: no space is put before its first word
 };
 
 // Immutable after loading; may be shared between threads.
@@ -57,8 +57,8 @@ class Tokenizer {
   std::unique_ptr<const Impl> impl_;
 };
 
-// Collects pieces of a stream and gives out only whole UTF-8 characters. Bytes that can never become
-// a character come out as U+FFFD.
+// Collects pieces of a stream and gives out only whole UTF-8 characters. Bytes that can never
+// become a character come out as U+FFFD.
 class Utf8Stream {
  public:
   std::string Push(std::string_view bytes);

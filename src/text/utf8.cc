@@ -7,7 +7,9 @@
 namespace ondine::text {
 namespace {
 
-constexpr unsigned char Byte(char c) { return static_cast<unsigned char>(c); }
+constexpr unsigned char Byte(char c) {
+  return static_cast<unsigned char>(c);
+}
 
 // Bytes that a character with this first byte has; 0 if no character begins with it.
 std::size_t LengthFromFirst(unsigned char first) {

@@ -17,12 +17,18 @@ constexpr std::string_view kTokensKey = "tokenizer.ggml.tokens";
 // Texts of tokens that end a turn or a text in models whose files do not always say so.
 // "</s>" is not among them: where it ends texts it is the file's EOS, and elsewhere an HTML tag.
 constexpr std::string_view kEndTexts[] = {
-    "<|im_end|>",      "<|eot_id|>",          "<|eom_id|>",    "<end_of_turn>",
-    "<turn|>",         "<|end|>",             "<|return|>",    "<|call|>",
-    "<|endoftext|>",   "<|end_of_text|>",     "<|endofturn|>", "[|endofturn|]",
-    "<|eot|>",         "<|EOT|>",             "<EOT>",         "_<EOT>",
-    "[EOT]",           "<end_of_utterance>",  "<eos>",         "<|END_OF_TURN_TOKEN|>",
-    "<|fim_pad|>",     "<|repo_name|>",       "<|file_sep|>",  "<｜end▁of▁sentence｜>",
+    "<|im_end|>",    "<|eot_id|>",
+    "<|eom_id|>",    "<end_of_turn>",
+    "<turn|>",       "<|end|>",
+    "<|return|>",    "<|call|>",
+    "<|endoftext|>", "<|end_of_text|>",
+    "<|endofturn|>", "[|endofturn|]",
+    "<|eot|>",       "<|EOT|>",
+    "<EOT>",         "_<EOT>",
+    "[EOT]",         "<end_of_utterance>",
+    "<eos>",         "<|END_OF_TURN_TOKEN|>",
+    "<|fim_pad|>",   "<|repo_name|>",
+    "<|file_sep|>",  "<｜end▁of▁sentence｜>",
 };
 
 TokenType ToTokenType(std::int64_t number) {
@@ -49,8 +55,8 @@ Error WrongLength(const formats::GgufFile& file, std::string_view key, std::size
 Result<Vocabulary> Vocabulary::FromGguf(const formats::GgufFile& file) {
   ONDINE_ASSIGN(const std::vector<std::string>* texts, file.FindStrings(kTokensKey));
   if (texts == nullptr) {
-    return MakeError(ErrorCode::kNotFound, "no vocabulary: key " + std::string(kTokensKey) +
-                                               " is missing", file.path());
+    return MakeError(ErrorCode::kNotFound,
+                     "no vocabulary: key " + std::string(kTokensKey) + " is missing", file.path());
   }
   if (texts->empty() || texts->size() > std::numeric_limits<TokenId>::max() / 2) {
     return MakeError(ErrorCode::kCorrupt,

@@ -35,7 +35,9 @@ class Vocabulary {
   // As in the file: byte-level BPE writes bytes as characters, SentencePiece spaces as U+2581.
   const std::string& Text(TokenId id) const { return texts_[static_cast<std::size_t>(id)]; }
   TokenType Type(TokenId id) const { return types_[static_cast<std::size_t>(id)]; }
-  float Score(TokenId id) const { return scores_.empty() ? 0 : scores_[static_cast<std::size_t>(id)]; }
+  float Score(TokenId id) const {
+    return scores_.empty() ? 0 : scores_[static_cast<std::size_t>(id)];
+  }
   // The lowest id with exactly this text.
   std::optional<TokenId> Find(std::string_view text) const;
 

@@ -189,7 +189,7 @@ TEST(AttentionTest, IsAccurateAtTheShapesOfRealModels) {
         if (window == 0) s.rope = rope;
         const Case c(s);
         for (const AttentionKernel kernel : kKernels) {
-          EXPECT_LT(WorstError(c, RunAttend(c, 2, kernel)), 3e-4) << head_dim << " " << n;
+          EXPECT_LT(WorstError(c, RunAttend(c, 2, kernel)), 8e-4) << head_dim << " " << n;
         }
       }
     }

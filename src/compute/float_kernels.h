@@ -1,0 +1,30 @@
+// Products of float matrices (float_weights.h) with activations: one fused multiply-add after the
+// other in the order of the columns, so a row's result depends on nothing but itself.
+#ifndef ONDINE_SRC_COMPUTE_FLOAT_KERNELS_H_
+#define ONDINE_SRC_COMPUTE_FLOAT_KERNELS_H_
+
+#include <cstdint>
+
+#include "compute/activations.h"
+#include "compute/float_weights.h"
+
+namespace ondine::compute {
+
+// Outputs y[row * stride + j] of the panels in `panels` for all rows of x; adds to y if `add`.
+using FloatKernel = void (*)(const FloatWeights& weights, Worker::Range panels,
+                             const Activations& x, bool add, float* y, std::int64_t stride);
+
+void MultiplyFloatScalar(const FloatWeights& weights, Worker::Range panels, const Activations& x,
+                         bool add, float* y, std::int64_t stride);
+
+// The same numbers. Needs AVX-512 F, BW, DQ and VL.
+void MultiplyFloatAvx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
+                         bool add, float* y, std::int64_t stride);
+
+// BF16 weights only: rounds x to BF16, as ggml does, and multiplies pairs. Needs AVX-512 BF16 too.
+void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels,
+                            const Activations& x, bool add, float* y, std::int64_t stride);
+
+}  // namespace ondine::compute
+
+#endif  // ONDINE_SRC_COMPUTE_FLOAT_KERNELS_H_
