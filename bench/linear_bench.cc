@@ -1,6 +1,6 @@
 // Linear layers beside ggml's mul_mat, on the same matrices in the same run.
 //
-//   linear_bench --benchmark_filter='Q4_1.*n:512'
+//   build/bin/compute_bench --benchmark_filter='Q4_1.*n:512'
 //
 // The figures are of the best iteration, because the machine may be shared: GOPS counts a
 // multiplication and an addition as two, GB/s the stored weights once per product.
@@ -76,8 +76,7 @@ void Measure(benchmark::State& state, double operations, double bytes, Multiply&
 
 void Ondine(benchmark::State& state, TensorType type, Shape shape, std::int64_t rows) {
   ThreadPool pool(kThreads);
-  const auto linear =
-      Linear::Create(type, shape.in, shape.out, RandomWeights(type, shape), pool);
+  const auto linear = Linear::Create(type, shape.in, shape.out, RandomWeights(type, shape), pool);
   if (!linear) {
     state.SkipWithError(linear.error().message.c_str());
     return;
@@ -142,13 +141,13 @@ void OndinePass(benchmark::State& state, TensorType type, std::int64_t rows) {
 // ggml's repacking buffer where it takes the type, as llama.cpp would choose it.
 ggml_backend_buffer_t AllocateWeights(ggml_backend_t backend, ggml_tensor* weights) {
   ggml_backend_dev_t device = ggml_backend_get_device(backend);
-  const auto extra_types = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
-      ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device),
-                                        "ggml_backend_dev_get_extra_bufts"));
+  const auto extra_types =
+      reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(ggml_backend_reg_get_proc_address(
+          ggml_backend_dev_backend_reg(device), "ggml_backend_dev_get_extra_bufts"));
   std::vector<ggml_backend_buffer_type_t> types;
   if (extra_types != nullptr) {
-    for (ggml_backend_buffer_type_t* type = extra_types(device); type != nullptr && *type != nullptr;
-         ++type) {
+    for (ggml_backend_buffer_type_t* type = extra_types(device);
+         type != nullptr && *type != nullptr; ++type) {
       types.push_back(*type);
     }
   }
@@ -168,11 +167,12 @@ ggml_backend_buffer_t AllocateWeights(ggml_backend_t backend, ggml_tensor* weigh
 void Ggml(benchmark::State& state, TensorType type, Shape shape, std::int64_t rows) {
   ggml_backend_t backend = ggml_backend_cpu_init();
   ggml_backend_cpu_set_n_threads(backend, kThreads);
-  const ggml_init_params params = {ggml_tensor_overhead() * 8 + ggml_graph_overhead(), nullptr, true};
+  const ggml_init_params params = {ggml_tensor_overhead() * 8 + ggml_graph_overhead(), nullptr,
+                                   true};
   ggml_context* weight_context = ggml_init(params);
   ggml_context* context = ggml_init(params);
-  ggml_tensor* weights = ggml_new_tensor_2d(weight_context, static_cast<ggml_type>(type), shape.in,
-                                            shape.out);
+  ggml_tensor* weights =
+      ggml_new_tensor_2d(weight_context, static_cast<ggml_type>(type), shape.in, shape.out);
   ggml_backend_buffer_t weight_buffer = AllocateWeights(backend, weights);
   const std::vector<std::byte> data = RandomWeights(type, shape);
   ggml_backend_tensor_set(weights, data.data(), 0, data.size());
@@ -182,7 +182,8 @@ void Ggml(benchmark::State& state, TensorType type, Shape shape, std::int64_t ro
   ggml_backend_buffer_t buffer = ggml_backend_alloc_ctx_tensors(context, backend);
   const std::vector<float> values = RandomFloats(shape.in * rows);
   ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
-  Measure(state, Operations(shape, rows), StoredBytes(type, shape), [&] { ggml_backend_graph_compute(backend, graph); });
+  Measure(state, Operations(shape, rows), StoredBytes(type, shape),
+          [&] { ggml_backend_graph_compute(backend, graph); });
   state.SetLabel(ggml_backend_buffer_name(weight_buffer));
   ggml_backend_buffer_free(buffer);
   ggml_backend_buffer_free(weight_buffer);
@@ -193,13 +194,13 @@ void Ggml(benchmark::State& state, TensorType type, Shape shape, std::int64_t ro
 
 void Register() {
   constexpr TensorType kTypes[] = {
-      TensorType::kQ4_1,   TensorType::kQ4_0,   TensorType::kQ5_0,    TensorType::kQ5_1,
-      TensorType::kQ8_0,   TensorType::kQ2_K,   TensorType::kQ3_K,    TensorType::kQ4_K,
-      TensorType::kQ5_K,   TensorType::kQ6_K,   TensorType::kIQ4_NL,  TensorType::kIQ4_XS,
-      TensorType::kMXFP4,  TensorType::kNVFP4,  TensorType::kF16,     TensorType::kBF16,
-      TensorType::kF32,    TensorType::kIQ1_S,  TensorType::kIQ1_M,   TensorType::kIQ2_XXS,
-      TensorType::kIQ2_XS, TensorType::kIQ2_S,  TensorType::kIQ3_XXS, TensorType::kIQ3_S,
-      TensorType::kTQ1_0,  TensorType::kTQ2_0,  TensorType::kQ1_0,    TensorType::kQ2_0};
+      TensorType::kQ4_1,   TensorType::kQ4_0,  TensorType::kQ5_0,    TensorType::kQ5_1,
+      TensorType::kQ8_0,   TensorType::kQ2_K,  TensorType::kQ3_K,    TensorType::kQ4_K,
+      TensorType::kQ5_K,   TensorType::kQ6_K,  TensorType::kIQ4_NL,  TensorType::kIQ4_XS,
+      TensorType::kMXFP4,  TensorType::kNVFP4, TensorType::kF16,     TensorType::kBF16,
+      TensorType::kF32,    TensorType::kIQ1_S, TensorType::kIQ1_M,   TensorType::kIQ2_XXS,
+      TensorType::kIQ2_XS, TensorType::kIQ2_S, TensorType::kIQ3_XXS, TensorType::kIQ3_S,
+      TensorType::kTQ1_0,  TensorType::kTQ2_0, TensorType::kQ1_0,    TensorType::kQ2_0};
   // Of SmolLM2-135M (attention output, MLP down, vocabulary) and of an 8B model (MLP up). Blocks of
   // 256 do not divide 576 columns; such types are measured at 512.
   constexpr Shape kShapes[] = {{576, 1536}, {1536, 576}, {576, 49152}, {4096, 14336}};
@@ -227,14 +228,7 @@ void Register() {
   }
 }
 
+[[maybe_unused]] const bool kRegistered = (Register(), true);
+
 }  // namespace
 }  // namespace ondine::compute
-
-int main(int argc, char** argv) {
-  ondine::compute::Register();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
-}

@@ -17,14 +17,17 @@ GEMMA_MODEL=build/models/gemma-3-270m-q4_k_m.gguf
 LOGS=build/logs
 VENV=build/python
 
-# logged NAME COMMAND...: runs COMMAND quietly; keeps what it says in build/logs/NAME.log and shows
-# the end of it if the command fails.
+# logged NAME COMMAND...: runs COMMAND quietly; keeps what it says in build/logs/NAME.log and, if the
+# command fails, shows the first errors and the end of it.
 logged() {
   local log=$LOGS/$1.log
   shift
   mkdir -p "$LOGS"
   "$@" >"$log" 2>&1 && return
-  grep -v '^[[:space:]]*$' "$log" | tail -n 5 | cut -c1-300 | sed 's/^/  | /' >&2
+  {
+    grep -E -m 3 '\b(error|ERROR|Error)\b.*:' "$log" || true
+    grep -v '^[[:space:]]*$' "$log" | tail -n 5
+  } | cut -c1-200 | sed 's/^/  | /' >&2
   say "  (all of it: $log)"
   return 1
 }

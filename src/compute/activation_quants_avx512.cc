@@ -9,7 +9,9 @@ constexpr std::int64_t kBlock = 32;
 constexpr std::uint32_t kInfinity = 0x7f800000;
 constexpr std::uint32_t kNan = 0x7fc00000;
 
-inline float ToFloat(std::uint32_t bits) { return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits)))); }
+inline float ToFloat(std::uint32_t bits) {
+  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
+}
 
 inline __m128i Round(__m512 x, __m512 inverse) {
   return _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(x, inverse)));

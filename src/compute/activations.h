@@ -32,7 +32,9 @@ class Activations {
   const std::int8_t* Quants(std::int64_t row) const {  // [blocks * 32]
     return quants_.data() + row * blocks_ * kBlock;
   }
-  const float* Scales(std::int64_t row) const { return scales_.data() + row * blocks_; }  // [blocks]
+  const float* Scales(std::int64_t row) const {
+    return scales_.data() + row * blocks_;
+  }  // [blocks]
   // Sum of the quants of each half block.
   const std::int32_t* HalfSums(std::int64_t row) const {  // [blocks * 2]
     return half_sums_.data() + row * blocks_ * 2;

@@ -12,6 +12,7 @@ constexpr float kNothing = -1e30f;
 constexpr int kMaxRows = 4;  // rows that share the loading of a key
 constexpr int kStep = 4;     // slots that share the loading of queries
 constexpr int kBlock = 64;   // slots between two updates of the running maximum
+constexpr int kAhead = 32;   // slots between fetching a key and using it
 constexpr int kDims = 64;    // dimensions of a value whose sums are kept in registers
 
 enum class Pairing { kNone, kHalves, kNeighbours };
@@ -20,23 +21,25 @@ std::int64_t Smaller(std::int64_t a, std::int64_t b) {
   return a < b ? a : b;
 }
 
-// The rows' queries rotated by -position of the tile: [row][dim].
+// The rows' queries rotated by -position of the tile.
 void RotateBack(const StoredHead& head, const QueryTile& tile, int first_row, int rows,
                 std::int64_t slot_tile, float (*out)[kMaxHeadDim]) {
   const int dims = head.rope_dims, half = dims / 2;
-  const float* c = head.tile_cos + slot_tile * dims;
-  const float* s = head.tile_sin + slot_tile * dims;
-  for (int row = 0; row < rows; ++row) {
-    const float* q = tile.q[first_row + row];
-    if (head.neighbours) {
-      for (int e = 0; e < dims; e += 2) {
-        out[row][e] = q[e] * c[e] - q[e + 1] * s[e];
-        out[row][e + 1] = q[e + 1] * c[e + 1] - q[e] * s[e + 1];
-      }
-    } else {
-      for (int e = 0; e < half; ++e) {
-        out[row][e] = q[e] * c[e] - q[e + half] * s[e];
-        out[row][e + half] = q[e + half] * c[e] + q[e] * s[e];
+  const float* cosines = head.tile_cos + slot_tile * dims;
+  const float* sines = head.tile_sin + slot_tile * dims;
+  for (int e = 0; e < (head.neighbours ? dims : half); e += kWidth) {
+    const int partner = head.neighbours ? e : e + half;
+    const __m512 c = _mm512_loadu_ps(cosines + partner), s = _mm512_loadu_ps(sines + partner);
+    for (int row = 0; row < rows; ++row) {
+      const float* q = tile.q[first_row + row];
+      const __m512 x = _mm512_loadu_ps(q + e);
+      if (head.neighbours) {
+        const __m512 swapped = _mm512_permute_ps(x, _MM_SHUFFLE(2, 3, 0, 1));
+        _mm512_store_ps(out[row] + e, _mm512_fmsub_ps(x, c, _mm512_mul_ps(swapped, s)));
+      } else {
+        const __m512 y = _mm512_loadu_ps(q + partner);
+        _mm512_store_ps(out[row] + e, _mm512_fmadd_ps(x, c, _mm512_mul_ps(y, s)));
+        _mm512_store_ps(out[row] + partner, _mm512_fmsub_ps(y, c, _mm512_mul_ps(x, s)));
       }
     }
   }
@@ -52,6 +55,12 @@ inline __attribute__((always_inline)) __m128 SumLanes(const __m512 (&x)[4]) {
   return _mm_add_ps(_mm256_castps256_ps128(two), _mm256_extractf128_ps(two, 1));
 }
 
+// Processors stop fetching ahead at each page. Into the second cache: fetches into the first are
+// few at a time and would hold up the loads. An address past the end does no harm.
+inline __attribute__((always_inline)) void Prefetch(const std::byte* from, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += 64) _mm_prefetch(from + at, _MM_HINT_T1);
+}
+
 template <int kRows>
 using Sums = __m512[kRows][kStep];
 
@@ -65,21 +74,18 @@ inline __attribute__((always_inline)) void AddProducts(const float (*q)[kMaxHead
   }
 }
 
-// scores[row][i] of the slots slot .. slot + 3, of which those past the end repeat the last one.
+// scores[row][i] of the slots slot .. slot + 3.
 template <KvType kType, Pairing kPairing, int kRows>
 inline __attribute__((always_inline)) void StepScores(const StoredHead& head, std::int64_t slot,
-                                                      std::int64_t end,
                                                       const float (*q)[kMaxHeadDim],
                                                       float (*scores)[kBlock]) {
-  const std::byte* rows[kStep];
-  const float* c[kStep];
-  const float* s[kStep];
-  for (int i = 0; i < kStep; ++i) {
-    rows[i] = head.keys + Smaller(slot + i, end - 1) * head.row_bytes;
-    const std::int64_t lane = (slot + i) % kSlotTile * head.rope_dims;
-    c[i] = head.lane_cos + lane;
-    s[i] = head.lane_sin + lane;
-  }
+  const std::size_t row_bytes = head.row_bytes;
+  Prefetch(head.keys + (slot + kAhead) * row_bytes, kStep * row_bytes);
+  Prefetch(head.values + (slot + kAhead) * row_bytes, kStep * row_bytes);
+  const std::byte* rows = head.keys + slot * row_bytes;
+  const int dims = head.rope_dims;
+  const float* cosines = head.lane_cos + slot % kSlotTile * dims;
+  const float* sines = head.lane_sin + slot % kSlotTile * dims;
   Sums<kRows> sums;
   for (int row = 0; row < kRows; ++row) {
     for (int i = 0; i < kStep; ++i) sums[row][i] = _mm512_setzero_ps();
@@ -91,15 +97,15 @@ inline __attribute__((always_inline)) void StepScores(const StoredHead& head, st
     for (int block = 0; block < apart; ++block) {
       __m512 a[2][kStep], b[2][kStep];
       for (int i = 0; i < kStep; ++i) {
-        LoadKvBlock<kType>(rows[i], head.head_dim, block, a[0][i], a[1][i]);
-        LoadKvBlock<kType>(rows[i], head.head_dim, block + apart, b[0][i], b[1][i]);
+        LoadKvBlock<kType>(rows + i * row_bytes, head.head_dim, block, a[0][i], a[1][i]);
+        LoadKvBlock<kType>(rows + i * row_bytes, head.head_dim, block + apart, b[0][i], b[1][i]);
       }
       for (int part = 0; part < 2; ++part) {
         const int dim = block * kKvBlock + part * kWidth, partner = dim + apart * kKvBlock;
         for (int i = 0; i < kStep; ++i) {
           const __m512 x = a[part][i], y = b[part][i];
-          const __m512 cosine = _mm512_loadu_ps(c[i] + partner);
-          const __m512 sine = _mm512_loadu_ps(s[i] + partner);
+          const __m512 cosine = _mm512_load_ps(cosines + i * dims + partner);
+          const __m512 sine = _mm512_load_ps(sines + i * dims + partner);
           a[part][i] = _mm512_fmsub_ps(x, cosine, _mm512_mul_ps(y, sine));
           b[part][i] = _mm512_fmadd_ps(y, cosine, _mm512_mul_ps(x, sine));
         }
@@ -111,14 +117,15 @@ inline __attribute__((always_inline)) void StepScores(const StoredHead& head, st
     for (int block = 0; block < rotated_blocks; ++block) {
       __m512 x[2][kStep];
       for (int i = 0; i < kStep; ++i) {
-        LoadKvBlock<kType>(rows[i], head.head_dim, block, x[0][i], x[1][i]);
+        LoadKvBlock<kType>(rows + i * row_bytes, head.head_dim, block, x[0][i], x[1][i]);
       }
       for (int part = 0; part < 2; ++part) {
         const int dim = block * kKvBlock + part * kWidth;
         for (int i = 0; i < kStep; ++i) {
           const __m512 swapped = _mm512_permute_ps(x[part][i], _MM_SHUFFLE(2, 3, 0, 1));
-          const __m512 turned = _mm512_mul_ps(swapped, _mm512_loadu_ps(s[i] + dim));
-          x[part][i] = _mm512_fmadd_ps(x[part][i], _mm512_loadu_ps(c[i] + dim), turned);
+          const __m512 turned = _mm512_mul_ps(swapped, _mm512_load_ps(sines + i * dims + dim));
+          x[part][i] =
+              _mm512_fmadd_ps(x[part][i], _mm512_load_ps(cosines + i * dims + dim), turned);
         }
         AddProducts<kRows>(q, dim, x[part], sums);
       }
@@ -127,7 +134,7 @@ inline __attribute__((always_inline)) void StepScores(const StoredHead& head, st
   for (int block = rotated_blocks; block < blocks; ++block) {
     __m512 x[2][kStep];
     for (int i = 0; i < kStep; ++i) {
-      LoadKvBlock<kType>(rows[i], head.head_dim, block, x[0][i], x[1][i]);
+      LoadKvBlock<kType>(rows + i * row_bytes, head.head_dim, block, x[0][i], x[1][i]);
     }
     AddProducts<kRows>(q, block * kKvBlock, x[0], sums);
     AddProducts<kRows>(q, block * kKvBlock + kWidth, x[1], sums);
@@ -216,7 +223,7 @@ void AttendRows(const QueryTile& tile, int first_row, const StoredHead& head, st
         RotateBack(head, tile, first_row, kRows, (block + slot) / kSlotTile, q);
       }
       float(*to)[kBlock] = reinterpret_cast<float(*)[kBlock]>(&scores[0][slot]);
-      StepScores<kType, kPairing, kRows>(head, block + slot, end, q, to);
+      StepScores<kType, kPairing, kRows>(head, block + slot, q, to);
     }
     float keep[kRows];
     for (int row = 0; row < kRows; ++row) {

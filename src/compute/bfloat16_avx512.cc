@@ -32,15 +32,16 @@ void RoundRow(const float* x, std::int64_t width, std::uint16_t* out) {
 
 }  // namespace
 
-void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels,
-                            const Activations& x, bool add, float* y, std::int64_t stride) {
+void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
+                            Worker::Range rows, bool add, float* y, std::int64_t stride) {
   const std::int64_t width = (x.width() + 15) / 16 * 16;
   thread_local AlignedArray<std::uint16_t> rounded;
-  rounded.Reserve(static_cast<std::size_t>(x.rows() * width));
-  for (std::int64_t i = 0; i < x.rows(); ++i) {
-    RoundRow(x.Row(i), x.width(), rounded.data() + i * width);
+  const std::int64_t row_count = rows.end - rows.begin;
+  rounded.Reserve(static_cast<std::size_t>(row_count * width));
+  for (std::int64_t i = 0; i < row_count; ++i) {
+    RoundRow(x.Row(rows.begin + i), x.width(), rounded.data() + i * width);
   }
-  MultiplyPanels<BFloat16Dot>(weights, panels, rounded.data(), x.rows(), width, add, y, stride);
+  MultiplyPanels<BFloat16Dot>(weights, panels, rounded.data(), row_count, width, add, y, stride);
 }
 
 }  // namespace ondine::compute

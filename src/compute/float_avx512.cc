@@ -48,11 +48,12 @@ struct BFloat16Element {
 }  // namespace
 
 void MultiplyFloatAvx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
-                         bool add, float* y, std::int64_t stride) {
-  const auto multiply = weights.type() == formats::TensorType::kF32   ? MultiplyPanels<F32Element>
-                        : weights.type() == formats::TensorType::kF16 ? MultiplyPanels<F16Element>
-                                                                      : MultiplyPanels<BFloat16Element>;
-  multiply(weights, panels, x.Row(0), x.rows(), x.width(), add, y, stride);
+                         Worker::Range rows, bool add, float* y, std::int64_t stride) {
+  const auto multiply = weights.type() == formats::TensorType::kF32 ? MultiplyPanels<F32Element>
+                        : weights.type() == formats::TensorType::kF16
+                            ? MultiplyPanels<F16Element>
+                            : MultiplyPanels<BFloat16Element>;
+  multiply(weights, panels, x.Row(rows.begin), rows.end - rows.begin, x.width(), add, y, stride);
 }
 
 }  // namespace ondine::compute

@@ -10,20 +10,22 @@
 
 namespace ondine::compute {
 
-// Outputs y[row * stride + j] of the panels in `panels` for all rows of x; adds to y if `add`.
+// Outputs of the panels in `panels`, for rows `rows` of x, the first of them y[0]; adds to y if
+// `add`.
 using FloatKernel = void (*)(const FloatWeights& weights, Worker::Range panels,
-                             const Activations& x, bool add, float* y, std::int64_t stride);
+                             const Activations& x, Worker::Range rows, bool add, float* y,
+                             std::int64_t stride);
 
 void MultiplyFloatScalar(const FloatWeights& weights, Worker::Range panels, const Activations& x,
-                         bool add, float* y, std::int64_t stride);
+                         Worker::Range rows, bool add, float* y, std::int64_t stride);
 
 // The same numbers. Needs AVX-512 F, BW, DQ and VL.
 void MultiplyFloatAvx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
-                         bool add, float* y, std::int64_t stride);
+                         Worker::Range rows, bool add, float* y, std::int64_t stride);
 
 // BF16 weights only: rounds x to BF16, as ggml does, and multiplies pairs. Needs AVX-512 BF16 too.
-void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels,
-                            const Activations& x, bool add, float* y, std::int64_t stride);
+void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
+                            Worker::Range rows, bool add, float* y, std::int64_t stride);
 
 }  // namespace ondine::compute
 

@@ -15,12 +15,12 @@ class FloatLinear final : public Linear::Impl {
   FloatWeights& weights() { return weights_; }
   std::size_t bytes() const override { return weights_.bytes(); }
 
-  void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
-                std::int64_t stride) const override {
-    const Worker::Range panels = worker.Share(weights_.panels());
-    if (panels.begin < panels.end) {
-      kernel_(weights_, panels, x, store == Store::kAdd, y, stride);
-    }
+  void Multiply(Worker::Range outputs, const Activations& x, Worker::Range rows, Store store,
+                float* y, std::int64_t stride) const override {
+    constexpr std::int64_t kPanelRows = FloatWeights::kPanelRows;
+    const Worker::Range panels = {outputs.begin / kPanelRows,
+                                  (outputs.end + kPanelRows - 1) / kPanelRows};
+    kernel_(weights_, panels, x, rows, store == Store::kAdd, y, stride);
   }
 
   void GetRow(std::int64_t row, float* out) const override {

@@ -15,7 +15,7 @@
 #include <cstdint>
 
 #include "compute/float_weights.h"
-#include "compute/unroll.h"
+#include "compute/tile_loops.h"
 
 namespace ondine::compute {
 namespace {
@@ -37,8 +37,8 @@ void MultiplyTile(const std::byte* weights, std::int64_t panel_bytes, std::int64
   __m512 sums[kRows][kPanels];
   Unroll<kRows>([&](auto r) {
     Unroll<kPanels>([&](auto p) {
-      sums[r][p] = add ? _mm512_maskz_loadu_ps(mask(p), y + r * stride + p * kLanes)
-                       : _mm512_setzero_ps();
+      sums[r][p] =
+          add ? _mm512_maskz_loadu_ps(mask(p), y + r * stride + p * kLanes) : _mm512_setzero_ps();
     });
   });
   for (std::int64_t step = 0; step < steps; ++step) {
@@ -46,23 +46,22 @@ void MultiplyTile(const std::byte* weights, std::int64_t panel_bytes, std::int64
     Unroll<kPanels>([&](auto p) { w[p] = Element::Load(weights + p * panel_bytes); });
     Unroll<kRows>([&](auto r) {
       const auto input = Element::Broadcast(x + r * x_stride);
-      Unroll<kPanels>(
-          [&](auto p) { sums[r][p] = Element::MultiplyAdd(w[p], input, sums[r][p]); });
+      Unroll<kPanels>([&](auto p) { sums[r][p] = Element::MultiplyAdd(w[p], input, sums[r][p]); });
     });
     weights += Element::kBytes;
     x += Element::kColumns;
   }
   Unroll<kRows>([&](auto r) {
-    Unroll<kPanels>([&](auto p) {
-      _mm512_mask_storeu_ps(y + r * stride + p * kLanes, mask(p), sums[r][p]);
-    });
+    Unroll<kPanels>(
+        [&](auto p) { _mm512_mask_storeu_ps(y + r * stride + p * kLanes, mask(p), sums[r][p]); });
   });
 }
 
 template <typename Element, int kPanels>
 constexpr auto kTiles = []<int... kIndex>(std::integer_sequence<int, kIndex...>) {
   return std::array{&MultiplyTile<Element, kPanels, kIndex + 1>...};
-}(std::make_integer_sequence<int, kMostRows>());
+}
+(std::make_integer_sequence<int, kMostRows>());
 
 // All rows of x ([rows], `x_stride` apart, padded to whole steps) times the panels.
 template <typename Element>
@@ -78,13 +77,13 @@ void MultiplyPanels(const FloatWeights& weights, Worker::Range panels,
         static_cast<__mmask16>(left >= FloatWeights::kPanelRows ? 0xffff : (1 << left) - 1);
     for (std::int64_t first = 0; first < steps; first += kPassSteps) {
       const std::int64_t count = steps - first < kPassSteps ? steps - first : kPassSteps;
-      for (std::int64_t row = 0; row < rows; row += kMostRows) {
-        const std::int64_t tile_rows = rows - row < kMostRows ? rows - row : kMostRows;
+      for (std::int64_t row = 0, tile_rows; row < rows; row += tile_rows) {
+        tile_rows = NextTileRows(rows - row, kMostRows);
         const auto tile =
             pair ? kTiles<Element, 2>[tile_rows - 1] : kTiles<Element, 1>[tile_rows - 1];
         tile(weights.Panel(panel) + first * Element::kBytes, weights.panel_bytes(), count,
              x + row * x_stride + first * Element::kColumns, x_stride, add || first > 0, last_mask,
-             y + row * stride + panel * FloatWeights::kPanelRows, stride);
+             y + row * stride + (panel - panels.begin) * FloatWeights::kPanelRows, stride);
       }
     }
   }

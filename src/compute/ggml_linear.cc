@@ -16,8 +16,6 @@
 namespace ondine::compute {
 namespace {
 
-constexpr std::int64_t kRowGrain = 16;  // outputs a worker takes at a time: a cache line of y
-
 class GgmlLinear final : public Linear::Impl {
  public:
   GgmlLinear(const LinearShape& shape, const ggml_type_traits* type,
@@ -28,7 +26,9 @@ class GgmlLinear final : public Linear::Impl {
         input_type_(cpu_type->vec_dot_type),
         data_(AllocateWeights(static_cast<std::size_t>(shape.out * shape.row_bytes))) {}
 
-  std::size_t bytes() const override { return static_cast<std::size_t>(shape().out * shape().row_bytes); }
+  std::size_t bytes() const override {
+    return static_cast<std::size_t>(shape().out * shape().row_bytes);
+  }
 
   std::byte* Row(std::int64_t row) { return data_.get() + row * shape().row_bytes; }
   const std::byte* Row(std::int64_t row) const { return data_.get() + row * shape().row_bytes; }
@@ -41,30 +41,29 @@ class GgmlLinear final : public Linear::Impl {
     }
   }
 
-  void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
-                std::int64_t stride) const override {
-    const Worker::Range share = worker.Share(shape().out, kRowGrain);
-    if (share.begin == share.end) return;
+  void Multiply(Worker::Range outputs, const Activations& x, Worker::Range rows, Store store,
+                float* y, std::int64_t stride) const override {
+    const std::int64_t row_count = rows.end - rows.begin;
     const int in = static_cast<int>(shape().in);
     const std::size_t input_bytes = ggml_row_size(input_type_, shape().in);
     // Each worker converts the input for itself: sharing would cost a barrier.
     thread_local AlignedArray<std::byte> inputs;
-    inputs.Reserve(static_cast<std::size_t>(x.rows()) * input_bytes);
-    for (std::int64_t i = 0; i < x.rows(); ++i) {
+    inputs.Reserve(static_cast<std::size_t>(row_count) * input_bytes);
+    for (std::int64_t i = 0; i < row_count; ++i) {
       std::byte* input = inputs.data() + i * input_bytes;
       if (input_type_ == GGML_TYPE_F32) {
-        std::memcpy(input, x.Row(i), input_bytes);
+        std::memcpy(input, x.Row(rows.begin + i), input_bytes);
       } else {
-        ggml_get_type_traits_cpu(input_type_)->from_float(x.Row(i), input, in);
+        ggml_get_type_traits_cpu(input_type_)->from_float(x.Row(rows.begin + i), input, in);
       }
     }
-    for (std::int64_t first = share.begin; first < share.end; first += kRowGrain) {
-      const std::int64_t last = std::min(first + kRowGrain, share.end);
-      for (std::int64_t i = 0; i < x.rows(); ++i) {
+    for (std::int64_t first = outputs.begin; first < outputs.end; first += kOutputGrain) {
+      const std::int64_t last = std::min(first + kOutputGrain, outputs.end);
+      for (std::int64_t i = 0; i < row_count; ++i) {
         for (std::int64_t j = first; j < last; ++j) {
           float dot = 0;
           cpu_type_->vec_dot(in, &dot, 0, Row(j), 0, inputs.data() + i * input_bytes, 0, 1);
-          float& target = y[i * stride + j];
+          float& target = y[i * stride + j - outputs.begin];
           target = store == Store::kAdd ? target + dot : dot;
         }
       }

@@ -3,15 +3,29 @@
 #include <cassert>
 #include <cstring>
 
+#include "compute/cpu_features.h"
+#include "compute/weight_memory.h"
+
 namespace ondine::compute {
+namespace {
+
+auto* Encoder() {
+#if defined(__x86_64__)
+  static const bool fast = HasAvx512();
+  if (fast) return EncodeKvRowAvx512;
+#endif
+  return EncodeKvRow;
+}
+
+}  // namespace
 
 KvLayer::KvLayer(KvShape shape, KvType type, std::int64_t capacity)
     : shape_(shape),
       type_(type),
       capacity_(capacity),
       row_bytes_(KvRowBytes(type, shape.head_dim)),
-      keys_(shape.kv_heads * capacity * row_bytes_),
-      values_(shape.kv_heads * capacity * row_bytes_) {
+      keys_(AllocateWeights((shape.kv_heads * capacity + kRowsBeyond) * row_bytes_)),
+      values_(AllocateWeights((shape.kv_heads * capacity + kRowsBeyond) * row_bytes_)) {
   assert(shape.head_dim % kKvBlock == 0);
 }
 
@@ -23,19 +37,20 @@ void KvLayer::Write(const Worker& worker, std::int64_t slot, std::int64_t n, con
                     const float* v, std::int64_t stride) {
   assert(slot >= 0 && slot + n <= capacity_);
   const int dim = shape_.head_dim;
+  const auto encode = Encoder();
   const Worker::Range range = worker.Share(n);
   for (std::int64_t i = range.begin; i < range.end; ++i) {
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const std::size_t row = HeadOffset(head) + (slot + i) * row_bytes_;
-      EncodeKvRow(type_, k + i * stride + head * dim, dim, keys_.data() + row);
-      EncodeKvRow(type_, v + i * stride + head * dim, dim, values_.data() + row);
+      encode(type_, k + i * stride + head * dim, dim, keys_.get() + row);
+      encode(type_, v + i * stride + head * dim, dim, values_.get() + row);
     }
   }
 }
 
 void KvLayer::Keep(int head, std::span<const std::int32_t> slots) {
   const std::size_t size = slots.size();
-  for (std::byte* rows : {keys_.data() + HeadOffset(head), values_.data() + HeadOffset(head)}) {
+  for (std::byte* rows : {keys_.get() + HeadOffset(head), values_.get() + HeadOffset(head)}) {
     for (std::size_t begin = 0, end = 1; begin < size; begin = end++) {
       while (end < size && slots[end] == slots[end - 1] + 1) ++end;
       assert(slots[begin] >= static_cast<std::int64_t>(begin) && slots[end - 1] < capacity_);
@@ -68,12 +83,12 @@ void KvLayer::ExportValues(int head, std::int64_t length, std::byte* out) const 
 
 void KvLayer::ImportKeys(int head, std::int64_t length, const std::byte* in) {
   assert(length <= capacity_);
-  std::memcpy(keys_.data() + HeadOffset(head), in, ExportBytes(length));
+  std::memcpy(keys_.get() + HeadOffset(head), in, ExportBytes(length));
 }
 
 void KvLayer::ImportValues(int head, std::int64_t length, const std::byte* in) {
   assert(length <= capacity_);
-  std::memcpy(values_.data() + HeadOffset(head), in, ExportBytes(length));
+  std::memcpy(values_.get() + HeadOffset(head), in, ExportBytes(length));
 }
 
 }  // namespace ondine::compute

@@ -5,9 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
-#include "compute/aligned_array.h"
 #include "compute/kv_rows.h"
 #include "compute/thread_pool.h"
 
@@ -22,6 +22,8 @@ class KvLayer {
  public:
   // Room for `capacity` slots; memory is reserved here, once, and never grows by itself.
   KvLayer(KvShape shape, KvType type, std::int64_t capacity);
+  KvLayer(KvLayer&&) noexcept = default;
+  KvLayer& operator=(KvLayer&&) noexcept = default;
 
   const KvShape& shape() const { return shape_; }
   KvType type() const { return type_; }
@@ -41,10 +43,12 @@ class KvLayer {
   void ReadKey(int head, std::int64_t slot, float* out) const;
   void ReadValue(int head, std::int64_t slot, float* out) const;
 
-  // The stored rows (see kv_rows.h) of one head, RowBytes() apart, from slot 0 on.
+  // The stored rows (see kv_rows.h) of one head, RowBytes() apart, from slot 0 on. kRowsBeyond more
+  // may be loaded past the last slot, for kernels that take several at a time.
+  static constexpr std::int64_t kRowsBeyond = 3;
   std::size_t RowBytes() const { return row_bytes_; }
-  const std::byte* KeyRows(int head) const { return keys_.data() + HeadOffset(head); }
-  const std::byte* ValueRows(int head) const { return values_.data() + HeadOffset(head); }
+  const std::byte* KeyRows(int head) const { return keys_.get() + HeadOffset(head); }
+  const std::byte* ValueRows(int head) const { return values_.get() + HeadOffset(head); }
 
   // Stored bytes of slots [0, length) of one head, keys or values, in a fixed layout that does not
   // depend on the CPU: for .pot files. ExportBytes(length) is the size.
@@ -61,7 +65,8 @@ class KvLayer {
   KvType type_;
   std::int64_t capacity_;
   std::size_t row_bytes_;
-  AlignedArray<std::byte> keys_, values_;  // [kv_heads][capacity] rows
+  // [kv_heads][capacity] rows, in huge pages: a decoded token reads all of them.
+  std::shared_ptr<std::byte> keys_, values_;
 };
 
 }  // namespace ondine::compute

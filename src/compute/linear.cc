@@ -1,9 +1,11 @@
 #include "compute/linear.h"
 
+#include <algorithm>
 #include <limits>
 #include <new>
 #include <string>
 
+#include "compute/aligned_array.h"
 #include "compute/cpu_features.h"
 #include "compute/linear_impl.h"
 
@@ -25,10 +27,9 @@ Result<LinearShape> CheckShape(TensorType type, std::int64_t in, std::int64_t ou
   const std::int64_t row_bytes = in / info->block_size * info->bytes_per_block;
   if (size / static_cast<std::size_t>(row_bytes) != static_cast<std::size_t>(out) ||
       size % static_cast<std::size_t>(row_bytes) != 0) {
-    return MakeError(ErrorCode::kCorrupt,
-                     std::to_string(size) + " bytes for a matrix of type " +
-                         std::string(info->name) + " and shape " + shape + " that needs " +
-                         std::to_string(row_bytes * out));
+    return MakeError(ErrorCode::kCorrupt, std::to_string(size) + " bytes for a matrix of type " +
+                                              std::string(info->name) + " and shape " + shape +
+                                              " that needs " + std::to_string(row_bytes * out));
   }
   return LinearShape{type, in, out, row_bytes};
 }
@@ -92,16 +93,51 @@ Result<Linear> Linear::Create(TensorType type, std::int64_t in, std::int64_t out
   }
 }
 
-std::int64_t Linear::in() const { return impl_->shape().in; }
-std::int64_t Linear::out() const { return impl_->shape().out; }
-std::size_t Linear::bytes() const { return impl_ == nullptr ? 0 : impl_->bytes(); }
-TensorType Linear::type() const { return impl_->shape().type; }
+std::int64_t Linear::in() const {
+  return impl_->shape().in;
+}
+std::int64_t Linear::out() const {
+  return impl_->shape().out;
+}
+std::size_t Linear::bytes() const {
+  return impl_ == nullptr ? 0 : impl_->bytes();
+}
+TensorType Linear::type() const {
+  return impl_->shape().type;
+}
 
 void Linear::Multiply(const Worker& worker, const Activations& x, Store store, float* y,
                       std::int64_t stride) const {
-  impl_->Multiply(worker, x, store, y, stride);
+  const Worker::Range outputs = worker.Share(out(), Impl::kOutputGrain);
+  if (outputs.begin == outputs.end) return;
+  impl_->Multiply(outputs, x, {0, x.rows()}, store, y + outputs.begin, stride);
 }
 
-void Linear::GetRow(std::int64_t row, float* out) const { impl_->GetRow(row, out); }
+void Linear::MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,
+                           GateActivation activation, const Activations& x, float* y,
+                           std::int64_t stride) {
+  // Of both products at a time: 128 x 128 floats of each stay in the second-level cache.
+  constexpr std::int64_t kOutputs = 128, kRows = 128;
+  thread_local AlignedArray<float> factors;
+  factors.Reserve(kOutputs * kRows);
+  const Worker::Range share = worker.Share(gate.out(), Impl::kOutputGrain);
+  for (std::int64_t row = 0; row < x.rows(); row += kRows) {
+    const Worker::Range rows = {row, std::min(row + kRows, x.rows())};
+    for (std::int64_t output = share.begin; output < share.end; output += kOutputs) {
+      const Worker::Range outputs = {output, std::min(output + kOutputs, share.end)};
+      float* gates = y + row * stride + output;
+      gate.impl_->Multiply(outputs, x, rows, Store::kAssign, gates, stride);
+      up.impl_->Multiply(outputs, x, rows, Store::kAssign, factors.data(), kOutputs);
+      const auto count = static_cast<std::size_t>(outputs.end - outputs.begin);
+      for (std::int64_t i = 0; i < rows.end - rows.begin; ++i) {
+        ApplyGate(activation, {gates + i * stride, count}, {factors.data() + i * kOutputs, count});
+      }
+    }
+  }
+}
+
+void Linear::GetRow(std::int64_t row, float* out) const {
+  impl_->GetRow(row, out);
+}
 
 }  // namespace ondine::compute

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "compute/activations.h"
+#include "compute/elementwise.h"
 #include "compute/thread_pool.h"
 #include "formats/tensor_type.h"
 #include "ondine/result.h"
@@ -22,8 +23,8 @@ enum class Store { kAssign, kAdd };  // y = W x, or y += W x
 class Linear {
  public:
   // `data` is W as GGUF stores it: `out` rows of `in` elements. Copies (repacks) it; `data` is not
-  // needed afterwards. Any ggml weight type. Errors: kCorrupt (length, NaN or infinite block scale),
-  // kUnsupported (a type that is no weight type), kOutOfMemory.
+  // needed afterwards. Any ggml weight type. Errors: kCorrupt (length, NaN or infinite block
+  // scale), kUnsupported (a type that is no weight type), kOutOfMemory.
   static Result<Linear> Create(formats::TensorType type, std::int64_t in, std::int64_t out,
                                std::span<const std::byte> data, ThreadPool& pool,
                                KernelChoice choice = KernelChoice::kAuto);
@@ -42,6 +43,12 @@ class Linear {
   // before reading y. x must be finished. A row's result does not depend on the other rows.
   void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
                 std::int64_t stride) const;
+
+  // y = activation(gate x) * (up x), element by element: the first half of a gated MLP, without
+  // writing the two products to memory. `gate` and `up` have one shape. Same calling rule.
+  static void MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,
+                            GateActivation activation, const Activations& x, float* y,
+                            std::int64_t stride);
 
   // Row `row` of W as floats [in]: embedding look-up.
   void GetRow(std::int64_t row, float* out) const;

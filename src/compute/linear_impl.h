@@ -19,13 +19,17 @@ struct LinearShape {
 
 class Linear::Impl {
  public:
+  static constexpr std::int64_t kOutputGrain = 16;  // rows of a panel; a cache line of y
+
   explicit Impl(const LinearShape& shape) : shape_(shape) {}
   virtual ~Impl() = default;
 
   const LinearShape& shape() const { return shape_; }
   virtual std::size_t bytes() const = 0;
-  virtual void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
-                        std::int64_t stride) const = 0;
+  // Outputs `outputs` (from a multiple of kOutputGrain on) of rows `rows` of x; the first of them
+  // is y[0], rows of y are `stride` apart.
+  virtual void Multiply(Worker::Range outputs, const Activations& x, Worker::Range rows,
+                        Store store, float* y, std::int64_t stride) const = 0;
   virtual void GetRow(std::int64_t row, float* out) const = 0;
 
  private:
@@ -40,12 +44,10 @@ using LinearImpl = std::unique_ptr<Linear::Impl>;
 Result<LinearImpl> CreateGgmlLinear(const LinearShape& shape, std::span<const std::byte> data,
                                     ThreadPool& pool);
 
-
 // Block-quantised rows, packed for `kernel`.
 Result<LinearImpl> CreatePackedLinear(const LinearShape& shape, const PackedFormat& format,
                                       std::span<const std::byte> data, ThreadPool& pool,
                                       PackedKernel kernel);
-
 
 // Rows of 16- or 32-bit floats, laid out for `kernel`.
 Result<LinearImpl> CreateFloatLinear(const LinearShape& shape, std::span<const std::byte> data,

@@ -2,7 +2,7 @@
 
 #include "compute/packed_kernels.h"
 #include "compute/packed_unpack_avx512.h"
-#include "compute/unroll.h"
+#include "compute/tile_loops.h"
 
 namespace ondine::compute {
 namespace {
@@ -60,21 +60,20 @@ void MultiplyTile(const UnpackedPanel* panels, std::int64_t blocks, const Packed
       __m512i dots[kRows][kPanels];
       Unroll<kRows>([&](auto r) {
         Unroll<kPanels>([&](auto p) {
-          dots[r][p] = _mm512_set1_epi32(kMin ? kDotBias : starts[r * x.blocks * kParts + scale_at]);
+          dots[r][p] =
+              _mm512_set1_epi32(kMin ? kDotBias : starts[r * x.blocks * kParts + scale_at]);
         });
       });
       Unroll<kPartGroups>([&](auto g) {
         constexpr int kGroup = part * kPartGroups + g;
         __m512i weights[kPanels];
-        Unroll<kPanels>([&](auto p) {
-          weights[p] = _mm512_load_si512(panels[p].values[block][kGroup]);
-        });
+        Unroll<kPanels>(
+            [&](auto p) { weights[p] = _mm512_load_si512(panels[p].values[block][kGroup]); });
         Unroll<kRows>([&](auto r) {
-          const __m512i input = FourQuants(quants + r * quant_stride +
-                                           block * PackedFormat::kBlock + kGroup * 4);
-          Unroll<kPanels>([&](auto p) {
-            dots[r][p] = _mm512_dpbusd_epi32(dots[r][p], weights[p], input);
-          });
+          const __m512i input =
+              FourQuants(quants + r * quant_stride + block * PackedFormat::kBlock + kGroup * 4);
+          Unroll<kPanels>(
+              [&](auto p) { dots[r][p] = _mm512_dpbusd_epi32(dots[r][p], weights[p], input); });
         });
       });
       Unroll<kRows>([&](auto r) {
@@ -109,9 +108,8 @@ void Unpack(const PackedWeights& weights, std::int64_t panel, std::int64_t first
       weights.Codes(panel) + first_block * CodeVectors(kCodes) * kVectorBytes;
   const std::uint8_t* scales = weights.Scales(panel);
   for (std::int64_t block = 0; block < blocks; ++block) {
-    Unroll<kGroups>([&](auto g) {
-      _mm512_store_si512(out.values[block][g], Values<kCodes, g>(codes, table));
-    });
+    Unroll<kGroups>(
+        [&](auto g) { _mm512_store_si512(out.values[block][g], Values<kCodes, g>(codes, table)); });
     codes += CodeVectors(kCodes) * kVectorBytes;
     const VectorScales<kScales> vectors = LoadScales<kScales>(scales, first_block + block);
     Unroll<kParts>([&](auto part) {
@@ -127,7 +125,8 @@ void Unpack(const PackedWeights& weights, std::int64_t panel, std::int64_t first
 template <int kPanels, int kParts, bool kMin>
 constexpr auto kTiles = []<int... kIndex>(std::integer_sequence<int, kIndex...>) {
   return std::array{&MultiplyTile<kPanels, kIndex + 1, kParts, kMin>...};
-}(std::make_integer_sequence<int, kMostRows>());
+}
+(std::make_integer_sequence<int, kMostRows>());
 
 // Many rows: each pair of panels is unpacked once, then passes over all rows.
 template <CodeKind kCodes, ScaleKind kScales>
@@ -146,61 +145,76 @@ void MultiplyRows(const PackedWeights& weights, Worker::Range panels, const Pack
       for (int p = 0; p <= pair; ++p) {
         Unpack<kCodes, kScales>(weights, panel + p, first_block, blocks, unpacked[p]);
       }
-      for (std::int64_t row = 0; row < x.rows; row += kMostRows) {
-        const std::int64_t rows = x.rows - row < kMostRows ? x.rows - row : kMostRows;
+      for (std::int64_t row = 0, rows; row < x.rows; row += rows) {
+        rows = NextTileRows(x.rows - row, kMostRows);
         const auto tile =
             pair ? kTiles<2, kParts, kMin>[rows - 1] : kTiles<1, kParts, kMin>[rows - 1];
         tile(unpacked, blocks, x, row, first_block, add || pass > 0, last_mask,
-             y + row * stride + panel * kPanelRows, stride);
+             y + row * stride + (panel - panels.begin) * kPanelRows, stride);
       }
     }
   }
 }
 
-// One row: weights go from memory to registers and are used once.
-template <CodeKind kCodes, ScaleKind kScales>
-void MultiplyRow(const PackedWeights& weights, Worker::Range panels, const PackedInput& x, bool add,
-                 float* y) {
+// Few rows: weights go from memory to registers and are used once for each row.
+template <CodeKind kCodes, ScaleKind kScales, int kRows>
+void MultiplyFewRows(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
+                     bool add, float* y, std::int64_t stride) {
   constexpr int kParts = ScalesPerBlock(kScales);
   constexpr int kPartGroups = static_cast<int>(kGroups) / kParts;
+  const std::int64_t quant_stride = x.blocks * PackedFormat::kBlock;
   const __m512i table = LoadTable(weights.format());
   for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const __mmask16 mask = OutputMask(weights, panel);
-    float* target = y + panel * kPanelRows;
+    float* target = y + (panel - panels.begin) * kPanelRows;
     const std::uint8_t* codes = weights.Codes(panel);
     const std::uint8_t* scales = weights.Scales(panel);
-    __m512 sums = add ? _mm512_maskz_loadu_ps(mask, target) : _mm512_setzero_ps();
+    __m512 sums[kRows];
+    Unroll<kRows>([&](auto r) {
+      sums[r] = add ? _mm512_maskz_loadu_ps(mask, target + r * stride) : _mm512_setzero_ps();
+    });
     for (std::int64_t block = 0; block < x.blocks; ++block) {
       const VectorScales<kScales> vectors = LoadScales<kScales>(scales, block);
-      const __m512 scale = _mm512_set1_ps(x.scales[block]);
       const std::int8_t* quants = x.quants + block * PackedFormat::kBlock;
       Unroll<kParts>([&](auto part) {
-        const std::int64_t at = block * kParts + part;
-        __m512i dots = _mm512_set1_epi32(HasMin(kScales) ? 0 : x.starts[at] - kDotBias);
+        const auto scale_at = [&](int r) { return (r * x.blocks + block) * kParts + part; };
+        __m512i dots[kRows];
+        Unroll<kRows>([&](auto r) {
+          dots[r] = _mm512_set1_epi32(HasMin(kScales) ? 0 : x.starts[scale_at(r)] - kDotBias);
+        });
         Unroll<kPartGroups>([&](auto g) {
           constexpr int kGroup = part * kPartGroups + g;
-          dots = _mm512_dpbusd_epi32(dots, Values<kCodes, kGroup>(codes, table),
-                                     FourQuants(quants + kGroup * 4));
+          const __m512i values = Values<kCodes, kGroup>(codes, table);
+          Unroll<kRows>([&](auto r) {
+            dots[r] = _mm512_dpbusd_epi32(dots[r], values,
+                                          FourQuants(quants + r * quant_stride + kGroup * 4));
+          });
         });
-        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), vectors.scale[part]);
-        sums = _mm512_fmadd_ps(product, scale, sums);
-        if constexpr (HasMin(kScales)) {
-          sums = _mm512_fmadd_ps(vectors.min[part], _mm512_set1_ps(x.scaled_sums[at]), sums);
-        }
+        Unroll<kRows>([&](auto r) {
+          const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[r]), vectors.scale[part]);
+          sums[r] =
+              _mm512_fmadd_ps(product, _mm512_set1_ps(x.scales[r * x.blocks + block]), sums[r]);
+          if constexpr (HasMin(kScales)) {
+            const __m512 scaled_sum = _mm512_set1_ps(x.scaled_sums[scale_at(r)]);
+            sums[r] = _mm512_fmadd_ps(vectors.min[part], scaled_sum, sums[r]);
+          }
+        });
       });
       codes += CodeVectors(kCodes) * kVectorBytes;
     }
-    _mm512_mask_storeu_ps(target, mask, sums);
+    Unroll<kRows>([&](auto r) { _mm512_mask_storeu_ps(target + r * stride, mask, sums[r]); });
   }
 }
 
 template <CodeKind kCodes, ScaleKind kScales>
 void Multiply(const PackedWeights& weights, Worker::Range panels, const PackedInput& x, bool add,
               float* y, std::int64_t stride) {
-  if (x.rows == 1) {
-    MultiplyRow<kCodes, kScales>(weights, panels, x, add, y);
-  } else {
-    MultiplyRows<kCodes, kScales>(weights, panels, x, add, y, stride);
+  switch (x.rows) {
+    case 1: return MultiplyFewRows<kCodes, kScales, 1>(weights, panels, x, add, y, stride);
+    case 2: return MultiplyFewRows<kCodes, kScales, 2>(weights, panels, x, add, y, stride);
+    case 3: return MultiplyFewRows<kCodes, kScales, 3>(weights, panels, x, add, y, stride);
+    case 4: return MultiplyFewRows<kCodes, kScales, 4>(weights, panels, x, add, y, stride);
+    default: return MultiplyRows<kCodes, kScales>(weights, panels, x, add, y, stride);
   }
 }
 

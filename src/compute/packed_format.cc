@@ -17,8 +17,8 @@ constexpr std::array<std::uint8_t, 16> Unsigned(const std::array<int, 16>& value
   return result;
 }
 // The non-linear grid of IQ4_NL and IQ4_XS, and twice the values of a 4-bit float (E2M1).
-constexpr auto kGrid4 = Unsigned(
-    {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113});
+constexpr auto kGrid4 =
+    Unsigned({-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113});
 constexpr auto kFloat4 = Unsigned({0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12});
 
 class Bytes {
@@ -33,8 +33,12 @@ class Bytes {
   const std::byte* data_;
 };
 
-std::uint8_t Byte(int value) { return static_cast<std::uint8_t>(value); }
-std::int8_t Signed(int value) { return static_cast<std::int8_t>(value); }
+std::uint8_t Byte(int value) {
+  return static_cast<std::uint8_t>(value);
+}
+std::int8_t Signed(int value) {
+  return static_cast<std::int8_t>(value);
+}
 
 // 16 bytes: elements 0..15 in the low halves, 16..31 in the high ones.
 void ReadNibbles(const std::byte* at, StoredBlock& out) {

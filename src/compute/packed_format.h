@@ -1,5 +1,5 @@
-// How the block-quantised types of GGUF are kept for multiplication: as unsigned codes of 2 to 8 bits
-// and one or two scales for each block of 32 elements of a row.
+// How the block-quantised types of GGUF are kept for multiplication: as unsigned codes of 2 to 8
+// bits and one or two scales for each block of 32 elements of a row.
 //
 //   w = scale * (Value(code) - offset) + minimum
 #ifndef ONDINE_SRC_COMPUTE_PACKED_FORMAT_H_
@@ -17,9 +17,9 @@ namespace ondine::compute {
 // Bits of a code. k4Table: the code is an index into a table of 16 values.
 enum class CodeKind { k2, k3, k4, k4Table, k5, k6, k8 };
 
-// How scales are stored. "Super" scales are products of a 16-bit float for 256 elements and an 8-bit
-// integer; "pair" means one for each 16 elements, not 32; "min" that there are minimums beside them,
-// stored in the same way.
+// How scales are stored. "Super" scales are products of a 16-bit float for 256 elements and an
+// 8-bit integer; "pair" means one for each 16 elements, not 32; "min" that there are minimums
+// beside them, stored in the same way.
 enum class ScaleKind {
   kHalf,
   kHalfMin,
@@ -35,7 +35,9 @@ constexpr bool HasMin(ScaleKind kind) {
   return kind == ScaleKind::kHalfMin || kind == ScaleKind::kSuperMin ||
          kind == ScaleKind::kSuperPairMin;
 }
-constexpr bool IsSuper(ScaleKind kind) { return kind >= ScaleKind::kSuper; }
+constexpr bool IsSuper(ScaleKind kind) {
+  return kind >= ScaleKind::kSuper;
+}
 constexpr int ScalesPerBlock(ScaleKind kind) {
   return kind == ScaleKind::kHalfPair || kind == ScaleKind::kSuperPair ||
                  kind == ScaleKind::kSuperPairMin
@@ -44,12 +46,12 @@ constexpr int ScalesPerBlock(ScaleKind kind) {
 }
 
 struct PackedFormat {
-  static constexpr std::int64_t kBlock = 32;            // elements
-  static constexpr std::int64_t kBlocksPerSuper = 8;    // of 256 elements
+  static constexpr std::int64_t kBlock = 32;          // elements
+  static constexpr std::int64_t kBlocksPerSuper = 8;  // of 256 elements
 
   CodeKind codes;
   ScaleKind scales;
-  int offset;                                        // subtracted from a code's value
+  int offset;                                           // subtracted from a code's value
   const std::array<std::uint8_t, 16>* table = nullptr;  // of k4Table
 };
 

@@ -23,15 +23,16 @@ constexpr float kDotBiasValue = 12582912.0f;
 // Rows of activations, and what follows from them and the weights' format.
 struct PackedInput {
   std::int64_t rows = 0;
-  std::int64_t blocks = 0;               // of a row
-  const std::int8_t* quants = nullptr;   // [rows][blocks][32]
-  const float* scales = nullptr;         // [rows][blocks]
+  std::int64_t blocks = 0;              // of a row
+  const std::int8_t* quants = nullptr;  // [rows][blocks][32]
+  const float* scales = nullptr;        // [rows][blocks]
   // For each scale of the weights (1 or 2 a block), one of these:
-  const std::int32_t* starts = nullptr;  // [rows][blocks * 1 or 2]: kDotBias - offset * sum of quants
-  const float* scaled_sums = nullptr;    // [rows][blocks * 1 or 2]: scale * sum of quants
+  const std::int32_t* starts =
+      nullptr;                         // [rows][blocks * 1 or 2]: kDotBias - offset * sum of quants
+  const float* scaled_sums = nullptr;  // [rows][blocks * 1 or 2]: scale * sum of quants
 };
 
-// Outputs y[row * stride + j] of the panels in `panels`; adds to y if `add`.
+// Outputs of the panels in `panels`, the first of them y[0]; adds to y if `add`.
 using PackedKernel = void (*)(const PackedWeights& weights, Worker::Range panels,
                               const PackedInput& x, bool add, float* y, std::int64_t stride);
 

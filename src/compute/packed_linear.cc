@@ -22,14 +22,15 @@ class PackedLinear final : public Linear::Impl {
   PackedWeights& weights() { return weights_; }
   std::size_t bytes() const override { return weights_.bytes(); }
 
-  void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
-                std::int64_t stride) const override {
-    const Worker::Range panels = worker.Share(weights_.panels());
-    if (panels.begin == panels.end) return;
+  void Multiply(Worker::Range outputs, const Activations& x, Worker::Range rows, Store store,
+                float* y, std::int64_t stride) const override {
+    const Worker::Range panels = {outputs.begin / kPanelRows,
+                                  (outputs.end + kPanelRows - 1) / kPanelRows};
     const std::int64_t step = std::max(kLeastRows, kInputBytes / shape().in);
-    for (std::int64_t row = 0; row < x.rows(); row += step) {
-      const PackedInput input = Prepare(x, row, std::min(step, x.rows() - row));
-      kernel_(weights_, panels, input, store == Store::kAdd, y + row * stride, stride);
+    for (std::int64_t row = rows.begin; row < rows.end; row += step) {
+      const PackedInput input = Prepare(x, row, std::min(step, rows.end - row));
+      kernel_(weights_, panels, input, store == Store::kAdd, y + (row - rows.begin) * stride,
+              stride);
     }
   }
 
@@ -42,8 +43,7 @@ class PackedLinear final : public Linear::Impl {
       weights_.ReadScales(panel, block, scales);
       for (std::int64_t i = 0; i < PackedFormat::kBlock; ++i) {
         const int value = codes[i / 4][lane][i % 4] - weights_.format().offset;
-        *out++ = scales.scale[i / 16][lane] * static_cast<float>(value) +
-                 scales.min[i / 16][lane];
+        *out++ = scales.scale[i / 16][lane] * static_cast<float>(value) + scales.min[i / 16][lane];
       }
     }
   }

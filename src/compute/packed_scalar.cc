@@ -42,7 +42,7 @@ void MultiplyPackedScalar(const PackedWeights& weights, Worker::Range panels, co
       weights.ReadCodes(panel, block, codes);
       weights.ReadScales(panel, block, scales);
       for (std::int64_t row = 0; row < x.rows; ++row) {
-        float* target = y + row * stride + first;
+        float* target = y + row * stride + first - panels.begin * kPanelRows;
         float sums[kPanelRows] = {};
         if (block > 0 || add) std::copy(target, target + count, sums);
         AddBlock(weights.format(), codes, scales, x, row, block, sums);

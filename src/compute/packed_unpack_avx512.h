@@ -86,8 +86,7 @@ inline VectorScales<kKind> LoadScales(const std::uint8_t* scales, std::int64_t b
   constexpr std::int64_t kHalves = kPanelRows * 2;
   VectorScales<kKind> result;
   if constexpr (IsSuper(kKind)) {
-    const std::uint8_t* at =
-        scales + block / PackedFormat::kBlocksPerSuper * ScaleBytes(kKind);
+    const std::uint8_t* at = scales + block / PackedFormat::kBlocksPerSuper * ScaleBytes(kKind);
     const std::uint8_t* sub =
         at + (kMin ? 2 : 1) * kHalves +
         block % PackedFormat::kBlocksPerSuper * (kMin ? 2 : 1) * kParts * kPanelRows;

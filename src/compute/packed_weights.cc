@@ -63,8 +63,7 @@ void PackedWeights::PackBlock(const StoredBlock (&rows)[kPanelRows], std::uint8_
                               std::int64_t block) const {
   const CodeKind codes = format_.codes;
   const ScaleKind scales = format_.scales;
-  std::uint8_t* vectors =
-      panel + scale_bytes_ + block * CodeVectors(codes) * kVectorBytes;
+  std::uint8_t* vectors = panel + scale_bytes_ + block * CodeVectors(codes) * kVectorBytes;
   std::memset(vectors, 0, static_cast<std::size_t>(CodeVectors(codes) * kVectorBytes));
   for (std::int64_t row = 0; row < kPanelRows; ++row) {
     for (std::int64_t column = 0; column < PackedFormat::kBlock; ++column) {

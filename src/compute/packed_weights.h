@@ -1,8 +1,9 @@
 // A block-quantised matrix laid out for 64-byte vectors, in as many bits as the file has.
 //
-// Sixteen rows form a panel. In a panel, a block of 32 columns is eight groups of four; the codes of
-// a group, unpacked, are one vector: byte 4 * r + i holds column i of row r, which is how vpdpbusd
-// wants them. A panel is contiguous: scales of all its blocks, then codes of all its blocks.
+// Sixteen rows form a panel. In a panel, a block of 32 columns is eight groups of four; the codes
+// of a group, unpacked, are one vector: byte 4 * r + i holds column i of row r, which is how
+// vpdpbusd wants them. A panel is contiguous: scales of all its blocks, then codes of all its
+// blocks.
 //
 // Codes of a block (16 rows x 32 columns), v0, v1, ... being vectors of 64 bytes:
 //   2 bits  v0: groups 0-3, v1: groups 4-7; group g at bit 2 * (g % 4)
@@ -48,7 +49,8 @@ constexpr std::int64_t CodeVectors(CodeKind kind) {  // of a block
 constexpr std::int64_t ScaleBytes(ScaleKind kind) {
   const std::int64_t scales = ScalesPerBlock(kind), mins = HasMin(kind) ? scales : 0;
   if (!IsSuper(kind)) return (scales + mins) * 2 * kPanelRows;
-  return (1 + (mins > 0)) * 2 * kPanelRows + PackedFormat::kBlocksPerSuper * (scales + mins) * kPanelRows;
+  return (1 + (mins > 0)) * 2 * kPanelRows +
+         PackedFormat::kBlocksPerSuper * (scales + mins) * kPanelRows;
 }
 
 // Scales of one block of a panel as floats.
@@ -62,8 +64,8 @@ class PackedWeights {
   PackedWeights(formats::TensorType type, const PackedFormat& format, std::int64_t in,
                 std::int64_t out);
 
-  // Fills the panels from rows as stored in the file. Returns the first row with a scale that is not
-  // finite (or too large to be true), or `out` if there is none.
+  // Fills the panels from rows as stored in the file. Returns the first row with a scale that is
+  // not finite (or too large to be true), or `out` if there is none.
   std::int64_t Pack(std::span<const std::byte> data, ThreadPool& pool);
 
   const PackedFormat& format() const { return format_; }

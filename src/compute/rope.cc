@@ -23,7 +23,12 @@ Rope::Rope(RopeSettings settings) : settings_(std::move(settings)) {
     frequencies_[i] =
         settings_.position_scale * std::pow(settings_.base, -2.0 * i / settings_.dims) / factor;
   }
-  for (std::int64_t lane = 0; lane < kLanes; ++lane) AppendPosition(lane, lane_cos_, lane_sin_);
+  lane_cos_.Reserve(kLanes * settings_.dims);
+  lane_sin_.Reserve(kLanes * settings_.dims);
+  for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+    FillTables(lane, lane_cos_.data() + lane * settings_.dims,
+               lane_sin_.data() + lane * settings_.dims);
+  }
 }
 
 void Rope::Rotate(float* head, std::int64_t position) const {
@@ -42,10 +47,10 @@ void Rope::Rotate(float* head, std::int64_t position) const {
 void Rope::RotateHeads(float* first, int heads, std::int64_t stride, std::int64_t position) const {
   assert(position >= 0 && position < reserved_);
   const int dims = settings_.dims, pairs = dims / 2;
-  const float* lane_cos = &lane_cos_[position % kLanes * dims];
-  const float* lane_sin = &lane_sin_[position % kLanes * dims];
-  const float* tile_cos = &tile_cos_[position / kLanes * dims];
-  const float* tile_sin = &tile_sin_[position / kLanes * dims];
+  const float* lane_cos = lane_cos_.data() + position % kLanes * dims;
+  const float* lane_sin = lane_sin_.data() + position % kLanes * dims;
+  const float* tile_cos = tile_cos_.data() + position / kLanes * dims;
+  const float* tile_sin = tile_sin_.data() + position / kLanes * dims;
   float c[kMaxDims], s[kMaxDims];
   for (int e = 0; e < dims; ++e) {
     c[e] = tile_cos[e] * lane_cos[e] - tile_sin[e] * lane_sin[e];
@@ -70,25 +75,23 @@ void Rope::RotateHeads(float* first, int heads, std::int64_t stride, std::int64_
 }
 
 void Rope::Reserve(std::int64_t count) {
-  while (reserved_ < count) {
-    AppendPosition(reserved_, tile_cos_, tile_sin_);
-    reserved_ += kLanes;
+  for (; reserved_ < count; reserved_ += kLanes) {
+    const std::size_t start = tile_cos_.size();
+    tile_cos_.resize(start + settings_.dims);
+    tile_sin_.resize(start + settings_.dims);
+    FillTables(reserved_, tile_cos_.data() + start, tile_sin_.data() + start);
   }
 }
 
-void Rope::AppendPosition(std::int64_t position, std::vector<float>& cosines,
-                          std::vector<float>& sines) const {
-  const int dims = settings_.dims, pairs = dims / 2;
-  const std::size_t start = cosines.size();
-  cosines.resize(start + dims);
-  sines.resize(start + dims);
+void Rope::FillTables(std::int64_t position, float* cosines, float* sines) const {
+  const int pairs = settings_.dims / 2;
   for (int i = 0; i < pairs; ++i) {
     const double angle = static_cast<double>(position) * frequencies_[i];
     const int a = settings_.neighbours ? 2 * i : i;
     const int b = settings_.neighbours ? 2 * i + 1 : i + pairs;
-    cosines[start + a] = cosines[start + b] = static_cast<float>(std::cos(angle));
-    sines[start + b] = static_cast<float>(std::sin(angle));
-    sines[start + a] = -sines[start + b];
+    cosines[a] = cosines[b] = static_cast<float>(std::cos(angle));
+    sines[b] = static_cast<float>(std::sin(angle));
+    sines[a] = -sines[b];
   }
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "compute/aligned_array.h"
+
 namespace ondine::compute {
 
 struct RopeSettings {
@@ -49,13 +51,13 @@ class Rope {
   const float* TileSin() const { return tile_sin_.data(); }
 
  private:
-  void AppendPosition(std::int64_t position, std::vector<float>& cosines,
-                      std::vector<float>& sines) const;
+  void FillTables(std::int64_t position, float* cosines, float* sines) const;
 
   RopeSettings settings_;
   std::vector<double> frequencies_;  // [dims / 2], radians a position
   std::int64_t reserved_ = 0;
-  std::vector<float> lane_cos_, lane_sin_, tile_cos_, tile_sin_;
+  AlignedArray<float> lane_cos_, lane_sin_;  // vector loads all over them, in every decoded token
+  std::vector<float> tile_cos_, tile_sin_;
 };
 
 }  // namespace ondine::compute

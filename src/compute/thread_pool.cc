@@ -66,7 +66,9 @@ struct ThreadPool::Shared {
   }
 };
 
-void Worker::Barrier() { pool_->shared_->Barrier(); }
+void Worker::Barrier() {
+  pool_->shared_->Barrier();
+}
 
 Worker::Range Worker::Share(std::int64_t total, std::int64_t grain) const {
   const std::int64_t pieces = (total + grain - 1) / grain;

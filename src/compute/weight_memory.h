@@ -9,8 +9,8 @@
 
 namespace ondine::compute {
 
-// `bytes` bytes aligned to 64, uninitialised. A shared block is returned to the system when the last
-// piece of it is gone. Any thread may call it. Throws std::bad_alloc.
+// `bytes` bytes aligned to 64, uninitialised. A shared block is returned to the system when the
+// last piece of it is gone. Any thread may call it. Throws std::bad_alloc.
 std::shared_ptr<std::byte> AllocateWeights(std::size_t bytes);
 
 }  // namespace ondine::compute

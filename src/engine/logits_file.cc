@@ -11,7 +11,6 @@ namespace ondine::engine {
 namespace {
 
 constexpr std::string_view kMagic = "_logits_";
-constexpr float kRange = 16;      // nats below the largest that are told apart
 constexpr float kSteps = 65535;
 
 // Scale and minimum as floats, then 16 bits a token, padded to an even number of tokens.
@@ -38,7 +37,7 @@ Status LogitsWriter::WriteRow(base::FileSink& sink, std::span<const float> logit
   row_.assign(RowBytes(static_cast<std::int64_t>(logits.size())), std::byte{0});
   const auto [lowest, highest] = std::minmax_element(logits.begin(), logits.end());
   const float top = *highest - log_sum;
-  const float minimum = std::max(*lowest - log_sum, top - kRange);
+  const float minimum = std::max(*lowest - log_sum, static_cast<float>(kLogProbabilityFloor));
   const float scale = (top - minimum) / kSteps;
   std::memcpy(row_.data(), &scale, sizeof scale);
   std::memcpy(row_.data() + sizeof scale, &minimum, sizeof minimum);

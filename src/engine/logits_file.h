@@ -14,6 +14,9 @@
 
 namespace ondine::engine {
 
+// Log-probabilities below it are stored as it.
+inline constexpr double kLogProbabilityFloor = -16;
+
 struct LogitsHeader {
   std::int64_t context = 0;     // tokens of a chunk
   std::int64_t vocabulary = 0;

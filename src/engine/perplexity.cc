@@ -142,7 +142,11 @@ class Measurement {
     std::size_t top = 0, base_top = 0;
     for (std::size_t i = 0; i < logits.size(); ++i) {
       const double p = base[i];
-      divergence += std::exp(p) * (p - (static_cast<double>(logits[i]) - log_sum));
+      // Such files know nothing of tokens below this floor; counted at it, the tens of thousands of
+      // them would outweigh the rest.
+      if (p > kLogProbabilityFloor) {
+        divergence += std::exp(p) * (p - (static_cast<double>(logits[i]) - log_sum));
+      }
       if (logits[i] > logits[top]) top = i;
       if (base[i] > base[base_top]) base_top = i;
     }

@@ -233,7 +233,6 @@ constexpr ChatRule kRules[] = {
     {{"<｜Assistant｜>", "thinking"}, "", kReasoning},
     {{"<｜Assistant｜>", "{{'</think>'}}"}, "", kReasoning},
     {{"'<｜User｜>' + message['content'] + '<｜end▁of▁sentence｜>'"}, "deepseek-r1-eos", ""},
-    {{"<｜Assistant｜><think>\n'}}{% endif %}{% if"}, "", kReasoning},
     {{"<｜Assistant｜><think>\n"}, "deepseek-r1", ""},
     {{"<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"}, "deepseek3", ""},
     {{"'Assistant: ' + message['content'] + eos_token"}, "deepseek2", ""},

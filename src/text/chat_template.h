@@ -26,8 +26,11 @@ class ChatTemplate {
   static std::vector<std::string> Names();
 
   const std::string& name() const { return name_; }
-  // The text of a conversation (to be encoded with parse_special, without BOS of its own), with the
-  // header of the assistant's next turn where `open_assistant` is set.
+  // The text of a conversation, with the header of the assistant's next turn where `open_assistant`
+  // is set. It holds no BOS: encode it with parse_special and leave add_bos on. Marks inside a
+  // message's content are not escaped. A system message must be the first; where the template has
+  // no system role its text goes in front of a user message. kInvalidArgument for another role, or
+  // a system text without a user message to carry it.
   Result<std::string> Render(const std::vector<ChatMessage>& messages, bool open_assistant) const;
   // Text of the default system message that the template inserts by itself; may be empty.
   const std::string& default_system() const { return default_system_; }

@@ -32,11 +32,14 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  // Never fails on text: bytes that are not valid UTF-8 become byte tokens (or the unknown token).
+  // Never fails on text: bytes that are not UTF-8 become the tokens of these bytes. A byte without
+  // a token becomes the unknown token in SentencePiece vocabularies and is left out in byte-level
+  // BPE. User-defined tokens are found in the text whatever the options say.
   std::vector<TokenId> Encode(std::string_view text, const EncodeOptions& options = {}) const;
 
-  // The bytes a token stands for; a control token gives "" unless `special` is set. SentencePiece's
-  // leading space of a first token is not removed here, but by Decode.
+  // The bytes a token stands for, "" for an id outside the vocabulary; control and unknown tokens
+  // give "" unless `special` is set. The space that SentencePiece puts in front of a text is not
+  // removed here, but by Decode.
   std::string Piece(TokenId token, bool special = false) const;
   std::string Decode(const std::vector<TokenId>& tokens, bool special = false) const;
 
@@ -47,7 +50,8 @@ class Tokenizer {
   // True for every token that ends a turn or text (EOS, EOT, <|im_end|>, <end_of_turn>, ...).
   bool EndsGeneration(TokenId token) const;
   bool IsControl(TokenId token) const;
-  // The id of a token by its exact text in the vocabulary.
+  // The id of a token by its exact text in the vocabulary, where byte-level BPE writes a space as
+  // "Ġ" and SentencePiece as U+2581; the lowest id if several have it.
   std::optional<TokenId> Find(std::string_view token_text) const;
 
   class Impl;

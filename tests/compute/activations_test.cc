@@ -53,7 +53,8 @@ RC_GTEST_PROP(ActivationsTest, TheFastestQuantizerEqualsTheScalarOne, ()) {
   // Any bits at all: denormals, infinities and NaNs too.
   std::vector<float> x(blocks * 32);
   const std::uint32_t exponents = *rc::gen::element(0xffffffffu, 0xbfffffffu, 0x80ffffffu);
-  for (float& value : x) value = std::bit_cast<float>(static_cast<std::uint32_t>(random()) & exponents);
+  for (float& value : x)
+    value = std::bit_cast<float>(static_cast<std::uint32_t>(random()) & exponents);
   struct Result {
     std::vector<std::int8_t> quants;
     std::vector<float> scales;

@@ -11,6 +11,8 @@
 #include <random>
 #include <vector>
 
+#include "compute/cpu_features.h"
+
 namespace ondine::compute {
 namespace {
 
@@ -79,6 +81,25 @@ RC_GTEST_PROP(KvLayerTest, ReadsBackWhatWasWritten, (unsigned seed)) {
       }
     }
   }
+}
+
+// Both encoders, of which a CPU only ever uses one, write the same bytes.
+RC_GTEST_PROP(KvLayerTest, EncodersAgree, (unsigned seed)) {
+#if defined(__x86_64__)
+  if (!HasAvx512()) GTEST_SKIP() << "no AVX-512 here";
+  const KvType type = *rc::gen::elementOf(kTypes);
+  const int dim = 32 * *rc::gen::inRange(1, 9);
+  std::vector<float> values = RandomRows(dim, seed);
+  const float size = *rc::gen::element(1e-38f, 1e-8f, 1e-5f, 1.0f, 1e3f, 1e6f, 1e38f);
+  for (float& value : values) value *= size;
+  values[seed % dim] = *rc::gen::element(0.0f, -0.0f, 65519.0f, -65520.0f, 1e-7f,
+                                         std::numeric_limits<float>::infinity(),
+                                         std::numeric_limits<float>::quiet_NaN());
+  std::vector<std::byte> plain(KvRowBytes(type, dim)), fast(plain.size());
+  EncodeKvRow(type, values.data(), dim, plain.data());
+  EncodeKvRowAvx512(type, values.data(), dim, fast.data());
+  RC_ASSERT(plain == fast);
+#endif
 }
 
 TEST(KvLayerTest, HalvesAreRoundedToNearestEvenAtEveryMagnitude) {

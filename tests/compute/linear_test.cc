@@ -11,7 +11,10 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "compute/cpu_features.h"
 
 namespace ondine::compute {
 namespace {
@@ -19,13 +22,13 @@ namespace {
 using formats::TensorType;
 
 constexpr TensorType kWeightTypes[] = {
-    TensorType::kF32,    TensorType::kF16,   TensorType::kBF16,    TensorType::kQ4_0,
-    TensorType::kQ4_1,   TensorType::kQ5_0,  TensorType::kQ5_1,    TensorType::kQ8_0,
-    TensorType::kQ2_K,   TensorType::kQ3_K,  TensorType::kQ4_K,    TensorType::kQ5_K,
-    TensorType::kQ6_K,   TensorType::kIQ1_S, TensorType::kIQ1_M,   TensorType::kIQ2_XXS,
-    TensorType::kIQ2_XS, TensorType::kIQ2_S, TensorType::kIQ3_XXS, TensorType::kIQ3_S,
-    TensorType::kIQ4_NL, TensorType::kIQ4_XS, TensorType::kTQ1_0,  TensorType::kTQ2_0,
-    TensorType::kMXFP4,  TensorType::kNVFP4, TensorType::kQ1_0,    TensorType::kQ2_0};
+    TensorType::kF32,    TensorType::kF16,    TensorType::kBF16,    TensorType::kQ4_0,
+    TensorType::kQ4_1,   TensorType::kQ5_0,   TensorType::kQ5_1,    TensorType::kQ8_0,
+    TensorType::kQ2_K,   TensorType::kQ3_K,   TensorType::kQ4_K,    TensorType::kQ5_K,
+    TensorType::kQ6_K,   TensorType::kIQ1_S,  TensorType::kIQ1_M,   TensorType::kIQ2_XXS,
+    TensorType::kIQ2_XS, TensorType::kIQ2_S,  TensorType::kIQ3_XXS, TensorType::kIQ3_S,
+    TensorType::kIQ4_NL, TensorType::kIQ4_XS, TensorType::kTQ1_0,   TensorType::kTQ2_0,
+    TensorType::kMXFP4,  TensorType::kNVFP4,  TensorType::kQ1_0,    TensorType::kQ2_0};
 
 struct Matrix {
   TensorType type;
@@ -34,20 +37,55 @@ struct Matrix {
   std::vector<float> values;  // dequantised by ggml, [out][in]
 };
 
+// Types whose codes are indices into large codebooks: ggml takes seconds to get ready for
+// quantising to them, so their blocks are made of random bits, all of which are valid, and a scale.
+bool IsCodebook(TensorType type) {
+  const std::string_view name = formats::Describe(type).name;
+  return name.starts_with("IQ1") || name.starts_with("IQ2") || name.starts_with("IQ3");
+}
+
+void FillWithRandomBlocks(TensorType type, std::size_t size, std::mt19937& random,
+                          std::byte* data) {
+  constexpr std::uint16_t kScale = 0x211f;  // 0.01 as a 16-bit float
+  for (std::size_t i = 0; i < size; ++i) data[i] = static_cast<std::byte>(random() & 0xff);
+  const std::size_t block = formats::Describe(type).bytes_per_block;
+  for (std::size_t at = 0; at < size; at += block) {
+    if (type != TensorType::kIQ1_M) {
+      std::memcpy(data + at, &kScale, sizeof(kScale));
+      continue;
+    }
+    // Its scale is spread over the top halves of the odd ones of the last 8 bytes.
+    for (int i = 0; i < 4; ++i) {
+      std::byte& byte = data[at + block - 7 + 2 * i];
+      byte = (byte & std::byte{0x0f}) | static_cast<std::byte>((kScale >> (4 * i) & 15) << 4);
+    }
+  }
+}
+
 Matrix RandomMatrix(TensorType type, std::int64_t in, std::int64_t out, std::uint32_t seed) {
   ggml_cpu_init();
   Matrix matrix{type, in, out, {}, {}};
   std::mt19937 random(seed);
   std::normal_distribution<float> weights(0.01f, 0.05f);
-  std::vector<float> values(in * out);
+  // Further rows repeat these, at other places of their panels.
+  const std::int64_t distinct = std::min<std::int64_t>(out, 13);
+  std::vector<float> values(in * distinct);
   for (float& value : values) value = weights(random);
   const auto number = static_cast<ggml_type>(type);
-  matrix.data.resize(ggml_row_size(number, in) * out);
-  const std::vector<float> importance(in, 1.0f);
-  ggml_quantize_chunk(number, values.data(), matrix.data.data(), 0, out, in, importance.data());
+  const std::size_t row_bytes = ggml_row_size(number, in);
+  matrix.data.resize(row_bytes * out);
+  if (IsCodebook(type)) {
+    FillWithRandomBlocks(type, distinct * row_bytes, random, matrix.data.data());
+  } else {
+    ggml_quantize_chunk(number, values.data(), matrix.data.data(), 0, distinct, in, nullptr);
+  }
+  for (std::int64_t row = distinct; row < out; ++row) {
+    std::memcpy(matrix.data.data() + row * row_bytes,
+                matrix.data.data() + (row - distinct) * row_bytes, row_bytes);
+  }
   matrix.values.resize(in * out);
   if (type == TensorType::kF32) {
-    matrix.values = values;
+    std::memcpy(matrix.values.data(), matrix.data.data(), matrix.data.size());
   } else {
     ggml_get_type_traits(number)->to_float(matrix.data.data(), matrix.values.data(), in * out);
   }
@@ -75,9 +113,8 @@ Activations RandomActivations(std::int64_t rows, std::int64_t width, std::uint32
 
 std::vector<float> Product(const Linear& linear, const Activations& x, ThreadPool& pool) {
   std::vector<float> y(x.rows() * linear.out(), std::nanf(""));
-  pool.Run([&](Worker& worker) {
-    linear.Multiply(worker, x, Store::kAssign, y.data(), linear.out());
-  });
+  pool.Run(
+      [&](Worker& worker) { linear.Multiply(worker, x, Store::kAssign, y.data(), linear.out()); });
   return y;
 }
 
@@ -155,6 +192,41 @@ TEST_P(LinearTypeTest, GivesARowTheSameResultAloneInAnyBatchAndOnAnyTeam) {
   });
 }
 
+TEST_P(LinearTypeTest, TheFastKernelEqualsItsScalarTwin) {
+  if (!HasAvx512Vnni()) GTEST_SKIP() << "this CPU has no AVX-512 VNNI";
+  if (GetParam() == TensorType::kBF16) {
+    GTEST_SKIP() << "CPUs with dot products of BF16 pairs round the input, others do not";
+  }
+  rc::check([this] {
+    ThreadPool pool(2);
+    const Matrix matrix = RandomMatrix(GetParam(), RandomWidth(), *rc::gen::inRange(1, 100),
+                                       *rc::gen::arbitrary<std::uint32_t>());
+    const Activations x = RandomActivations(*rc::gen::inRange(1, 20), matrix.in,
+                                            *rc::gen::arbitrary<std::uint32_t>());
+    const auto product = [&](KernelChoice choice) {
+      return Product(MakeLinear(matrix, pool, choice), x, pool);
+    };
+    RC_ASSERT(product(KernelChoice::kAuto) == product(KernelChoice::kScalar));
+  });
+}
+
+TEST_P(LinearTypeTest, MultipliesGatedAsIfInSteps) {
+  for (std::int64_t rows : {1, 3, 150}) {
+    ThreadPool pool(2);
+    const Matrix gate_matrix = RandomMatrix(GetParam(), 256, 300, 1);
+    const Matrix up_matrix = RandomMatrix(GetParam(), 256, 300, 2);
+    const Activations x = RandomActivations(rows, 256, 3);
+    const Linear gate = MakeLinear(gate_matrix, pool), up = MakeLinear(up_matrix, pool);
+    std::vector<float> expected = Product(gate, x, pool);
+    ApplyGate(GateActivation::kGelu, expected, Product(up, x, pool));
+    std::vector<float> y(rows * 300);
+    pool.Run([&](Worker& worker) {
+      Linear::MultiplyGated(worker, gate, up, GateActivation::kGelu, x, y.data(), 300);
+    });
+    EXPECT_EQ(y, expected);
+  }
+}
+
 TEST_P(LinearTypeTest, AddsToWhatIsThere) {
   ThreadPool pool(2);
   const Matrix matrix = RandomMatrix(GetParam(), 256, 37, 1);
@@ -207,8 +279,7 @@ TEST(LinearTest, RefusesTypesThatAreNoWeights) {
   ThreadPool pool(1);
   for (TensorType type : {TensorType::kI8, TensorType::kI32, TensorType::kF64, TensorType::kQ8_K}) {
     const std::vector<std::byte> data(formats::Describe(type).bytes_per_block);
-    const auto linear =
-        Linear::Create(type, formats::Describe(type).block_size, 1, data, pool);
+    const auto linear = Linear::Create(type, formats::Describe(type).block_size, 1, data, pool);
     ASSERT_FALSE(linear);
     EXPECT_EQ(linear.error().code, ErrorCode::kUnsupported);
   }

@@ -1,4 +1,5 @@
-// The table of formats/ restates ggml's, so that reading files needs no ggml; here they are compared.
+// The table of formats/ restates ggml's, so that reading files needs no ggml; here they are
+// compared.
 #include "formats/tensor_type.h"
 
 #include <ggml.h>

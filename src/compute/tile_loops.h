@@ -1,7 +1,8 @@
-// Loops whose counter is a compile-time constant in each turn.
-#ifndef ONDINE_SRC_COMPUTE_UNROLL_H_
-#define ONDINE_SRC_COMPUTE_UNROLL_H_
+// Loops over the registers of a tile, and over tiles.
+#ifndef ONDINE_SRC_COMPUTE_TILE_LOOPS_H_
+#define ONDINE_SRC_COMPUTE_TILE_LOOPS_H_
 
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -20,7 +21,13 @@ inline __attribute__((always_inline)) void Unroll(Body&& body) {
   UnrollEach(body, std::make_integer_sequence<int, kCount>());
 }
 
+// How many of `left` rows the next tile takes, so that tiles of at most `most` are about equal.
+inline std::int64_t NextTileRows(std::int64_t left, std::int64_t most) {
+  const std::int64_t tiles = (left + most - 1) / most;
+  return (left + tiles - 1) / tiles;
+}
+
 }  // namespace
 }  // namespace ondine::compute
 
-#endif  // ONDINE_SRC_COMPUTE_UNROLL_H_
+#endif  // ONDINE_SRC_COMPUTE_TILE_LOOPS_H_

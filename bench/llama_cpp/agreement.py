@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Holds ondine's numbers against llama.cpp's on the same model file.
+
+  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000]
+
+Prints a Markdown table: how many greedy continuations of 20 prompts (five languages and code) are
+the same, mean Kullback-Leibler divergence and perplexity over chunks of 512 tokens. Run it with the
+Python that has llama_cpp (scripts/bench --with-llama-cpp makes one).
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROMPTS = [
+    "The capital of France is",
+    "Once upon a time, in a small village by the sea,",
+    "Water boils at a temperature of",
+    "The three laws of thermodynamics state that",
+    "La capitale de l'Italie est",
+    "Il était une fois une petite fille qui",
+    "Le soleil se lève à l'est et",
+    "Die Hauptstadt von Deutschland ist",
+    "Es war einmal ein König, der",
+    "Der schnellste Weg nach Hause ist",
+    "La capital de España es",
+    "Había una vez un hombre que",
+    "El agua está compuesta de",
+    "A capital de Portugal é",
+    "Era uma vez um rei que",
+    "O Brasil é um país",
+    "def fibonacci(n):\n    \"\"\"Return the n-th Fibonacci number.\"\"\"\n",
+    "#include <stdio.h>\n\nint main(void) {\n",
+    "SELECT name, age FROM people WHERE",
+    "function add(a, b) {\n",
+]
+
+
+def run(command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("-m", "--model", required=True)
+    parser.add_argument("--text", required=True)
+    parser.add_argument("--ondine", default="build/bin/ondine")
+    parser.add_argument("--chunks", type=int, default=40)
+    parser.add_argument("--bytes", type=int, default=400000)
+    parser.add_argument("-n", type=int, default=64, help="tokens of a continuation")
+    parser.add_argument("-t", "--threads", type=int, default=2)
+    args = parser.parse_args()
+    peer = [sys.executable, os.path.join(HERE, "llama_peer.py")]
+
+    with tempfile.TemporaryDirectory() as folder:
+        text = os.path.join(folder, "text")
+        with open(args.text, "rb") as source, open(text, "wb") as target:
+            target.write(source.read(args.bytes))
+        prompts = os.path.join(folder, "prompts")
+        with open(prompts, "w", encoding="utf-8") as f:
+            f.writelines(json.dumps({"prompt": p}) + "\n" for p in PROMPTS)
+
+        theirs = [json.loads(line) for line in
+                  run(peer + ["greedy", "-m", args.model, "--prompts", prompts, "-n", str(args.n),
+                              "-t", str(args.threads)]).splitlines()]
+        same = 0
+        for prompt, their in zip(PROMPTS, theirs):
+            ours = json.loads(run([args.ondine, "run", "-m", args.model, "-p", prompt, "-n",
+                                   str(args.n), "-t", str(args.threads), "--json"]))
+            if ours["text"] == their["text"]:
+                same += 1
+            else:
+                print(f"differs: {prompt!r}\n  ondine    {ours['text']!r}\n"
+                      f"  llama.cpp {their['text']!r}", file=sys.stderr)
+        base = os.path.join(folder, "base.kld")
+        their = json.loads(run(peer + ["perplexity", "-m", args.model, "-f", text, "--chunks",
+                                       str(args.chunks), "--ctx", "512", "--save-logits", base,
+                                       "-t", str(args.threads)]))
+        our = json.loads(run([args.ondine, "perplexity", "-m", args.model, "-f", text, "--chunks",
+                              str(args.chunks), "--ctx", "512", "--kl-base", base, "--json",
+                              "-t", str(args.threads)]))
+    difference = 100 * (our["ppl"] / their["ppl"] - 1)
+    print(f"| {os.path.basename(args.model)} | {same}/{len(PROMPTS)} | {our['kld_mean']:.2e} ± "
+          f"{our['kld_stderr']:.1e} | {100 * our['top1_agreement']:.2f} % | {their['ppl']:.4f} | "
+          f"{our['ppl']:.4f} | {difference:+.3f} % |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+// The inner loops of elementwise.h, one set for each instruction set.
+#ifndef ONDINE_SRC_COMPUTE_ELEMENTWISE_KERNELS_H_
+#define ONDINE_SRC_COMPUTE_ELEMENTWISE_KERNELS_H_
+
+#include <cstddef>
+
+namespace ondine::compute {
+
+struct ElementwiseKernels {
+  void (*silu)(float* gate, const float* up, std::size_t count);
+  void (*gelu)(float* gate, const float* up, std::size_t count);
+  double (*sum_squares)(const float* x, std::size_t count);
+  void (*scale)(const float* x, const float* weight, float scale, std::size_t count, float* out);
+  float (*maximum)(const float* x, std::size_t count);
+  double (*sum_exp)(const float* x, float shift, std::size_t count);  // of e^(x - shift)
+};
+
+// All sets give the same numbers.
+extern const ElementwiseKernels kElementwisePlain;
+extern const ElementwiseKernels kElementwiseAvx512;  // needs AVX-512 F, BW, DQ and VL
+
+}  // namespace ondine::compute
+
+#endif  // ONDINE_SRC_COMPUTE_ELEMENTWISE_KERNELS_H_

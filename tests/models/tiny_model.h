@@ -1,0 +1,29 @@
+// Small models with random weights, written as GGUF files for tests.
+#ifndef ONDINE_TESTS_MODELS_TINY_MODEL_H_
+#define ONDINE_TESTS_MODELS_TINY_MODEL_H_
+
+#include <cstdint>
+#include <string>
+
+#include "ondine/result.h"
+
+namespace ondine::testing {
+
+struct TinyModel {
+  std::string architecture = "llama";
+  int layers = 2, width = 64, heads = 4, kv_heads = 2, head_dim = 32, hidden = 96;
+  int window = 0;               // gemma3: sliding window
+  bool rope_factors = false;    // Llama 3's frequency divisors
+  bool separate_head = false;   // output.weight of its own
+  std::uint32_t seed = 1;
+};
+
+// The vocabulary has 256 tokens, one a byte (id = byte), and end of text (256): text and tokens
+// correspond one to one. Weights are F32, the same on every machine. Anyone's program that reads
+// GGUF runs the file.
+constexpr int kTinyVocabulary = 257;
+Status WriteTinyModel(const TinyModel& model, const std::string& path);
+
+}  // namespace ondine::testing
+
+#endif  // ONDINE_TESTS_MODELS_TINY_MODEL_H_
