@@ -1,6 +1,6 @@
 // Linear layers beside ggml's mul_mat, on the same matrices in the same run.
 //
-//   build/bin/compute_bench --benchmark_filter='Q4_1.*n:512'
+//   ONDINE_BENCH_THREADS=1 build/bin/compute_bench --benchmark_filter='Q4_1.*n:512'
 //
 // The figures are of the best iteration, because the machine may be shared: GOPS counts a
 // multiplication and an addition as two, GB/s the stored weights once per product.
@@ -10,7 +10,9 @@
 #include <ggml-cpu.h>
 #include <ggml.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
@@ -22,7 +24,10 @@ namespace {
 
 using formats::TensorType;
 
-constexpr int kThreads = 2;
+int Threads() {
+  const char* threads = std::getenv("ONDINE_BENCH_THREADS");
+  return threads == nullptr ? 2 : std::max(1, std::atoi(threads));
+}
 
 struct Shape {
   std::int64_t in, out;
@@ -75,7 +80,7 @@ void Measure(benchmark::State& state, double operations, double bytes, Multiply&
 }
 
 void Ondine(benchmark::State& state, TensorType type, Shape shape, std::int64_t rows) {
-  ThreadPool pool(kThreads);
+  ThreadPool pool(Threads());
   const auto linear = Linear::Create(type, shape.in, shape.out, RandomWeights(type, shape), pool);
   if (!linear) {
     state.SkipWithError(linear.error().message.c_str());
@@ -103,7 +108,7 @@ void OndinePass(benchmark::State& state, TensorType type, std::int64_t rows) {
   constexpr Shape kLayer[] = {{576, 576},  {576, 192},  {576, 192}, {576, 576},
                               {576, 1536}, {576, 1536}, {1536, 576}};
   constexpr Shape kVocabulary = {576, 49152};
-  ThreadPool pool(kThreads);
+  ThreadPool pool(Threads());
   std::vector<Linear> matrices;
   double operations = 0;
   const auto add = [&](Shape shape) {
@@ -166,7 +171,7 @@ ggml_backend_buffer_t AllocateWeights(ggml_backend_t backend, ggml_tensor* weigh
 
 void Ggml(benchmark::State& state, TensorType type, Shape shape, std::int64_t rows) {
   ggml_backend_t backend = ggml_backend_cpu_init();
-  ggml_backend_cpu_set_n_threads(backend, kThreads);
+  ggml_backend_cpu_set_n_threads(backend, Threads());
   const ggml_init_params params = {ggml_tensor_overhead() * 8 + ggml_graph_overhead(), nullptr,
                                    true};
   ggml_context* weight_context = ggml_init(params);

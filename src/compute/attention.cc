@@ -13,7 +13,7 @@
 namespace ondine::compute {
 namespace {
 
-// Converted keys and values of all heads: as many slots at a time as fit in this.
+// Converted keys and values: as many heads or slots at a time as fit in this.
 constexpr std::int64_t kPanelBytes = 4 << 20;
 // Slots of a work item where queries are few, and how many such items a head is cut into at most.
 constexpr std::int64_t kFewSlots = 256;
@@ -107,7 +107,7 @@ class Problem {
 struct AttentionScratch::Buffers {
   AlignedArray<std::byte> keys, values;
   AlignedArray<float> key_scales, value_scales;
-  AlignedArray<float> states;    // [items or workers][StateFloats]
+  AlignedArray<float> states;    // [tiles or workers][StateFloats]
   AlignedArray<float> partials;  // [KV head][tile][item][StateFloats]
   std::atomic<std::int64_t> next{0};
 };
@@ -125,7 +125,8 @@ namespace {
 
 using Buffers = AttentionScratch::Buffers;
 
-// Slots [begin, end) of all KV heads, some at a time converted to panels in the scratch.
+// Slots [begin, end) of all KV heads, some heads and slots at a time converted to panels in the
+// scratch: several whole heads where that fits, else one head in steps.
 class Panels {
  public:
   Panels(const Problem& problem, const AttentionKernels& kernels, Buffers& buffers,
@@ -136,20 +137,22 @@ class Panels {
         with_values_(with_values),
         begin_(RoundDown(std::min(problem.FirstSlot(), end - 1), kSlotBlock)),
         end_(end) {
-    const std::int64_t slot_bytes =
-        2 * problem.kv_heads() * problem.head_dim() * kernels.panel_element_bytes;
-    step_ = std::min(
-        RoundUp(end - begin_, kSlotBlock),
-        std::max<std::int64_t>(RoundDown(kPanelBytes / slot_bytes, kSlotBlock), kSlotBlock));
+    const std::int64_t slot_bytes = 2 * problem.head_dim() * kernels.panel_element_bytes;
+    const std::int64_t room = RoundDown(kPanelBytes / slot_bytes, kSlotBlock);
+    step_ = std::min(RoundUp(end - begin_, kSlotBlock), room);
+    heads_ =
+        OneStep() ? static_cast<int>(std::min<std::int64_t>(problem.kv_heads(), room / step_)) : 1;
   }
 
   std::int64_t begin() const { return begin_; }
   std::int64_t end() const { return end_; }
   std::int64_t step() const { return step_; }  // slots at a time
+  int heads() const { return heads_; }         // heads at a time
+  bool OneStep() const { return begin_ + step_ >= end_; }
 
   // For one worker; a barrier must follow.
   void Reserve() const {
-    const std::size_t rows = problem_.kv_heads() * step_;
+    const std::size_t rows = heads_ * step_;
     const std::size_t bytes = rows * problem_.head_dim() * kernels_.panel_element_bytes;
     buffers_.keys.Reserve(bytes);
     buffers_.key_scales.Reserve(rows);
@@ -160,7 +163,7 @@ class Panels {
   }
 
   Panel Get(int kv_head, std::int64_t begin) const {
-    const std::int64_t row = kv_head * step_;
+    const std::int64_t row = kv_head % heads_ * step_;
     const std::int64_t byte = row * problem_.head_dim() * kernels_.panel_element_bytes;
     return {.begin = begin,
             .keys = buffers_.keys.data() + byte,
@@ -169,13 +172,14 @@ class Panels {
             .value_scales = with_values_ ? buffers_.value_scales.data() + row : nullptr};
   }
 
-  // This worker's share of converting [begin, begin + step()); a barrier must follow.
-  void Pack(const Worker& worker, std::int64_t begin) const {
+  // This worker's share of converting [begin, begin + step()) of the heads [head, head + count); a
+  // barrier must follow.
+  void Pack(const Worker& worker, int head, int count, std::int64_t begin) const {
     const std::int64_t stop = std::min(begin + step_, end_);
     const std::int64_t tiles = RoundUp(stop - begin, kSlotTile) / kSlotTile;
-    const Worker::Range range = worker.Share(problem_.kv_heads() * tiles);
+    const Worker::Range range = worker.Share(count * tiles);
     for (std::int64_t unit = range.begin; unit < range.end; ++unit) {
-      const int kv_head = static_cast<int>(unit / tiles);
+      const int kv_head = head + static_cast<int>(unit / tiles);
       const std::int64_t slot = begin + unit % tiles * kSlotTile;
       kernels_.pack(problem_.Head(kv_head), slot, std::min(slot + kSlotTile, stop),
                     Get(kv_head, begin));
@@ -188,6 +192,7 @@ class Panels {
   Buffers& buffers_;
   bool with_values_;
   std::int64_t begin_, end_, step_;
+  int heads_;
 };
 
 // Converts some slots, lets the workers take (KV head, tile) pairs one after the other, and so on.
@@ -195,20 +200,22 @@ class Panels {
 template <typename Work>
 void ForEachTile(Worker& worker, const Problem& problem, const Panels& panels, Buffers& buffers,
                  const Work& work) {
-  const std::int64_t items = problem.kv_heads() * problem.tiles();
-  for (std::int64_t begin = panels.begin(); begin < panels.end(); begin += panels.step()) {
-    if (worker.index() == 0) buffers.next.store(0, std::memory_order_relaxed);
-    panels.Pack(worker, begin);
-    worker.Barrier();
-    for (;;) {
-      const std::int64_t item = buffers.next.fetch_add(1, std::memory_order_relaxed);
-      if (item >= items) break;
-      // A head's tiles run together, while its panel is in the cache; the tiles that see the fewest
-      // slots come last and fill the gaps at the end.
-      const std::int64_t tile = problem.tiles() - 1 - item % problem.tiles();
-      work(static_cast<int>(item / problem.tiles()), tile, begin);
+  for (int head = 0; head < problem.kv_heads(); head += panels.heads()) {
+    const int heads = std::min(panels.heads(), problem.kv_heads() - head);
+    for (std::int64_t begin = panels.begin(); begin < panels.end(); begin += panels.step()) {
+      if (worker.index() == 0) buffers.next.store(0, std::memory_order_relaxed);
+      panels.Pack(worker, head, heads, begin);
+      worker.Barrier();
+      for (;;) {
+        const std::int64_t item = buffers.next.fetch_add(1, std::memory_order_relaxed);
+        if (item >= heads * problem.tiles()) break;
+        // A head's tiles run together, while its panel is in the cache; the tiles that see the
+        // fewest slots come last and fill the gaps at the end.
+        const std::int64_t tile = problem.tiles() - 1 - item % problem.tiles();
+        work(head + static_cast<int>(item / problem.tiles()), tile, begin);
+      }
+      worker.Barrier();
     }
-    worker.Barrier();
   }
 }
 
@@ -226,17 +233,16 @@ void AttendMany(Worker& worker, const Problem& problem, const AttentionKernels& 
                 Buffers& buffers, float* out, std::int64_t out_stride) {
   const int head_dim = problem.head_dim();
   const Panels panels(problem, kernels, buffers, problem.slots(), true);
-  const bool one_step = panels.begin() + panels.step() >= panels.end();
   if (worker.index() == 0) {
     panels.Reserve();
-    const std::int64_t states = one_step ? worker.count() : problem.kv_heads() * problem.tiles();
+    const std::int64_t states = panels.OneStep() ? worker.count() : problem.tiles();
     buffers.states.Reserve(states * problem.StateFloats());
   }
   worker.Barrier();
   ForEachTile(
       worker, problem, panels, buffers, [&](int kv_head, std::int64_t t, std::int64_t begin) {
         const QueryTile tile = problem.Tile(kv_head, t);
-        const std::int64_t index = one_step ? worker.index() : kv_head * problem.tiles() + t;
+        const std::int64_t index = panels.OneStep() ? worker.index() : t;
         float* state = buffers.states.data() + index * problem.StateFloats();
         if (begin == panels.begin()) kernels.begin(head_dim, state);
         const std::int64_t end = std::min(begin + panels.step(), panels.end());

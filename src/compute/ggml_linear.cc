@@ -57,8 +57,8 @@ class GgmlLinear final : public Linear::Impl {
         ggml_get_type_traits_cpu(input_type_)->from_float(x.Row(rows.begin + i), input, in);
       }
     }
-    for (std::int64_t first = outputs.begin; first < outputs.end; first += kOutputGrain) {
-      const std::int64_t last = std::min(first + kOutputGrain, outputs.end);
+    for (std::int64_t first = outputs.begin; first < outputs.end; first += Linear::kOutputGrain) {
+      const std::int64_t last = std::min(first + Linear::kOutputGrain, outputs.end);
       for (std::int64_t i = 0; i < row_count; ++i) {
         for (std::int64_t j = first; j < last; ++j) {
           float dot = 0;

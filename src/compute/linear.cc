@@ -108,9 +108,14 @@ TensorType Linear::type() const {
 
 void Linear::Multiply(const Worker& worker, const Activations& x, Store store, float* y,
                       std::int64_t stride) const {
-  const Worker::Range outputs = worker.Share(out(), Impl::kOutputGrain);
+  const Worker::Range outputs = worker.Share(out(), kOutputGrain);
   if (outputs.begin == outputs.end) return;
   impl_->Multiply(outputs, x, {0, x.rows()}, store, y + outputs.begin, stride);
+}
+
+void Linear::MultiplyPart(Worker::Range outputs, Worker::Range rows, const Activations& x,
+                          float* y, std::int64_t stride) const {
+  impl_->Multiply(outputs, x, rows, Store::kAssign, y, stride);
 }
 
 void Linear::MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,
@@ -120,7 +125,7 @@ void Linear::MultiplyGated(const Worker& worker, const Linear& gate, const Linea
   constexpr std::int64_t kOutputs = 128, kRows = 128;
   thread_local AlignedArray<float> factors;
   factors.Reserve(kOutputs * kRows);
-  const Worker::Range share = worker.Share(gate.out(), Impl::kOutputGrain);
+  const Worker::Range share = worker.Share(gate.out(), kOutputGrain);
   for (std::int64_t row = 0; row < x.rows(); row += kRows) {
     const Worker::Range rows = {row, std::min(row + kRows, x.rows())};
     for (std::int64_t output = share.begin; output < share.end; output += kOutputs) {

@@ -44,6 +44,12 @@ class Linear {
   void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
                 std::int64_t stride) const;
 
+  // y[i * stride + j] = (W x)[rows.begin + i][outputs.begin + j]: a part of the product, computed by
+  // the calling thread alone. outputs.begin must be a multiple of kOutputGrain.
+  static constexpr std::int64_t kOutputGrain = 16;  // a panel of packed weights; a cache line of y
+  void MultiplyPart(Worker::Range outputs, Worker::Range rows, const Activations& x, float* y,
+                    std::int64_t stride) const;
+
   // y = activation(gate x) * (up x), element by element: the first half of a gated MLP, without
   // writing the two products to memory. `gate` and `up` have one shape. Same calling rule.
   static void MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,

@@ -19,7 +19,6 @@ struct LinearShape {
 
 class Linear::Impl {
  public:
-  static constexpr std::int64_t kOutputGrain = 16;  // rows of a panel; a cache line of y
 
   explicit Impl(const LinearShape& shape) : shape_(shape) {}
   virtual ~Impl() = default;

@@ -6,15 +6,8 @@
 #include <utility>
 
 namespace ondine::compute {
-namespace {
-
-// The widest head that RotateHeads keeps angles of on the stack.
-constexpr int kMaxDims = 1024;
-
-}  // namespace
-
 Rope::Rope(RopeSettings settings) : settings_(std::move(settings)) {
-  assert(settings_.dims % 2 == 0 && settings_.dims <= kMaxDims);
+  assert(settings_.dims % 2 == 0);
   const int pairs = settings_.dims / 2;
   assert(settings_.factors.empty() || settings_.factors.size() == static_cast<std::size_t>(pairs));
   frequencies_.resize(pairs);
@@ -44,18 +37,25 @@ void Rope::Rotate(float* head, std::int64_t position) const {
   }
 }
 
-void Rope::RotateHeads(float* first, int heads, std::int64_t stride, std::int64_t position) const {
-  assert(position >= 0 && position < reserved_);
-  const int dims = settings_.dims, pairs = dims / 2;
+void Rope::Angles(std::int64_t position, float* cosines, float* sines) const {
+  if (position >= reserved_) {
+    FillTables(position, cosines, sines);
+    return;
+  }
+  const int dims = settings_.dims;
   const float* lane_cos = lane_cos_.data() + position % kLanes * dims;
   const float* lane_sin = lane_sin_.data() + position % kLanes * dims;
   const float* tile_cos = tile_cos_.data() + position / kLanes * dims;
   const float* tile_sin = tile_sin_.data() + position / kLanes * dims;
-  float c[kMaxDims], s[kMaxDims];
   for (int e = 0; e < dims; ++e) {
-    c[e] = tile_cos[e] * lane_cos[e] - tile_sin[e] * lane_sin[e];
-    s[e] = tile_sin[e] * lane_cos[e] + tile_cos[e] * lane_sin[e];
+    cosines[e] = tile_cos[e] * lane_cos[e] - tile_sin[e] * lane_sin[e];
+    sines[e] = tile_sin[e] * lane_cos[e] + tile_cos[e] * lane_sin[e];
   }
+}
+
+void Rope::RotateHeads(float* first, int heads, std::int64_t stride, const float* c,
+                       const float* s) const {
+  const int dims = settings_.dims, pairs = dims / 2;
   for (int h = 0; h < heads; ++h) {
     float* head = first + h * stride;
     if (settings_.neighbours) {

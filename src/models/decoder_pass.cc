@@ -22,13 +22,15 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
   n_ = static_cast<std::int64_t>(tokens.size());
   assert(n_ >= 1 && n_ <= kMaxTokens);
   const std::int64_t projected =
-      std::max({spec.query_width() + 2 * spec.kv_width(), spec.hidden, spec.width});
+      std::max(spec.query_width() + 2 * spec.kv_width(), spec.post_norms ? spec.width : 0);
   residual_.resize(static_cast<std::size_t>(n_ * spec.width));
   projection_.resize(static_cast<std::size_t>(n_ * projected));
   normed_.Resize(n_, spec.width);
   attended_.Resize(n_, spec.query_width());
   gated_.Resize(n_, spec.hidden);
   final_.Resize(n_, spec.width);
+
+  PrepareAngles(cache);
 
   pool_.Run([&](Worker& worker) {
     const Worker::Range rows = worker.Share(n_);
@@ -71,7 +73,7 @@ void DecoderPass::Attention(Worker& worker, int index, KvCache& cache,
   layer.key.Multiply(worker, normed_, Store::kAssign, k, stride);
   layer.value.Multiply(worker, normed_, Store::kAssign, v, stride);
   worker.Barrier();
-  RotateHeads(worker, layer, cache, kv);
+  FinishProjections(worker, layer, cache, kv);
   worker.Barrier();
   const std::int64_t slot = cache.NextSlot(kv);
   cache.store(index).Write(worker, slot, n_, k, v, stride);
@@ -94,12 +96,31 @@ void DecoderPass::Attention(Worker& worker, int index, KvCache& cache,
   worker.Barrier();
 }
 
-void DecoderPass::RotateHeads(const Worker& worker, const DecoderLayer& layer,
-                              const KvCache& cache, const KvCache::Layer& kv) {
+void DecoderPass::PrepareAngles(const KvCache& cache) {
   const DecoderSpec& spec = decoder_->spec();
-  const bool rotate_keys = !cache.RotatesOnRead(kv);
-  const std::int64_t position = cache.NextPosition(kv);
+  for (const bool local : {false, true}) {
+    const KvCache::Layer* layer = cache.FirstLayer(local);
+    if (layer == nullptr) continue;
+    const auto dims = static_cast<std::size_t>((local ? spec.local_rope : spec.rope).dims);
+    Angles& angles = angles_[local ? 1 : 0];
+    angles.cosines.resize(static_cast<std::size_t>(n_) * dims);
+    angles.sines.resize(static_cast<std::size_t>(n_) * dims);
+    const std::int64_t position = cache.NextPosition(*layer);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n_); ++i) {
+      layer->rope->Angles(position + static_cast<std::int64_t>(i), &angles.cosines[i * dims],
+                          &angles.sines[i * dims]);
+    }
+  }
+}
+
+void DecoderPass::FinishProjections(const Worker& worker, const DecoderLayer& layer,
+                                    const KvCache& cache, const KvCache::Layer& kv) {
+  const DecoderSpec& spec = decoder_->spec();
+  const auto head_dim = static_cast<std::size_t>(spec.head_dim);
   const int vectors = spec.heads + 2 * spec.kv_heads;
+  const int rotated = cache.RotatesOnRead(kv) ? spec.heads : spec.heads + spec.kv_heads;
+  const int dims = kv.rope->settings().dims;
+  const Angles& angles = angles_[kv.local ? 1 : 0];
   const auto add = [&](float* row, const std::vector<float>& bias) {
     for (std::size_t c = 0; c < bias.size(); ++c) row[c] += bias[c];
   };
@@ -111,20 +132,15 @@ void DecoderPass::RotateHeads(const Worker& worker, const DecoderLayer& layer,
       add(row + spec.query_width(), layer.key_bias);
       add(row + spec.query_width() + spec.kv_width(), layer.value_bias);
     }
-    for (int h = 0; h < spec.heads + spec.kv_heads; ++h) {
-      const bool is_query = h < spec.heads;
-      float* head = row + h * spec.head_dim;
-      if (spec.qk_norm) {
-        const std::vector<float>& weight = is_query ? layer.query_norm : layer.key_norm;
-        compute::RmsNorm({head, weight.size()}, weight, spec.norm_epsilon, {head, weight.size()});
-      }
-      if (!is_query && !rotate_keys) continue;
-      if (rotate_keys) {
-        kv.rope->Rotate(head, position + i);
-      } else {
-        kv.rope->RotateHeads(head, 1, spec.head_dim, position + i);
+    if (spec.qk_norm) {
+      for (int h = 0; h < spec.heads + spec.kv_heads; ++h) {
+        const std::span<float> head(row + h * spec.head_dim, head_dim);
+        compute::RmsNorm(head, h < spec.heads ? layer.query_norm : layer.key_norm,
+                         spec.norm_epsilon, head);
       }
     }
+    kv.rope->RotateHeads(row, rotated, spec.head_dim, angles.cosines.data() + i * dims,
+                         angles.sines.data() + i * dims);
   }
 }
 
@@ -132,16 +148,11 @@ void DecoderPass::Mlp(Worker& worker, const DecoderLayer& layer) {
   const DecoderSpec& spec = decoder_->spec();
   Normalize(worker, layer.mlp_norm, normed_);
   worker.Barrier();
-  layer.gate.Multiply(worker, normed_, Store::kAssign, gated_.Row(0), spec.hidden);
-  layer.up.Multiply(worker, normed_, Store::kAssign, projection_.data(), spec.hidden);
+  compute::Linear::MultiplyGated(worker, layer.gate, layer.up, spec.activation, normed_,
+                                 gated_.Row(0), spec.hidden);
   worker.Barrier();
-  const auto hidden = static_cast<std::size_t>(spec.hidden);
   const Worker::Range rows = worker.Share(n_);
-  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-    compute::ApplyGate(spec.activation, {gated_.Row(i), hidden},
-                       {projection_.data() + i * spec.hidden, hidden});
-    gated_.Finish(i);
-  }
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) gated_.Finish(i);
   worker.Barrier();
 }
 
@@ -191,15 +202,11 @@ void DecoderPass::Logits(std::span<const float> hidden, std::span<float> logits)
 }
 
 void DecoderPass::Logits(std::int64_t first, std::int64_t rows, std::span<float> logits) {
-  Activations x;
-  x.Resize(rows, decoder_->spec().width);
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const std::span<const float> hidden = Hidden(first + i);
-    std::copy(hidden.begin(), hidden.end(), x.Row(i));
-    x.Finish(i);
-  }
+  const std::int64_t vocabulary = decoder_->vocabulary();
   pool_.Run([&](Worker& worker) {
-    decoder_->head().Multiply(worker, x, Store::kAssign, logits.data(), decoder_->vocabulary());
+    const Worker::Range outputs = worker.Share(vocabulary, compute::Linear::kOutputGrain);
+    decoder_->head().MultiplyPart(outputs, {first, first + rows}, final_,
+                                  logits.data() + outputs.begin, vocabulary);
   });
 }
 
@@ -219,31 +226,46 @@ float DecoderPass::Surprise(std::span<const float> hidden, std::int32_t target) 
 
 void DecoderPass::HeadSurprise(const Activations& x, std::span<const std::int32_t> targets,
                                std::span<float> surprise) {
+  // 128 x 512 logits at a time stay in the second-level cache between product and exponentials.
+  constexpr std::int64_t kOutputs = 512, kRows = 128;
   const std::int64_t vocabulary = decoder_->vocabulary();
-  constexpr std::int64_t kRows = 16;
-  slice_logits_.resize(static_cast<std::size_t>(kRows * vocabulary));
+  const std::int64_t slices = (vocabulary + kOutputs - 1) / kOutputs;
   const auto scored = static_cast<std::int64_t>(targets.size());
-  for (std::int64_t first = 0; first < scored; first += kRows) {
-    const std::int64_t n = std::min(kRows, scored - first);
-    Activations part;
-    part.Resize(n, x.width());
-    for (std::int64_t i = 0; i < n; ++i) {
-      std::copy(x.Row(first + i), x.Row(first + i) + x.width(), part.Row(i));
-      part.Finish(i);
-    }
-    pool_.Run([&](Worker& worker) {
-      decoder_->head().Multiply(worker, part, Store::kAssign, slice_logits_.data(), vocabulary);
-      worker.Barrier();
-      const Worker::Range mine = worker.Share(n);
-      for (std::int64_t i = mine.begin; i < mine.end; ++i) {
-        const std::span<const float> row(slice_logits_.data() + i * vocabulary,
-                                         static_cast<std::size_t>(vocabulary));
-        surprise[static_cast<std::size_t>(first + i)] =
-            compute::LogSumExp(row) -
-            row[static_cast<std::size_t>(targets[static_cast<std::size_t>(first + i)])];
+  slice_logits_.resize(static_cast<std::size_t>(pool_.threads() * kRows * kOutputs));
+  slice_sums_.resize(static_cast<std::size_t>(slices * scored));
+  target_logits_.resize(static_cast<std::size_t>(scored));
+
+  pool_.Run([&](Worker& worker) {
+    float* logits = slice_logits_.data() + worker.index() * kRows * kOutputs;
+    const Worker::Range share = worker.Share(slices);
+    for (std::int64_t s = share.begin; s < share.end; ++s) {
+      const Worker::Range outputs = {s * kOutputs, std::min((s + 1) * kOutputs, vocabulary)};
+      for (std::int64_t first = 0; first < scored; first += kRows) {
+        const Worker::Range rows = {first, std::min(first + kRows, scored)};
+        decoder_->head().MultiplyPart(outputs, rows, x, logits, kOutputs);
+        for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+          const std::span<const float> row(logits + (i - first) * kOutputs,
+                                           static_cast<std::size_t>(outputs.end - outputs.begin));
+          slice_sums_[static_cast<std::size_t>(s * scored + i)] = compute::LogSumExp(row);
+          const std::int64_t target = targets[static_cast<std::size_t>(i)];
+          if (target >= outputs.begin && target < outputs.end) {
+            target_logits_[static_cast<std::size_t>(i)] =
+                row[static_cast<std::size_t>(target - outputs.begin)];
+          }
+        }
       }
-    });
-  }
+    }
+    worker.Barrier();
+    const Worker::Range mine = worker.Share(scored);
+    std::vector<float> sums(static_cast<std::size_t>(slices));
+    for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+      for (std::int64_t s = 0; s < slices; ++s) {
+        sums[static_cast<std::size_t>(s)] = slice_sums_[static_cast<std::size_t>(s * scored + i)];
+      }
+      surprise[static_cast<std::size_t>(i)] =
+          compute::LogSumExp(sums) - target_logits_[static_cast<std::size_t>(i)];
+    }
+  });
 }
 
 std::size_t DecoderPass::bytes() const {

@@ -69,8 +69,10 @@ class DecoderPass {
   // x += m y, with the norm the architecture may put in between. Has a barrier at its end.
   void AddToResidual(compute::Worker& worker, const compute::Linear& matrix,
                      const compute::Activations& y, const std::vector<float>& post_norm);
-  void RotateHeads(const compute::Worker& worker, const DecoderLayer& layer,
-                   const KvCache& cache, const KvCache::Layer& kv);
+  // Biases, head norms and rotation of the projections q, k, v.
+  void FinishProjections(const compute::Worker& worker, const DecoderLayer& layer,
+                         const KvCache& cache, const KvCache::Layer& kv);
+  void PrepareAngles(const KvCache& cache);
   void HeadSurprise(const compute::Activations& x, std::span<const std::int32_t> targets,
                     std::span<float> surprise);
 
@@ -86,7 +88,12 @@ class DecoderPass {
   compute::Activations final_;     // [n][width]
   compute::Activations one_row_;   // [1][width]
   compute::AttentionScratch attention_scratch_;
-  std::vector<float> slice_logits_;  // [workers][n][slice]
+  // Rotation of the pass's tokens, [n][dims], for global and for sliding-window layers.
+  struct Angles {
+    std::vector<float> cosines, sines;
+  };
+  Angles angles_[2];
+  std::vector<float> slice_logits_;  // [workers][rows][slice]
   std::vector<float> slice_sums_;    // [slices][n]: log of the sum of exponentials
   std::vector<float> target_logits_;  // [n]
 };

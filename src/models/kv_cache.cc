@@ -32,6 +32,12 @@ std::size_t KvCache::bytes() const {
                          });
 }
 
+const KvCache::Layer* KvCache::FirstLayer(bool local) const {
+  const auto found = std::find_if(layers_.begin(), layers_.end(),
+                                  [&](const Layer& layer) { return layer.local == local; });
+  return found == layers_.end() ? nullptr : &*found;
+}
+
 std::int64_t KvCache::NextPosition(const Layer& layer) const {
   return RotatesOnRead(layer) ? length_ : position_;
 }

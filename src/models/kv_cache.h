@@ -45,6 +45,8 @@ class KvCache {
   };
   int layers() const { return static_cast<int>(layers_.size()); }
   const Layer& layer(int index) const { return layers_[static_cast<std::size_t>(index)]; }
+  // The first of the sliding-window layers, or of the global ones; null where there is none.
+  const Layer* FirstLayer(bool local) const;
   compute::KvLayer& store(int index) { return layers_[static_cast<std::size_t>(index)].store; }
 
   // Where a layer puts the next token, and at which position its query (and, unless keys are rotated

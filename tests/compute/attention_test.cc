@@ -259,7 +259,9 @@ TEST(AttentionTest, RotatingWhileReadingEqualsStoringRotatedKeys) {
           c.layer.ReadKey(head, slot, k.data() + head * 64);
           c.layer.ReadValue(head, slot, v.data() + head * 64);
         }
-        c.rope->RotateHeads(k.data(), 2, 64, slot);
+        std::vector<float> cosines(64), sines(64);
+        c.rope->Angles(slot, cosines.data(), sines.data());
+        c.rope->RotateHeads(k.data(), 2, 64, cosines.data(), sines.data());
         pool.Run(
             [&](Worker& worker) { c.layer.Write(worker, slot, 1, k.data(), v.data(), 2 * 64); });
       }

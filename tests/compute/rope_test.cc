@@ -76,7 +76,9 @@ RC_GTEST_PROP(RopeTest, TablesAgreeWithRotate, (unsigned seed)) {
   const int stride = head_dim + *rc::gen::element(0, 32);
   const std::vector<float> rows = RandomVector(heads * stride, seed);
   std::vector<float> by_table = rows;
-  rope.RotateHeads(by_table.data(), heads, stride, position);
+  std::vector<float> cosines(rope.settings().dims), sines(rope.settings().dims);
+  rope.Angles(position, cosines.data(), sines.data());
+  rope.RotateHeads(by_table.data(), heads, stride, cosines.data(), sines.data());
   for (int h = 0; h < heads; ++h) {
     std::vector<float> head(rows.begin() + h * stride, rows.begin() + (h + 1) * stride);
     rope.Rotate(head.data(), position);
@@ -110,7 +112,9 @@ TEST(RopeTest, PositionZeroChangesNothing) {
   const std::vector<float> head = RandomVector(32, 4);
   std::vector<float> rotated = head;
   rope.Rotate(rotated.data(), 0);
-  rope.RotateHeads(rotated.data(), 1, 32, 0);
+  std::vector<float> cosines(rope.settings().dims), sines(rope.settings().dims);
+  rope.Angles(0, cosines.data(), sines.data());
+  rope.RotateHeads(rotated.data(), 1, 32, cosines.data(), sines.data());
   EXPECT_EQ(rotated, head);
 }
 
