@@ -62,7 +62,7 @@ void LoadQueries(const QueryTile& tile, int dim, Queries& queries) {
   }
   for (int row = 0; row < tile.rows; row += kWidth) {
     IntegerRows integers;
-    ToIntegers(tile.q + row, dim, Range::kDirection, integers);
+    ToIntegers(tile.q + row, dim, IntegerRange::kDirection, integers);
     for (int i = 0; i < kWidth; ++i) queries.factor[row + i] = integers.units[i] * tile.scale;
     for (int d = 0; d < dim; d += 2 * kWidth) {
       Transpose(integers.values[0] + d, kMaxHeadDim / 2, &queries.pairs[d / 2][row], kTileRows);

@@ -12,7 +12,6 @@
 #include "compute/kv_rows_avx512.h"
 
 namespace ondine::compute {
-namespace {
 
 constexpr float kMaxInteger = 32767.0f;
 constexpr float kMaxLength = 46000.0f;  // its square is below 2^31
@@ -24,10 +23,10 @@ constexpr int kBlockPairs = kSlotBlock / 2;
 // Panels of 16-bit integers. Keys are [slot / 16][dim / 2][slot % 16] and values [slot / 128][dim /
 // 8][pair of slots][dim % 8], each element a pair of integers: neighbouring dimensions of a key,
 // neighbouring slots of a value. A register tile so reads both from front to back.
-inline std::int32_t* KeyPairs(const Panel& panel, int dim, std::int64_t slot) {
+static inline std::int32_t* KeyPairs(const Panel& panel, int dim, std::int64_t slot) {
   return static_cast<std::int32_t*>(panel.keys) + (slot - panel.begin) * (dim / 2);
 }
-inline std::int32_t* ValuePairs(const Panel& panel, int dim, std::int64_t slot) {
+static inline std::int32_t* ValuePairs(const Panel& panel, int dim, std::int64_t slot) {
   const std::int64_t at = slot - panel.begin;
   return static_cast<std::int32_t*>(panel.values) + at / kSlotBlock * kBlockPairs * dim +
          at % kSlotBlock / 2 * kGroup;
@@ -38,13 +37,14 @@ struct IntegerRows {
   alignas(64) float units[kWidth];  // row = unit * integers
 };
 
-enum class Range {
+enum class IntegerRange {
   kDirection,  // dot products of two rows stay within 32 bits
   kElement,    // the largest element becomes the largest integer
 };
 
 // 16 rows; where `rows` is null the result is zeros.
-inline void ToIntegers(const float* const* rows, int dim, Range range, IntegerRows& out) {
+static inline void ToIntegers(const float* const* rows, int dim, IntegerRange range,
+                              IntegerRows& out) {
   alignas(64) float squares[kWidth] = {}, largest[kWidth] = {};
   for (int row = 0; row < kWidth; ++row) {
     if (rows[row] == nullptr) continue;
@@ -58,7 +58,7 @@ inline void ToIntegers(const float* const* rows, int dim, Range range, IntegerRo
     largest[row] = _mm512_reduce_max_ps(most);
   }
   __m512 units = _mm512_mul_ps(_mm512_load_ps(largest), _mm512_set1_ps(1 / kMaxInteger));
-  if (range == Range::kDirection) {
+  if (range == IntegerRange::kDirection) {
     const __m512 lengths = _mm512_sqrt_ps(_mm512_load_ps(squares));
     units = _mm512_max_ps(units, _mm512_mul_ps(lengths, _mm512_set1_ps(1 / kMaxLength)));
   }
@@ -78,7 +78,7 @@ inline void ToIntegers(const float* const* rows, int dim, Range range, IntegerRo
 }
 
 // 16 x 16 elements of 32 bits; rows lie `from_stride` and `to_stride` elements apart.
-inline void Transpose(const void* from, int from_stride, void* to, int to_stride) {
+static inline void Transpose(const void* from, int from_stride, void* to, int to_stride) {
   __m512i a[kWidth], b[kWidth];
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; ++i) {
@@ -114,7 +114,6 @@ inline void Transpose(const void* from, int from_stride, void* to, int to_stride
   }
 }
 
-}  // namespace
 }  // namespace ondine::compute
 
 #endif  // ONDINE_SRC_COMPUTE_ATTENTION_INTEGERS_AVX512_H_

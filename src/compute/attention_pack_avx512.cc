@@ -85,7 +85,7 @@ void PackAttentionAvx512(const StoredHead& head, std::int64_t begin, std::int64_
   if (head.rope_dims > 0) {
     for (int row = 0; row < count; ++row) Rotate(head, begin / kSlotTile, row, floats[row]);
   }
-  ToIntegers(rows, dim, Range::kDirection, integers);
+  ToIntegers(rows, dim, IntegerRange::kDirection, integers);
   _mm512_store_ps(panel.key_scales + (begin - panel.begin), _mm512_load_ps(integers.units));
   std::int32_t* keys = KeyPairs(panel, dim, begin);
   for (int d = 0; d < dim; d += 2 * kWidth) {
@@ -94,7 +94,7 @@ void PackAttentionAvx512(const StoredHead& head, std::int64_t begin, std::int64_
   if (panel.values == nullptr) return;
 
   LoadRows(head, head.values + begin * head.row_bytes, count, floats);
-  ToIntegers(rows, dim, Range::kElement, integers);
+  ToIntegers(rows, dim, IntegerRange::kElement, integers);
   _mm512_store_ps(panel.value_scales + (begin - panel.begin), _mm512_load_ps(integers.units));
   std::int32_t* values = ValuePairs(panel, dim, begin);
   for (int row = 0; row < kSlotTile; row += 2, values += kGroup) {

@@ -8,20 +8,20 @@
 #include "compute/kv_rows.h"
 
 namespace ondine::compute {
-namespace {
 
 constexpr int kWidth = 16;  // floats of a vector
 
-inline __m512 HalfScale(const std::byte* scale) {
+static inline __m512 HalfScale(const std::byte* scale) {
   std::uint16_t half;
   __builtin_memcpy(&half, scale, sizeof(half));
-  return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(half)));
+  return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<std::int16_t>(half)));
 }
 
 // Elements 32 * block .. 32 * block + 31 of a row.
 template <KvType kType>
-inline __attribute__((always_inline)) void LoadKvBlock(const std::byte* row, int dim, int block,
-                                                       __m512& low, __m512& high) {
+static inline __attribute__((always_inline)) void LoadKvBlock(const std::byte* row, int dim,
+                                                              int block, __m512& low,
+                                                              __m512& high) {
   if constexpr (kType == KvType::kF16) {
     const auto* halves = reinterpret_cast<const __m256i*>(row) + 2 * block;
     low = _mm512_cvtph_ps(_mm256_loadu_si256(halves));
@@ -46,7 +46,7 @@ inline __attribute__((always_inline)) void LoadKvBlock(const std::byte* row, int
 }
 
 // 2^x for x <= 0, within 3e-6 relative and exact for whole x.
-inline __attribute__((always_inline)) __m512 Exp2(__m512 x) {
+static inline __attribute__((always_inline)) __m512 Exp2(__m512 x) {
   const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const __m512 f = _mm512_sub_ps(x, whole);
   // Minimax polynomial of 2^f on [-1/2, 1/2], given 1 at 0.
@@ -58,7 +58,6 @@ inline __attribute__((always_inline)) __m512 Exp2(__m512 x) {
   return _mm512_scalef_ps(power, whole);
 }
 
-}  // namespace
 }  // namespace ondine::compute
 
 #endif  // ONDINE_SRC_COMPUTE_KV_ROWS_AVX512_H_
