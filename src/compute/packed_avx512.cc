@@ -13,6 +13,7 @@ constexpr int kMostRows = 6;    // of a tile: 12 integer and 12 float sums fill 
 // activations that stream by.
 constexpr std::int64_t kMostBlocks = 12;
 
+#define STREAMS 1
 struct UnpackedPanel {
   alignas(64) std::uint8_t values[kMostBlocks][kGroups][kVectorBytes];
   alignas(64) float scale[kMostBlocks * 2][kPanelRows];
@@ -156,26 +157,33 @@ void MultiplyRows(const PackedWeights& weights, Worker::Range panels, const Pack
   }
 }
 
-// Few rows: weights go from memory to registers and are used once for each row.
-template <CodeKind kCodes, ScaleKind kScales, int kRows>
-void MultiplyFewRows(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
+// Few rows: weights go from memory to registers and are used once for each row. Reading several
+// panels side by side keeps more of the memory's prefetchers busy than reading one does.
+template <CodeKind kCodes, ScaleKind kScales, int kRows, int kPanels>
+void MultiplyFewRows(const PackedWeights& weights, std::int64_t first_panel, const PackedInput& x,
                      bool add, float* y, std::int64_t stride) {
   constexpr int kParts = ScalesPerBlock(kScales);
   constexpr int kPartGroups = static_cast<int>(kGroups) / kParts;
   const std::int64_t quant_stride = x.blocks * PackedFormat::kBlock;
   const __m512i table = LoadTable(weights.format());
-  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const __mmask16 mask = OutputMask(weights, panel);
-    float* target = y + (panel - panels.begin) * kPanelRows;
-    const std::uint8_t* codes = weights.Codes(panel);
-    const std::uint8_t* scales = weights.Scales(panel);
-    __m512 sums[kRows];
-    Unroll<kRows>([&](auto r) {
-      sums[r] = add ? _mm512_maskz_loadu_ps(mask, target + r * stride) : _mm512_setzero_ps();
+  const __mmask16 last_mask = OutputMask(weights, first_panel + kPanels - 1);
+  const auto mask = [last_mask](int p) {
+    return p == kPanels - 1 ? last_mask : static_cast<__mmask16>(0xffff);
+  };
+  const std::uint8_t* codes = weights.Codes(first_panel);
+  const std::uint8_t* scales = weights.Scales(first_panel);
+  const std::int64_t panel_bytes = weights.panel_bytes();
+  __m512 sums[kRows][kPanels];
+  Unroll<kRows>([&](auto r) {
+    Unroll<kPanels>([&](auto p) {
+      sums[r][p] = add ? _mm512_maskz_loadu_ps(mask(p), y + r * stride + p * kPanelRows)
+                       : _mm512_setzero_ps();
     });
-    for (std::int64_t block = 0; block < x.blocks; ++block) {
-      const VectorScales<kScales> vectors = LoadScales<kScales>(scales, block);
-      const std::int8_t* quants = x.quants + block * PackedFormat::kBlock;
+  });
+  for (std::int64_t block = 0; block < x.blocks; ++block) {
+    const std::int8_t* quants = x.quants + block * PackedFormat::kBlock;
+    Unroll<kPanels>([&](auto p) {
+      const VectorScales<kScales> vectors = LoadScales<kScales>(scales + p * panel_bytes, block);
       Unroll<kParts>([&](auto part) {
         const auto scale_at = [&](int r) { return (r * x.blocks + block) * kParts + part; };
         __m512i dots[kRows];
@@ -184,7 +192,7 @@ void MultiplyFewRows(const PackedWeights& weights, Worker::Range panels, const P
         });
         Unroll<kPartGroups>([&](auto g) {
           constexpr int kGroup = part * kPartGroups + g;
-          const __m512i values = Values<kCodes, kGroup>(codes, table);
+          const __m512i values = Values<kCodes, kGroup>(codes + p * panel_bytes, table);
           Unroll<kRows>([&](auto r) {
             dots[r] = _mm512_dpbusd_epi32(dots[r], values,
                                           FourQuants(quants + r * quant_stride + kGroup * 4));
@@ -192,17 +200,34 @@ void MultiplyFewRows(const PackedWeights& weights, Worker::Range panels, const P
         });
         Unroll<kRows>([&](auto r) {
           const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[r]), vectors.scale[part]);
-          sums[r] =
-              _mm512_fmadd_ps(product, _mm512_set1_ps(x.scales[r * x.blocks + block]), sums[r]);
+          const __m512 scale = _mm512_set1_ps(x.scales[r * x.blocks + block]);
+          sums[r][p] = _mm512_fmadd_ps(product, scale, sums[r][p]);
           if constexpr (HasMin(kScales)) {
             const __m512 scaled_sum = _mm512_set1_ps(x.scaled_sums[scale_at(r)]);
-            sums[r] = _mm512_fmadd_ps(vectors.min[part], scaled_sum, sums[r]);
+            sums[r][p] = _mm512_fmadd_ps(vectors.min[part], scaled_sum, sums[r][p]);
           }
         });
       });
-      codes += CodeVectors(kCodes) * kVectorBytes;
-    }
-    Unroll<kRows>([&](auto r) { _mm512_mask_storeu_ps(target + r * stride, mask, sums[r]); });
+    });
+    codes += CodeVectors(kCodes) * kVectorBytes;
+  }
+  Unroll<kRows>([&](auto r) {
+    Unroll<kPanels>([&](auto p) {
+      _mm512_mask_storeu_ps(y + r * stride + p * kPanelRows, mask(p), sums[r][p]);
+    });
+  });
+}
+
+template <CodeKind kCodes, ScaleKind kScales, int kRows>
+void MultiplyFewRows(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
+                     bool add, float* y, std::int64_t stride) {
+  constexpr int kStreams = STREAMS;
+  std::int64_t panel = panels.begin;
+  for (; panel + kStreams <= panels.end; panel += kStreams, y += kStreams * kPanelRows) {
+    MultiplyFewRows<kCodes, kScales, kRows, kStreams>(weights, panel, x, add, y, stride);
+  }
+  for (; panel < panels.end; ++panel, y += kPanelRows) {
+    MultiplyFewRows<kCodes, kScales, kRows, 1>(weights, panel, x, add, y, stride);
   }
 }
 

@@ -1,0 +1,161 @@
+// ondine eval: scores on tasks of long text.
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/try.h"
+#include "cli/command.h"
+#include "cli/console.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "eval/needle.h"
+#include "eval/runner.h"
+
+namespace ondine::cli {
+namespace {
+
+struct Options {
+  ModelChoice model;
+  PotChoice pot;
+  eval::NeedleOptions needle;
+  std::string recall = "agnostic", data = "../shared/data";
+  std::int64_t limit = -1;
+  bool json = false, items = false, progress = false, no_template = false;
+};
+
+nlohmann::json ToJson(const eval::Cell& cell) {
+  return {{"n", cell.n}, {"score", cell.score}, {"ci95", cell.ci95}};
+}
+
+nlohmann::json ToJson(const eval::Report& report, bool with_items) {
+  nlohmann::json out = ToJson(report.total);
+  out["task"] = report.task;
+  out["documents"] = report.documents;
+  out["tokens_read"] = report.tokens_read;
+  out["peak_entries"] = report.peak_entries;
+  out["peak_bytes"] = report.peak_bytes;
+  out["seconds"] = {{"read", report.seconds_reading}, {"ask", report.seconds_asking}};
+  for (const auto& [label, values] : report.cells) {
+    for (const auto& [value, cell] : values) out["by"][label][value] = ToJson(cell);
+  }
+  if (!with_items) return out;
+  for (const eval::Answer& answer : report.answers) {
+    out["items"].push_back({{"item", answer.item},
+                            {"question", answer.query.question},
+                            {"gold", answer.query.gold},
+                            {"answer", answer.text},
+                            {"score", answer.score},
+                            {"labels", answer.query.labels}});
+  }
+  return out;
+}
+
+std::string Line(const std::string& name, const eval::Cell& cell) {
+  std::string padded = name;
+  padded.resize(std::max<std::size_t>(28, padded.size()), ' ');
+  return padded + Fixed(100 * cell.score, 1) + " %  [" + Fixed(100 * cell.ci95[0], 1) + ", " +
+         Fixed(100 * cell.ci95[1], 1) + "]  n = " + std::to_string(cell.n);
+}
+
+void Print(const eval::Report& report) {
+  std::cout << Line(report.task, report.total) << "\n";
+  for (const auto& [label, values] : report.cells) {
+    for (const auto& [value, cell] : values) {
+      std::cout << Line("  " + label + " " + value, cell) << "\n";
+    }
+  }
+  std::cout << report.documents << " documents, " << Grouped(report.tokens_read)
+            << " tokens read at "
+            << Fixed(static_cast<double>(report.tokens_read) / report.seconds_reading, 0)
+            << " tokens/s, never more than " << Grouped(report.peak_entries) << " entries\n";
+}
+
+Result<eval::RunOptions> Settings(const Options& options) {
+  eval::RunOptions run;
+  PotChoice pot = options.pot;
+  if (pot.policy == "rag") {
+    run.reading = eval::Reading::kRetrieval;
+    pot.policy = "full";
+  } else if (options.recall == "question") {
+    run.reading = eval::Reading::kQuestion;
+  }
+  ONDINE_ASSIGN(run.session.pot, pot.Settings());
+  run.session.threads = options.model.threads;
+  run.chat_template = !options.no_template;
+  run.limit = options.limit;
+  run.stop_token = InterruptToken();
+  return run;
+}
+
+using MakeTask =
+    std::function<Result<std::unique_ptr<eval::Task>>(const std::shared_ptr<const Model>&)>;
+
+Status Evaluate(const Options& options, const MakeTask& make) {
+  ONDINE_ASSIGN(const auto model, options.model.Load());
+  ONDINE_ASSIGN(const auto task, make(model));
+  ONDINE_ASSIGN(eval::RunOptions run, Settings(options));
+  ProgressLine line(options.progress);
+  run.on_progress = [&](std::int64_t done, std::int64_t total, double score) {
+    line.Show("document " + Grouped(done) + "/" + Grouped(total) + ", score " +
+              Fixed(100 * score, 1) + " %");
+  };
+  ONDINE_ASSIGN(const eval::Report report, eval::RunTask(model, *task, run));
+  line.Clear();
+  if (options.json) {
+    std::cout << Dump(ToJson(report, options.items)) << "\n";
+  } else {
+    Print(report);
+  }
+  return {};
+}
+
+// Options that all tasks have.
+void AddCommon(CLI::App& command, Options& options) {
+  options.model.AddTo(command);
+  options.pot.AddAll(command);
+  command.get_option("--policy")->description(
+      command.get_option("--policy")->get_description() + "; rag: chunks found by BM25");
+  command.add_option("--recall", options.recall, "agnostic, or question: read again for each one")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"agnostic", "question"}));
+  command.add_option("--data", options.data, "folder with the texts")->capture_default_str();
+  command.add_option("--limit", options.limit, "documents at most");
+  command.add_flag("--no-template", options.no_template, "do not use the model's chat template");
+  command.add_flag("--items", options.items, "with --json: every question and answer");
+  command.add_flag("--progress", options.progress,
+                   "show progress even where stderr is no terminal");
+  command.add_flag("--json", options.json, "print as JSON");
+}
+
+}  // namespace
+
+Action AddEval(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("eval", "Score a model on tasks of long text");
+  command->require_subcommand(1);
+  command->footer("Example:\n  ondine eval needle --lengths 4096,32768 --documents 50 --pot 2048");
+
+  CLI::App* needle = command->add_subcommand("needle", "find facts hidden in essays");
+  AddCommon(*needle, *options);
+  needle->add_option("--lengths", options->needle.lengths, "tokens of a document")
+      ->delimiter(',')
+      ->capture_default_str();
+  needle->add_option("--depths", options->needle.depths, "where the facts stand, 0 to 1")
+      ->delimiter(',')
+      ->capture_default_str();
+  needle->add_option("--documents", options->needle.items, "documents per length")
+      ->capture_default_str();
+  needle->add_option("--seed", options->needle.seed, "of the documents")->capture_default_str();
+
+  return [options, needle]() -> Status {
+    if (needle->parsed()) {
+      options->needle.data = options->data;
+      return Evaluate(*options, [&](const std::shared_ptr<const Model>& model) {
+        return eval::MakeNeedleTask(model, options->needle);
+      });
+    }
+    return MakeError(ErrorCode::kInvalidArgument, "name a task");
+  };
+}
+
+}  // namespace ondine::cli

@@ -1,0 +1,65 @@
+#include "eval/haystack.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/try.h"
+
+namespace ondine::eval {
+
+namespace fs = std::filesystem;
+
+Result<std::string> LoadEssays(const std::string& data) {
+  const fs::path folder = fs::path(data) / "longctx" / "PaulGrahamEssays";
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".txt") names.push_back(entry.path().string());
+  }
+  if (names.empty()) {
+    return MakeError(ErrorCode::kNotFound, "no essays found; name the data folder with --data",
+                     folder.string());
+  }
+  std::sort(names.begin(), names.end());
+  std::string text;
+  for (const std::string& name : names) {
+    ONDINE_ASSIGN(const std::string essay, base::ReadFile(name));
+    text += essay + "\n\n";
+  }
+  return text;
+}
+
+Haystack::Haystack(const Model& model, std::string text) : text_(std::move(text)) {
+  std::size_t begin = 0;
+  while (begin < text_.size()) {
+    std::size_t end = text_.find(". ", begin);
+    end = end == std::string::npos ? text_.size() : end + 1;
+    const std::string sentence = text_.substr(begin, end - begin);
+    sentences_.push_back({begin, end - begin,
+                          static_cast<std::int64_t>(model.Tokenize(sentence, false).size())});
+    begin = end;
+  }
+}
+
+std::string Haystack::Build(std::int64_t tokens, std::uint64_t seed,
+                            const std::map<double, std::string>& inserts) const {
+  std::string result;
+  std::int64_t so_far = 0;
+  auto insert = inserts.begin();
+  const auto put_inserts = [&](double depth) {
+    for (; insert != inserts.end() && insert->first <= depth; ++insert) result += insert->second;
+  };
+  std::size_t index = seed % sentences_.size();
+  while (so_far < tokens) {
+    put_inserts(static_cast<double>(so_far) / static_cast<double>(tokens));
+    const Sentence& sentence = sentences_[index];
+    result.append(text_, sentence.begin, sentence.length);
+    so_far += sentence.tokens;
+    index = (index + 1) % sentences_.size();
+  }
+  put_inserts(1);
+  return result;
+}
+
+}  // namespace ondine::eval
