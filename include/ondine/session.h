@@ -57,12 +57,6 @@ struct ReadOptions {
   StopToken stop_token;
 };
 
-// Share of layers' KV heads that still hold a token of the text.
-struct KeptToken {
-  std::int64_t index = 0;  // in the stream
-  float share = 0;         // 0 to 1
-};
-
 struct SessionReport {
   std::int64_t tokens = 0;  // that went through the model, catalysts not counted
   std::int64_t slots = 0;   // of the pot, or of the cache where there is none
@@ -108,8 +102,10 @@ class Session {
   static Result<Session> Load(std::shared_ptr<const Model> model, const std::string& path,
                               int threads = 0);
 
-  // Which tokens of the stream are still in the pot; tokens that no head holds are left out.
-  std::vector<KeptToken> Kept() const;
+  // Goes through the text that was read, given once more, and tells of every token which share of
+  // the KV heads of all layers (0 to 1) still holds it.
+  Status Explain(TextSource& text,
+                 const std::function<void(std::string_view token, float share)>& on_token) const;
   SessionReport report() const;
 
   class Impl;

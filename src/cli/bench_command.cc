@@ -107,11 +107,11 @@ Action AddBench(CLI::App& app) {
   command->footer("Example:\n  ondine bench -p 512 -n 128 -d 0,8192 --pot 2048");
   options->model.AddTo(*command);
   command->add_option("-p,--n-prompt", options->prompts, "prompt lengths (0: none)")
-      ->delimiter(',')->capture_default_str();
+      ->delimiter(',')->capture_default_str()->check(CLI::Range(0, 1 << 24));
   command->add_option("-n,--n-gen", options->generated, "tokens to generate (0: none)")
-      ->delimiter(',')->capture_default_str();
+      ->delimiter(',')->capture_default_str()->check(CLI::Range(0, 1 << 24));
   command->add_option("-d,--n-depth", options->depths, "tokens read before the test")
-      ->delimiter(',')->capture_default_str();
+      ->delimiter(',')->capture_default_str()->check(CLI::Range(0, 1 << 24));
   command->add_option("-r,--repetitions", options->repetitions, "of each test")
       ->capture_default_str()->check(CLI::Range(1, 1000));
   options->pot.AddAll(*command);

@@ -8,7 +8,9 @@
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "eval/leval.h"
 #include "eval/needle.h"
+#include "eval/ruler.h"
 #include "eval/runner.h"
 
 namespace ondine::cli {
@@ -18,7 +20,9 @@ struct Options {
   ModelChoice model;
   PotChoice pot;
   eval::NeedleOptions needle;
-  std::string recall = "agnostic", data = "../shared/data";
+  eval::RulerOptions ruler;
+  eval::LEvalOptions leval;
+  std::string recall = "agnostic", data = "../shared/data", split = "final";
   std::int64_t limit = -1;
   bool json = false, items = false, progress = false, no_template = false;
 };
@@ -127,6 +131,66 @@ void AddCommon(CLI::App& command, Options& options) {
   command.add_flag("--json", options.json, "print as JSON");
 }
 
+// Options of the tasks whose documents are made, not found.
+template <typename TaskOptions>
+void AddGenerated(CLI::App& command, TaskOptions& task, std::int64_t& documents, const char* per) {
+  command.add_option("--lengths", task.lengths, "tokens of a document")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--documents", documents, std::string("documents per ") + per)
+      ->capture_default_str();
+  command.add_option("--seed", task.seed, "of the documents")->capture_default_str();
+}
+
+void AddTasks(CLI::App& command, std::vector<std::string>& tasks,
+              const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  command.add_option("--tasks", tasks, "some of " + list + " (default: all)")->delimiter(',');
+}
+
+CLI::App* AddNeedle(CLI::App& eval_command, Options& options) {
+  CLI::App* command = eval_command.add_subcommand("needle", "find facts hidden in essays");
+  AddCommon(*command, options);
+  AddGenerated(*command, options.needle, options.needle.items, "length");
+  command->add_option("--depths", options.needle.depths, "where the facts stand, 0 to 1")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->footer("Example:\n  ondine eval needle --lengths 4096,32768 --pot 2048");
+  return command;
+}
+
+CLI::App* AddRuler(CLI::App& eval_command, Options& options) {
+  CLI::App* command = eval_command.add_subcommand(
+      "ruler", "find, trace and count what is hidden in generated texts (RULER)");
+  AddCommon(*command, options);
+  AddTasks(*command, options.ruler.tasks, eval::RulerTaskNames());
+  AddGenerated(*command, options.ruler, options.ruler.documents, "task and length");
+  command->footer("Example:\n  ondine eval ruler --tasks niah_single_1,vt --lengths 4096,16384");
+  return command;
+}
+
+CLI::App* AddLEval(CLI::App& eval_command, Options& options) {
+  CLI::App* command = eval_command.add_subcommand(
+      "leval", "answer questions about lectures, stories and chats (L-Eval)");
+  AddCommon(*command, options);
+  AddTasks(*command, options.leval.tasks, eval::LEvalTaskNames());
+  command->add_option("--split", options.split,
+                      "documents for choosing settings, for final figures, or all")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"settings", "final", "all"}));
+  command->footer("Example:\n  ondine eval leval --tasks quality --split settings --pot 2048");
+  return command;
+}
+
+Result<std::unique_ptr<eval::Task>> MakeLEval(const Options& options) {
+  eval::LEvalOptions leval = options.leval;
+  leval.data = options.data;
+  ONDINE_ASSIGN(leval.split, eval::ParseLEvalSplit(options.split));
+  return eval::MakeLEvalTask(leval);
+}
+
 }  // namespace
 
 Action AddEval(CLI::App& app) {
@@ -134,25 +198,24 @@ Action AddEval(CLI::App& app) {
   CLI::App* command = app.add_subcommand("eval", "Score a model on tasks of long text");
   command->require_subcommand(1);
   command->footer("Example:\n  ondine eval needle --lengths 4096,32768 --documents 50 --pot 2048");
+  CLI::App* needle = AddNeedle(*command, *options);
+  CLI::App* ruler = AddRuler(*command, *options);
+  CLI::App* leval = AddLEval(*command, *options);
 
-  CLI::App* needle = command->add_subcommand("needle", "find facts hidden in essays");
-  AddCommon(*needle, *options);
-  needle->add_option("--lengths", options->needle.lengths, "tokens of a document")
-      ->delimiter(',')
-      ->capture_default_str();
-  needle->add_option("--depths", options->needle.depths, "where the facts stand, 0 to 1")
-      ->delimiter(',')
-      ->capture_default_str();
-  needle->add_option("--documents", options->needle.items, "documents per length")
-      ->capture_default_str();
-  needle->add_option("--seed", options->needle.seed, "of the documents")->capture_default_str();
-
-  return [options, needle]() -> Status {
+  return [=]() -> Status {
+    options->needle.data = options->ruler.data = options->data;
     if (needle->parsed()) {
-      options->needle.data = options->data;
       return Evaluate(*options, [&](const std::shared_ptr<const Model>& model) {
         return eval::MakeNeedleTask(model, options->needle);
       });
+    }
+    if (ruler->parsed()) {
+      return Evaluate(*options, [&](const std::shared_ptr<const Model>& model) {
+        return eval::MakeRulerTask(model, options->ruler);
+      });
+    }
+    if (leval->parsed()) {
+      return Evaluate(*options, [&](const auto&) { return MakeLEval(*options); });
     }
     return MakeError(ErrorCode::kInvalidArgument, "name a task");
   };

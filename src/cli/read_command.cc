@@ -1,5 +1,5 @@
 // ondine read: reads texts of any length in a pot and answers questions about them.
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -10,6 +10,7 @@
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/explain.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "ondine/session.h"
@@ -22,8 +23,8 @@ struct Options {
   PotChoice pot;
   GenerationChoice generation;
   std::vector<std::string> files, questions;
-  std::string recall = "agnostic", prefix, system, save, load;
-  bool json = false, progress = false, no_template = false;
+  std::string recall = "agnostic", prefix, system, save, load, explain_html;
+  bool json = false, progress = false, no_template = false, explain = false;
 };
 
 Status CheckOptions(const Options& options) {
@@ -38,6 +39,12 @@ Status CheckOptions(const Options& options) {
   }
   if (options.recall == "question" && options.questions.size() != 1) {
     return invalid("--recall question reads for one question: give exactly one --ask");
+  }
+  if (options.explain || !options.explain_html.empty()) {
+    if (options.files.empty() ||
+        std::find(options.files.begin(), options.files.end(), "-") != options.files.end()) {
+      return invalid("--explain goes through the text once more: it needs files, not standard input");
+    }
   }
   return {};
 }
@@ -120,6 +127,15 @@ Status Read(const Options& options) {
   if (!options.save.empty()) ONDINE_TRY(session.Save(options.save));
   const double saved = watch.Elapsed() - loaded - read;
 
+  if (options.explain) {
+    ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
+    ONDINE_TRY(PrintExplanation(session, *text));
+  }
+  if (!options.explain_html.empty()) {
+    ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
+    ONDINE_TRY(WriteExplanation(session, *text, options.explain_html));
+  }
+
   nlohmann::json answers = nlohmann::json::array();
   double asked = 0;
   for (const std::string& question : options.questions) {
@@ -184,6 +200,9 @@ Action AddRead(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::IsMember({"agnostic", "question"}));
   command->add_option("--save", options->save, "write the pot to this file, to be asked again");
+  command->add_flag("--explain", options->explain,
+                    "show the passages that survived, by the share of heads that hold them");
+  command->add_option("--explain-html", options->explain_html, "the same as a page in this file");
   command->add_option("--load", options->load, "a saved pot instead of texts");
   options->pot.AddAll(*command);
   options->generation.AddTo(*command, 128);

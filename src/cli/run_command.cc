@@ -52,16 +52,15 @@ Status Run(const Options& options) {
     };
   }
   ONDINE_ASSIGN(const Generation result, session.Complete(prompt, generation, options.chat));
-  if (!options.json) {
+  if (options.json) {
+    nlohmann::json out = ToJson(result);
+    out["model"] = model->info().path;
+    out["pot"] = ToJson(session.report());
+    std::cout << Dump(out) << "\n";
+  } else {
     std::cout << std::endl;
-    return result.finish == FinishReason::kCancelled
-               ? Status(MakeError(ErrorCode::kCancelled, "stopped"))
-               : Status();
   }
-  nlohmann::json out = ToJson(result);
-  out["model"] = model->info().path;
-  out["pot"] = ToJson(session.report());
-  std::cout << Dump(out) << "\n";
+  if (result.finish == FinishReason::kCancelled) return MakeError(ErrorCode::kCancelled, "stopped");
   return {};
 }
 

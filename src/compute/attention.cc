@@ -326,7 +326,7 @@ void Attend(Worker& worker, const KvLayer& layer, const AttentionInput& input,
 void AttentionWeights(Worker& worker, const KvLayer& layer, const AttentionInput& input,
                       std::int64_t key_limit, AttentionScratch& scratch, float* weights,
                       AttentionKernel kernel) {
-  assert(key_limit <= input.past + input.n);
+  assert(key_limit > 0 && key_limit <= input.past + input.n);
   const Problem problem(layer, input);
   const AttentionKernels& kernels = Choose(kernel);
   Buffers& buffers = scratch.buffers();

@@ -55,7 +55,7 @@ void Attend(Worker& worker, const KvLayer& layer, const AttentionInput& input,
             AttentionKernel kernel = AttentionKernel::kAuto);
 
 // The softmax weights themselves: weights[(h * n + i) * key_limit + j] for slots j < key_limit,
-// normalised over the visible ones among those. key_limit <= past + n. Invisible slots get 0.
+// normalised over the visible ones among those. 1 <= key_limit <= past + n. Invisible slots get 0.
 // Same calling rule as Attend.
 void AttentionWeights(Worker& worker, const KvLayer& layer, const AttentionInput& input,
                       std::int64_t key_limit, AttentionScratch& scratch, float* weights,

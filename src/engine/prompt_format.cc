@@ -7,8 +7,10 @@ namespace {
 
 using text::ChatMessage;
 
-// Stands for the text to be filled in; no template contains this private-use character.
+// Stand for the text to be filled in and for an earlier answer; no template contains these
+// private-use characters.
 constexpr std::string_view kMark = "\xEE\x80\x80";
+constexpr std::string_view kReply = "\xEE\x80\x81";
 
 Result<Frame> SplitAtMark(const std::string& rendered, std::size_t begin) {
   const std::size_t mark = rendered.find(kMark, begin);
@@ -33,22 +35,18 @@ Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system,
   return SplitAtMark(rendered, 0);
 }
 
-Result<Frame> NextMessage(const Model::Parts& model, std::string_view reply) {
+Result<Frame> NextMessage(const Model::Parts& model) {
   if (!model.chat_template) return tl::make_unexpected(model.chat_template_error);
-  // A conversation of its own with the same reply: what the template puts behind the reply does not
-  // depend on what stood before.
-  const std::string question = "?";
-  const std::vector<ChatMessage> so_far = {{"user", question}};
-  std::vector<ChatMessage> messages = so_far;
-  messages.push_back({"assistant", std::string(reply)});
-  messages.push_back({"user", std::string(kMark)});
-  ONDINE_ASSIGN(const std::string opened, model.chat_template->Render(so_far, true));
+  // A conversation of its own, with a mark for the answer too: what the template puts behind an
+  // answer does not depend on what stood before, and some templates trim or shorten the answer.
+  const std::vector<ChatMessage> messages = {
+      {"user", "?"}, {"assistant", std::string(kReply)}, {"user", std::string(kMark)}};
   ONDINE_ASSIGN(const std::string rendered, model.chat_template->Render(messages, true));
-  // Some templates trim the reply, so look for its end rather than add up lengths.
-  const std::size_t found = rendered.find(reply, std::min(opened.size(), rendered.size()));
-  const std::size_t begin =
-      found == std::string::npos ? std::min(opened.size(), rendered.size()) : found + reply.size();
-  return SplitAtMark(rendered, begin);
+  const std::size_t reply = rendered.find(kReply);
+  if (reply == std::string::npos) {
+    return MakeError(ErrorCode::kInternal, "the chat template drops the assistant's message");
+  }
+  return SplitAtMark(rendered, reply + kReply.size());
 }
 
 std::vector<TokenId> EncodeFrame(const Model::Parts& model, std::string_view part, bool add_bos) {

@@ -23,9 +23,9 @@ struct Frame {
 // without a template, a plain form for base models.
 Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system, bool chat_template);
 
-// The frame of a message that follows the assistant's answer `reply`; `before` begins with what ends
-// that answer.
-Result<Frame> NextMessage(const Model::Parts& model, std::string_view reply);
+// The frame of a message that follows an answer of the assistant; `before` begins with what ends that
+// answer.
+Result<Frame> NextMessage(const Model::Parts& model);
 
 // Tokens of a part of a frame (control tokens recognised) or of text from outside (never).
 std::vector<TokenId> EncodeFrame(const Model::Parts& model, std::string_view part, bool add_bos);

@@ -35,7 +35,8 @@ class Session::Impl {
                          std::string_view prefix);
   Status Save(const std::string& path) const;
   Status Load(const std::string& path);
-  std::vector<KeptToken> Kept() const;
+  Status Explain(TextSource& text,
+                 const std::function<void(std::string_view, float)>& on_token) const;
   SessionReport report() const;
 
  private:
@@ -55,7 +56,7 @@ class Session::Impl {
   std::unique_ptr<Pot> pot_;
   std::optional<Frame> document_;  // after Read(): the frame that the text stands in
   bool question_aware_ = false;
-  std::optional<std::string> last_reply_;  // after Say()
+  bool talking_ = false;  // Say() has begun a conversation
   std::int64_t peak_bytes_ = 0;
 };
 
@@ -69,7 +70,7 @@ constexpr std::int64_t kTruncateReserve = 256;
 Status Session::Impl::MakePot(const PotSettings& settings, std::vector<TokenId> catalyst) {
   pot_.reset();  // first, so that two are never there at once
   document_.reset();
-  last_reply_.reset();
+  talking_ = false;
   question_aware_ = false;
   ONDINE_ASSIGN(pot_, Pot::Create(parts().decoder, pool_, settings, std::move(catalyst)));
   return {};
@@ -120,7 +121,7 @@ Result<Generation> Session::Impl::Complete(std::string_view prompt,
 Result<Generation> Session::Impl::Say(std::string_view message, const GenerationOptions& options,
                                       std::string_view system) {
   if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
-  const bool first = !last_reply_;
+  const bool first = !talking_;
   Frame frame;
   if (first) {
     ONDINE_ASSIGN(frame, engine::FirstMessage(parts(), system, true));
@@ -129,7 +130,7 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
     ONDINE_TRY(pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix,
                           options.stop_token));
   } else {
-    ONDINE_ASSIGN(frame, engine::NextMessage(parts(), *last_reply_));
+    ONDINE_ASSIGN(frame, engine::NextMessage(parts()));
     pot_->ReleaseQuestion();
   }
   std::vector<TokenId> turn;
@@ -146,7 +147,7 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
   ONDINE_ASSIGN(Generation result, engine::Generate(parts(), *pot_, turn, options));
   result.tokens_prompt = static_cast<std::int64_t>(turn.size());
   result.seconds_prompt = seconds_prompt;
-  last_reply_ = result.text;
+  talking_ = true;
   return result;
 }
 
@@ -251,7 +252,7 @@ Result<Generation> Session::Impl::Ask(std::string_view question, const Generatio
   }
   const Pot::Mark mark = pot_->SetMark();
   std::optional<memory::PotSnapshot> snapshot;
-  if (pot_->WouldDistil(static_cast<std::int64_t>(tokens.size()) + options.max_tokens)) {
+  if (!pot_->CanRewind(static_cast<std::int64_t>(tokens.size()) + options.max_tokens)) {
     ONDINE_ASSIGN(snapshot, memory::PotSnapshot::Take(*pot_));
   }
   double seconds_prompt = 0;
@@ -310,23 +311,35 @@ Status Session::Impl::Load(const std::string& path) {
   return {};
 }
 
-std::vector<KeptToken> Session::Impl::Kept() const {
-  std::map<std::int64_t, int> holders;
+Status Session::Impl::Explain(
+    TextSource& text, const std::function<void(std::string_view, float)>& on_token) const {
+  if (!document_) {
+    return MakeError(ErrorCode::kInvalidArgument, "there is nothing to explain: read a text first");
+  }
+  std::map<std::int64_t, int> holders;  // of each origin
   int heads = 0;
-  if (pot_) {
-    for (const auto& layer : pot_->entries()) {
-      for (const memory::HeadEntries& head : layer) {
-        ++heads;
-        for (std::int32_t origin : head.origin) ++holders[origin];
-      }
+  for (const auto& layer : pot_->entries()) {
+    for (const memory::HeadEntries& head : layer) {
+      ++heads;
+      for (const std::int32_t origin : head.origin) ++holders[origin];
     }
   }
-  std::vector<KeptToken> kept;
-  kept.reserve(holders.size());
-  for (const auto& [origin, count] : holders) {
-    kept.push_back({origin, static_cast<float>(count) / static_cast<float>(heads)});
+  std::int64_t origin = pot_->prefix_tokens();
+  auto next = holders.lower_bound(origin);
+  engine::TokenStream tokens(text, parts().tokenizer);
+  while (true) {
+    ONDINE_ASSIGN(const std::vector<TokenId> piece, tokens.Next());
+    if (piece.empty()) return {};
+    for (const TokenId token : piece) {
+      float share = 0;
+      if (next != holders.end() && next->first == origin) {
+        share = static_cast<float>(next->second) / static_cast<float>(heads);
+        ++next;
+      }
+      ++origin;
+      on_token(parts().tokenizer.Piece(token), share);
+    }
   }
-  return kept;
 }
 
 SessionReport Session::Impl::report() const {
@@ -384,7 +397,10 @@ Result<Generation> Session::Ask(std::string_view question, const GenerationOptio
   return impl_->Ask(question, options, prefix);
 }
 Status Session::Save(const std::string& path) const { return impl_->Save(path); }
-std::vector<KeptToken> Session::Kept() const { return impl_->Kept(); }
+Status Session::Explain(
+    TextSource& text, const std::function<void(std::string_view, float)>& on_token) const {
+  return impl_->Explain(text, on_token);
+}
 SessionReport Session::report() const { return impl_->report(); }
 
 }  // namespace ondine

@@ -1,4 +1,5 @@
 // Texts of any length, read in pieces.
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <utility>
@@ -97,7 +98,9 @@ Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>
   if (paths.empty()) return MakeError(ErrorCode::kInvalidArgument, "no text to read");
   // Before minutes of reading: is the last file there at all?
   for (const std::string& path : paths) {
-    if (path == "-") continue;
+    // Who writes into a named pipe would notice if it were opened and closed again.
+    std::error_code ignored;
+    if (path == "-" || std::filesystem::is_fifo(path, ignored)) continue;
     ONDINE_TRY(base::InputFile::Open(path));
   }
   return std::make_unique<FileSource>(paths);

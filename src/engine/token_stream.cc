@@ -44,7 +44,8 @@ Result<std::vector<TokenId>> TokenStream::Next() {
     std::vector<TokenId> tokens = tokenizer_.Encode(std::string_view(rest_).substr(0, cut), options);
     first_ = false;
     rest_.erase(0, cut);
-    return tokens;
+    // Bytes that the vocabulary does not know may give none at all: that is not the end.
+    if (!tokens.empty()) return tokens;
   }
 }
 

@@ -24,13 +24,66 @@ models::KvSettings CacheSettings(const PotSettings& settings) {
           settings.reset_positions ? models::Positions::kReset : models::Positions::kOriginal};
 }
 
+bool Distils(PotPolicy policy) {
+  return policy != PotPolicy::kFull && policy != PotPolicy::kTruncate;
+}
+
+std::int64_t Kept(const PotSettings& settings) {
+  return static_cast<std::int64_t>(settings.keep * static_cast<double>(settings.slots));
+}
+
+std::int64_t Recent(const PotSettings& settings) {
+  const std::int64_t recent =
+      settings.recent ? *settings.recent : std::min(settings.slots / 10, Kept(settings) / 4);
+  return settings.policy == PotPolicy::kSnapKv ? std::max(recent, kSnapWindow) : recent;
+}
+
+Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
+  const auto invalid = [](std::string message) {
+    return MakeError(ErrorCode::kInvalidArgument, std::move(message));
+  };
+  if (settings.slots < 1 || settings.slots > kMostSlots) {
+    return invalid("a pot has 1 to " + std::to_string(kMostSlots) + " slots, not " +
+                   std::to_string(settings.slots));
+  }
+  // Written so that NaN fails too.
+  if (!(settings.keep > 0 && settings.keep < 1)) return invalid("keep must lie between 0 and 1");
+  if (!(settings.alpha >= 0 && settings.alpha <= 1)) {
+    return invalid("alpha must lie between 0 and 1");
+  }
+  if (settings.surprise_span < 1 || settings.attention_span < 1 || settings.sinks < 0 ||
+      settings.recent.value_or(0) < 0) {
+    return invalid("spans must be at least 1, sinks and recent at least 0");
+  }
+  if (settings.over_catalyst == Reduce::kMean || settings.over_group == Reduce::kSum) {
+    return invalid("attention is summed up or maximal over the catalyst, mean or maximal over heads");
+  }
+  if (!Distils(settings.policy)) return {};
+  if (catalyst > models::KvCache::kMaxPrepared) {
+    return invalid("the catalyst has " + std::to_string(catalyst) + " tokens; at most " +
+                   std::to_string(models::KvCache::kMaxPrepared) + " are possible");
+  }
+  if (catalyst == 0 && (settings.policy == PotPolicy::kCap ||
+                        (settings.policy == PotPolicy::kInfiniPot && settings.alpha < 1))) {
+    return invalid("an empty catalyst needs alpha = 1 or a policy that uses none");
+  }
+  const std::int64_t kept = Kept(settings), protected_entries = settings.sinks + Recent(settings);
+  if (kept + catalyst >= settings.slots || protected_entries >= kept) {
+    return invalid("a pot of " + std::to_string(settings.slots) + " slots is too small: it keeps " +
+                   std::to_string(kept) + ", protects " + std::to_string(protected_entries) +
+                   " of them and needs " + std::to_string(catalyst) +
+                   " for the catalyst; take a larger --pot");
+  }
+  return {};
+}
+
 }  // namespace
 
 Pot::Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& pool,
          const PotSettings& settings, std::vector<TokenId> catalyst)
     : settings_(settings),
-      kept_(static_cast<std::int64_t>(settings.keep * static_cast<double>(settings.slots))),
-      recent_(settings.recent ? *settings.recent : std::min(settings.slots / 10, kept_ / 4)),
+      kept_(Kept(settings)),
+      recent_(Recent(settings)),
       catalyst_(std::move(catalyst)),
       pass_(decoder, pool),
       cache_(decoder->spec(), CacheSettings(settings)),
@@ -47,48 +100,14 @@ Pot::Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& po
 Result<std::unique_ptr<Pot>> Pot::Create(std::shared_ptr<const models::Decoder> decoder,
                                          compute::ThreadPool& pool, const PotSettings& settings,
                                          std::vector<TokenId> catalyst) {
+  ONDINE_TRY(CheckSettings(settings, static_cast<std::int64_t>(catalyst.size())));
   try {
-    std::unique_ptr<Pot> pot(new Pot(std::move(decoder), pool, settings, std::move(catalyst)));
-    ONDINE_TRY(pot->CheckSettings());
-    return pot;
+    return std::unique_ptr<Pot>(new Pot(std::move(decoder), pool, settings, std::move(catalyst)));
   } catch (const std::bad_alloc&) {
     return MakeError(ErrorCode::kOutOfMemory,
                      "no memory for a pot of " + std::to_string(settings.slots) +
                          " slots; take a smaller --pot or --cache-type q8_0");
   }
-}
-
-Status Pot::CheckSettings() const {
-  const auto invalid = [](std::string message) {
-    return MakeError(ErrorCode::kInvalidArgument, std::move(message));
-  };
-  if (!distils()) {
-    return settings_.slots >= 1 ? Status() : invalid("a cache needs at least one slot");
-  }
-  if (!(settings_.keep > 0 && settings_.keep < 1)) return invalid("keep must lie between 0 and 1");
-  if (!(settings_.alpha >= 0 && settings_.alpha <= 1)) {
-    return invalid("alpha must lie between 0 and 1");
-  }
-  if (settings_.surprise_span < 1 || settings_.attention_span < 1 || settings_.sinks < 0 ||
-      recent_ < 0) {
-    return invalid("spans must be at least 1, sinks and recent at least 0");
-  }
-  const auto catalyst = static_cast<std::int64_t>(catalyst_.size());
-  if (catalyst > models::KvCache::kMaxPrepared) {
-    return invalid("the catalyst has " + std::to_string(catalyst) + " tokens; at most " +
-                   std::to_string(models::KvCache::kMaxPrepared) + " are possible");
-  }
-  if (catalyst == 0 && (settings_.policy == PotPolicy::kCap ||
-                        (settings_.policy == PotPolicy::kInfiniPot && settings_.alpha < 1))) {
-    return invalid("an empty catalyst needs alpha = 1 or a policy that uses none");
-  }
-  if (kept_ + catalyst >= settings_.slots || settings_.sinks + recent_ >= kept_) {
-    return invalid("a pot of " + std::to_string(settings_.slots) + " slots is too small: it keeps " +
-                   std::to_string(kept_) + ", protects " +
-                   std::to_string(settings_.sinks + recent_) + " of them and needs " +
-                   std::to_string(catalyst) + " for the catalyst; take a larger --pot");
-  }
-  return {};
 }
 
 std::size_t Pot::bytes() const {
@@ -102,9 +121,7 @@ std::size_t Pot::bytes() const {
   return total;
 }
 
-bool Pot::distils() const {
-  return settings_.policy != PotPolicy::kFull && settings_.policy != PotPolicy::kTruncate;
-}
+bool Pot::distils() const { return Distils(settings_.policy); }
 
 bool Pot::needs_surprise() const {
   return settings_.policy == PotPolicy::kSirLlm ||
@@ -121,8 +138,9 @@ std::int64_t Pot::LongestQuestion() const {
   return std::min({settings_.slots / 4, (settings_.slots - kept_ - catalyst) / 2, kept_ / 2});
 }
 
-bool Pot::WouldDistil(std::int64_t tokens) const {
-  return distils() && cache_.length() + static_cast<std::int64_t>(pending_.size()) + tokens > limit();
+bool Pot::CanRewind(std::int64_t tokens) const {
+  const std::int64_t more = static_cast<std::int64_t>(pending_.size()) + tokens;
+  return cache_.CanRewind(more) && (!distils() || cache_.length() + more <= limit());
 }
 
 Status Pot::Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop) {

@@ -22,6 +22,9 @@ namespace ondine::memory {
 
 using TokenId = std::int32_t;
 
+// Far more than any text that is read at once; streams are as long as one likes.
+inline constexpr std::int64_t kMostSlots = std::int64_t{1} << 24;
+
 // SnapKV's window, as its authors use it under continual distillation.
 inline constexpr std::int64_t kSnapWindow = 32;
 
@@ -55,6 +58,7 @@ class Pot {
   std::int64_t capacity() const { return settings_.slots; }
   std::int64_t kept() const { return kept_; }  // C
   const PotCounters& counters() const { return counters_; }
+  std::int64_t prefix_tokens() const { return prefix_end_; }
   // Keys and values, entry lists and scoring buffers.
   std::size_t bytes() const;
 
@@ -80,8 +84,9 @@ class Pot {
 
   // Ends the protection of the question.
   void ReleaseQuestion();
-  // True where feeding `tokens` more would bring about a distillation.
-  bool WouldDistil(std::int64_t tokens) const;
+  // False where Rewind() could not undo `tokens` more: they would bring about a distillation, or a
+  // sliding window would move on too far.
+  bool CanRewind(std::int64_t tokens) const;
   // The longest question that is protected as a whole; what stands before is read as text.
   std::int64_t LongestQuestion() const;
 
@@ -90,8 +95,7 @@ class Pot {
   const models::KvCache& cache() const { return cache_; }
   const std::vector<float>& carried() const { return carried_; }
 
-  // Puts the pot back to `length` entries: undoes what was fed since, provided that no distillation
-  // happened in between.
+  // Undoes what was fed since the mark, as far as CanRewind() allowed it there.
   struct Mark {
     models::KvCache::MarkPoint cache;
     std::vector<float> carried;
@@ -109,7 +113,6 @@ class Pot {
   friend class PotSnapshot;
   Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& pool,
       const PotSettings& settings, std::vector<TokenId> catalyst);
-  Status CheckSettings() const;
   bool distils() const;
   bool needs_surprise() const;
   // Length up to which text is read: the catalyst must still fit above it.

@@ -1,5 +1,6 @@
 #include "memory/pot_io.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -47,6 +48,22 @@ Status ReadHeads(compute::KvLayer& store, std::int64_t rows, bool keys, const Re
     }
   }
   return {};
+}
+
+bool AreFinite(const compute::KvLayer& store, std::int64_t rows) {
+  std::vector<float> row(static_cast<std::size_t>(store.shape().head_dim));
+  const auto finite = [&] {
+    return std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); });
+  };
+  for (int head = 0; head < store.shape().kv_heads; ++head) {
+    for (std::int64_t slot = 0; slot < rows; ++slot) {
+      store.ReadKey(head, slot, row.data());
+      if (!finite()) return false;
+      store.ReadValue(head, slot, row.data());
+      if (!finite()) return false;
+    }
+  }
+  return true;
 }
 
 Status WriteEntries(const std::vector<HeadEntries>& heads, bool origins, const Writer& write) {
@@ -165,9 +182,8 @@ void PotIo::Describe(const Pot& pot, PotFileWriter& file) {
 }
 
 Result<PotSettings> PotIo::ReadSettings(const PotFile& file) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;
   PotSettings settings;
-  ONDINE_ASSIGN(settings.slots, file.GetInt("pot.slots", 1, kMost));
+  ONDINE_ASSIGN(settings.slots, file.GetInt("pot.slots", 1, kMostSlots));
   ONDINE_ASSIGN(const std::string policy, file.GetString("pot.policy"));
   ONDINE_ASSIGN(settings.policy, ParsePotPolicy(policy));
   ONDINE_ASSIGN(settings.keep, file.GetNumber("pot.keep", 0, 1));
@@ -204,11 +220,13 @@ Result<std::vector<TokenId>> PotIo::ReadCatalyst(const PotFile& file, std::int64
 Status PotIo::Restore(const PotFile& file, Pot& pot) {
   models::KvCache& cache = pot.cache_;
   const std::int64_t vocabulary = pot.pass_.decoder().vocabulary();
+  const auto width = static_cast<std::uint64_t>(pot.pass_.decoder().spec().width);
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
-  ONDINE_ASSIGN(const std::int64_t length, file.GetInt("state.length", 0, cache.capacity()));
+  ONDINE_ASSIGN(const std::int64_t length, file.GetInt("state.length", 0, pot.limit()));
   ONDINE_ASSIGN(const std::int64_t position, file.GetInt("state.position", length, kMost));
   ONDINE_ASSIGN(const std::int64_t local,
-                file.GetInt("state.local_length", 0, cache.local_capacity()));
+                file.GetInt("state.local_length", std::min<std::int64_t>(cache.window(), position),
+                            std::min(cache.local_capacity(), position)));
   ONDINE_ASSIGN(pot.prefix_end_, file.GetInt("state.prefix_tokens", 0, position));
   ONDINE_ASSIGN(const std::int64_t last, file.GetInt("state.last_tokens", 0, length));
   ONDINE_ASSIGN(pot.counters_.tokens, file.GetInt("counters.tokens", 0, kMost));
@@ -222,8 +240,7 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
   }
   pot.last_tokens_.assign(last_tokens.begin(), last_tokens.end());
   ONDINE_ASSIGN(const auto carried,
-                file.Array<float>("carried",
-                                  static_cast<std::uint64_t>(pot.pass_.decoder().spec().width)));
+                file.Array<float>("carried", position > 0 ? width : 0));
   for (float value : carried) {
     if (!std::isfinite(value)) return Corrupt(file, "the last state holds NaN or infinity");
   }
@@ -246,6 +263,9 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
                                                                  store.ExportBytes(rows) * kv_heads));
       std::span<const std::byte> rest = std::as_bytes(section);
       ONDINE_TRY(ReadHeads(store, rows, keys, from(rest)));
+    }
+    if (!AreFinite(store, rows)) {
+      return Corrupt(file, "layer " + std::to_string(i) + " holds NaN or infinity");
     }
     if (is_local) continue;
     auto& heads = pot.entries_[static_cast<std::size_t>(i)];

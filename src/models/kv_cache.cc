@@ -66,9 +66,13 @@ void KvCache::Advance(std::int64_t n) {
 }
 
 void KvCache::Rewind(const MarkPoint& mark) {
-  if (window_ > 0) local_length_ -= position_ - mark.position;
+  local_length_ = std::max<std::int64_t>(0, local_length_ - (position_ - mark.position));
   length_ = mark.length;
   position_ = mark.position;
+}
+
+bool KvCache::CanRewind(std::int64_t tokens) const {
+  return window_ == 0 || tokens <= kMaxRewound || local_length_ + tokens <= local_capacity_;
 }
 
 void KvCache::Restore(std::int64_t length, std::int64_t position, std::int64_t local_length) {

@@ -58,8 +58,7 @@ class KvCache {
   }
 
   // Makes room for `n` more tokens in the rings and rotation tables; false where the capacity of the
-  // global layers does not allow them. n <= kMaxPrepared. What is to be undone by Rewind() must be
-  // prepared as a whole, before the mark: a ring that moves afterwards could lose entries.
+  // global layers does not allow them. n <= kMaxPrepared.
   static constexpr std::int64_t kMaxPrepared = 512;
   // Rings keep this much more than the window, so that as many tokens can always be taken back.
   static constexpr std::int64_t kMaxRewound = 64;
@@ -68,17 +67,20 @@ class KvCache {
   void Advance(std::int64_t n);
 
   // Forgets the newest tokens: back to the state of Mark(). Only passes in between are undone, not
-  // Keep().
+  // Keep(), and only as many tokens as CanRewind() allowed at the mark: a ring that has moved since
+  // may have lost entries of the window.
   struct MarkPoint {
     std::int64_t length, position;
   };
   MarkPoint Mark() const { return {length_, position_}; }
   void Rewind(const MarkPoint& mark);
+  bool CanRewind(std::int64_t tokens) const;
 
   // After a distillation: every global layer's heads have been gathered to `length` entries.
   void SetLength(std::int64_t length) { length_ = length; }
   // For restoring a saved state: ring contents must have been imported.
   void Restore(std::int64_t length, std::int64_t position, std::int64_t local_length);
+  int window() const { return window_; }  // of sliding-window layers; 0: there are none
   std::int64_t local_length() const { return local_length_; }
   std::int64_t local_capacity() const { return local_capacity_; }
   void Clear() { Restore(0, 0, 0); }

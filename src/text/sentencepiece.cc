@@ -90,10 +90,10 @@ Result<SentencePieceModel> SentencePieceModel::FromGguf(const formats::GgufFile&
   return model;
 }
 
-std::string SentencePieceModel::EscapeSpaces(std::string_view text) const {
+std::string SentencePieceModel::EscapeSpaces(std::string_view text, bool add_prefix) const {
   std::string escaped;
   escaped.reserve(text.size() + text.size() / 2);
-  if (adds_space_prefix_) escaped += kSpace;
+  if (add_prefix) escaped += kSpace;
   for (const char c : text) {
     if (c == ' ') {
       escaped += kSpace;
@@ -111,9 +111,9 @@ std::size_t SentencePieceModel::WordLength(std::string_view text) const {
   return text.size();
 }
 
-void SentencePieceModel::Encode(std::string_view text, const Vocabulary& vocabulary,
+void SentencePieceModel::Encode(std::string_view text, bool continues, const Vocabulary& vocabulary,
                                 EncodeState& state) const {
-  const std::string& escaped = state.kept.emplace_back(EscapeSpaces(text));
+  const std::string& escaped = state.kept.emplace_back(EscapeSpaces(text, adds_space_prefix_ && !continues));
   std::vector<TokenId>& out = state.tokens;
   WordMerger& merger = state.merger;
   const auto encode_word = [&](std::string_view word) {

@@ -26,14 +26,16 @@ class SentencePieceModel {
                                              const Vocabulary& vocabulary);
 
   // Appends the tokens of a text that stands at the beginning or between special tokens.
-  void Encode(std::string_view text, const Vocabulary& vocabulary, EncodeState& state) const;
+  // `continues`: other text of the same fragment stands before, so that no space is put first.
+  void Encode(std::string_view text, bool continues, const Vocabulary& vocabulary,
+              EncodeState& state) const;
 
   bool adds_space_prefix() const { return adds_space_prefix_; }
   // The byte of a token such as <0x0A>.
   static std::optional<char> Byte(std::string_view token_text);
 
  private:
-  std::string EscapeSpaces(std::string_view text) const;
+  std::string EscapeSpaces(std::string_view text, bool add_prefix) const;
   // Length of the part of `text` that can be encoded on its own: no token reaches across its end.
   std::size_t WordLength(std::string_view text) const;
 

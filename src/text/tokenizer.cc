@@ -31,7 +31,7 @@ class Tokenizer::Impl {
       : vocabulary_(std::move(vocabulary)),
         model_(std::move(model)),
         special_(std::move(special)) {}
-  void EncodePlain(std::string_view text, EncodeState& state) const;
+  void EncodePlain(std::string_view text, bool continues, EncodeState& state) const;
 
   Vocabulary vocabulary_;
   Model model_;
@@ -92,7 +92,9 @@ std::vector<TokenId> Tokenizer::Impl::Encode(std::string_view text,
   for (std::size_t at = 0; at < text.size();) {
     const auto match = special_.Next(text, at, options.parse_special);
     const std::size_t plain_end = match ? match->begin : text.size();
-    if (plain_end > at) EncodePlain(text.substr(at, plain_end - at), state);
+    if (plain_end > at) {
+      EncodePlain(text.substr(at, plain_end - at), options.continues && at == 0, state);
+    }
     if (!match) break;
     state.tokens.push_back(match->id);
     at = match->end;
@@ -100,11 +102,11 @@ std::vector<TokenId> Tokenizer::Impl::Encode(std::string_view text,
   return std::move(state.tokens);
 }
 
-void Tokenizer::Impl::EncodePlain(std::string_view text, EncodeState& state) const {
+void Tokenizer::Impl::EncodePlain(std::string_view text, bool continues, EncodeState& state) const {
   if (const auto* bpe = std::get_if<BpeModel>(&model_)) {
     bpe->Encode(text, vocabulary_, state);
   } else {
-    std::get<SentencePieceModel>(model_).Encode(text, vocabulary_, state);
+    std::get<SentencePieceModel>(model_).Encode(text, continues, vocabulary_, state);
   }
 }
 
