@@ -27,7 +27,7 @@ logged() {
   {
     grep -E -m 3 '\b(error|ERROR|Error)\b.*:' "$log" || true
     grep -v '^[[:space:]]*$' "$log" | tail -n 5
-  } | cut -c1-200 | sed 's/^/  | /' >&2
+  } | awk '!seen[$0]++' | cut -c1-200 | sed 's/^/  | /' >&2
   say "  (all of it: $log)"
   return 1
 }

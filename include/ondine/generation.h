@@ -38,7 +38,7 @@ enum class FinishReason { kEndOfText, kStopText, kMaxTokens, kCancelled };
 struct Generation {
   std::string text;
   FinishReason finish = FinishReason::kMaxTokens;
-  std::int64_t tokens_prompt = 0;     // read for this generation
+  std::int64_t tokens_prompt = 0;  // read for this generation
   std::int64_t tokens_generated = 0;
   double seconds_prompt = 0;
   double seconds_generate = 0;

@@ -22,10 +22,10 @@ struct ModelOptions {
 
 struct ModelInfo {
   std::string path;
-  std::string name;          // general.name
-  std::string architecture;  // "llama"
-  std::string license;       // general.license, as the file says
-  std::string weights;       // type of most weights, "Q4_1"
+  std::string name;           // general.name
+  std::string architecture;   // "llama"
+  std::string license;        // general.license, as the file says
+  std::string weights;        // type of most weights, "Q4_1"
   std::string chat_template;  // family, or "" where there is none that is known
   std::int64_t parameters = 0;
   std::int64_t file_bytes = 0;

@@ -1,6 +1,6 @@
-// The pot: a KV cache of fixed size that is distilled to its most useful entries whenever it is full,
-// so that a model reads text of any length in it. InfiniPot, Kim et al., EMNLP 2024
-// (arXiv 2410.01518). The memory is lossy: what a distillation drops is gone.
+// The pot: a KV cache of fixed size that is distilled to its most useful entries whenever it is
+// full, so that a model reads text of any length in it. InfiniPot, Kim et al., EMNLP 2024 (arXiv
+// 2410.01518). The memory is lossy: what a distillation drops is gone.
 #ifndef ONDINE_POT_H_
 #define ONDINE_POT_H_
 
@@ -31,8 +31,8 @@ Result<PotPolicy> ParsePotPolicy(std::string_view name);
 const char* PotPolicyName(PotPolicy policy);
 std::vector<std::string> PotPolicyNames();
 
-// Element type of stored keys and values. q8_0 holds nearly twice, q4_0 3.5 times the entries of f16
-// in the same bytes.
+// Element type of stored keys and values. q8_0 holds nearly twice, q4_0 3.5 times the entries of
+// f16 in the same bytes.
 enum class CacheType { kF16, kQ8_0, kQ4_0 };
 
 Result<CacheType> ParseCacheType(std::string_view name);

@@ -19,8 +19,8 @@
 namespace ondine {
 
 struct SessionOptions {
-  // Absent: the cache keeps everything while text and answer fit the model's trained context, and is
-  // a pot with default settings beyond that.
+  // Absent: the cache keeps everything while text and answer fit the model's trained context, and
+  // is a pot with default settings beyond that.
   std::optional<PotSettings> pot;
   int threads = 0;  // 0: one per core
 };
@@ -33,8 +33,9 @@ class TextSource {
   virtual Result<std::string> Next() = 0;
 };
 
-// Files one after the other ("-" is standard input), a blank line between them. Refuses directories,
-// binary files and text that is not UTF-8, naming the place; an empty text altogether too.
+// Files one after the other ("-" is standard input), a blank line between them. Refuses
+// directories, binary files and text that is not UTF-8, naming the place; an empty text altogether
+// too.
 Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths);
 std::unique_ptr<TextSource> TextFromString(std::string text);
 
@@ -52,7 +53,7 @@ struct ReadOptions {
   // Question-aware reading (CaP-Q): entries are scored by this question instead of the general
   // catalyst. Answers to other questions suffer.
   std::string question;
-  bool chat_template = true;  // where the model has one that is known
+  bool chat_template = true;                             // where the model has one that is known
   std::function<void(const ReadProgress&)> on_progress;  // after every few hundred tokens
   StopToken stop_token;
 };
@@ -79,8 +80,8 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  // Continues `prompt`; what the session knew before is forgotten. With `chat` the prompt is wrapped
-  // as a user's message by the model's template.
+  // Continues `prompt`; what the session knew before is forgotten. With `chat` the prompt is
+  // wrapped as a user's message by the model's template.
   Result<Generation> Complete(std::string_view prompt, const GenerationOptions& options,
                               bool chat = false);
 
@@ -91,12 +92,13 @@ class Session {
 
   // Reads a text; what the session knew before is forgotten.
   Status Read(TextSource& text, const ReadOptions& options = {});
-  // Answers a question about what was read. The pot is afterwards as it was before: questions do not
-  // affect each other. `prefix` begins the answer and is part of its text.
+  // Answers a question about what was read. The pot is afterwards as it was before: questions do
+  // not affect each other. `prefix` begins the answer and is part of its text.
   Result<Generation> Ask(std::string_view question, const GenerationOptions& options,
                          std::string_view prefix = "");
 
-  // A .pot file: the text's distilled memory, to be asked again without reading. Needs Read() first.
+  // A .pot file: the text's distilled memory, to be asked again without reading. Needs Read()
+  // first.
   Status Save(const std::string& path) const;
   // kMismatch where the file was made with another model, naming what differs.
   static Result<Session> Load(std::shared_ptr<const Model> model, const std::string& path,

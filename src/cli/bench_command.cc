@@ -46,14 +46,17 @@ nlohmann::json Row(const ModelInfo& info, const engine::BenchRow& row) {
 }
 
 void PrintMarkdown(const ModelInfo& info, const std::vector<engine::BenchRow>& rows) {
-  std::printf("| model | size | params | backend | threads | test | t/s | best | GB/s | GOPS | %% of bound |\n");
+  std::printf(
+      "| model | size | params | backend | threads | test | t/s | best | GB/s | GOPS | %% of bound "
+      "|\n");
   std::printf("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
   for (const engine::BenchRow& row : rows) {
-    std::printf("| %s %s | %s | %.2f M | CPU | %d | %s | %.2f ± %.2f | %.2f | %.1f | %.0f | %.0f (%s) |\n",
-                info.architecture.c_str(), info.weights.c_str(), HumanBytes(info.file_bytes).c_str(),
-                static_cast<double>(info.parameters) / 1e6, row.threads, row.name.c_str(), row.mean,
-                row.deviation, row.best, row.gigabytes_per_second, row.giga_operations,
-                row.bound_percent, row.bound.c_str());
+    std::printf(
+        "| %s %s | %s | %.2f M | CPU | %d | %s | %.2f ± %.2f | %.2f | %.1f | %.0f | %.0f (%s) |\n",
+        info.architecture.c_str(), info.weights.c_str(), HumanBytes(info.file_bytes).c_str(),
+        static_cast<double>(info.parameters) / 1e6, row.threads, row.name.c_str(), row.mean,
+        row.deviation, row.best, row.gigabytes_per_second, row.giga_operations, row.bound_percent,
+        row.bound.c_str());
   }
 }
 
@@ -83,7 +86,9 @@ Status Bench(const Options& options) {
     for (const engine::BenchRow& row : report.rows) rows.push_back(Row(model->info(), row));
     std::cout << Dump(rows) << "\n";
   } else if (options.format == "csv") {
-    std::printf("test,n_prompt,n_gen,n_depth,pot,n_threads,avg_ts,stddev_ts,best_ts,gb_per_s,gops,bound_percent\n");
+    std::printf(
+        "test,n_prompt,n_gen,n_depth,pot,n_threads,avg_ts,stddev_ts,best_ts,gb_per_s,gops,bound_"
+        "percent\n");
     for (const engine::BenchRow& row : report.rows) {
       std::printf("%s,%lld,%lld,%lld,%lld,%d,%.3f,%.3f,%.3f,%.2f,%.1f,%.1f\n", row.name.c_str(),
                   static_cast<long long>(row.prompt), static_cast<long long>(row.generated),
@@ -93,8 +98,9 @@ Status Bench(const Options& options) {
     }
   } else {
     PrintMarkdown(model->info(), report.rows);
-    std::printf("\nMeasured on this machine: memory %.1f GB/s, multiply-adds in 8 bits %.0f GOPS.\n",
-                report.memory_gigabytes_per_second, report.peak_giga_operations);
+    std::printf(
+        "\nMeasured on this machine: memory %.1f GB/s, multiply-adds in 8 bits %.0f GOPS.\n",
+        report.memory_gigabytes_per_second, report.peak_giga_operations);
   }
   return {};
 }
@@ -107,16 +113,24 @@ Action AddBench(CLI::App& app) {
   command->footer("Example:\n  ondine bench -p 512 -n 128 -d 0,8192 --pot 2048");
   options->model.AddTo(*command);
   command->add_option("-p,--n-prompt", options->prompts, "prompt lengths (0: none)")
-      ->delimiter(',')->capture_default_str()->check(CLI::Range(0, 1 << 24));
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 24));
   command->add_option("-n,--n-gen", options->generated, "tokens to generate (0: none)")
-      ->delimiter(',')->capture_default_str()->check(CLI::Range(0, 1 << 24));
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 24));
   command->add_option("-d,--n-depth", options->depths, "tokens read before the test")
-      ->delimiter(',')->capture_default_str()->check(CLI::Range(0, 1 << 24));
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 24));
   command->add_option("-r,--repetitions", options->repetitions, "of each test")
-      ->capture_default_str()->check(CLI::Range(1, 1000));
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
   options->pot.AddAll(*command);
   command->add_option("-o,--output", options->format, "md, csv or json")
-      ->capture_default_str()->check(CLI::IsMember({"md", "csv", "json"}));
+      ->capture_default_str()
+      ->check(CLI::IsMember({"md", "csv", "json"}));
   return [options] { return Bench(*options); };
 }
 

@@ -64,9 +64,11 @@ Status Chat(const Options& options) {
 
 Action AddChat(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("chat", "Talk with a model, without end, in a fixed memory");
-  command->footer("Example:\n  ondine chat --pot 1024\n"
-                  "  ondine chat --once \"Name three rivers.\"");
+  CLI::App* command =
+      app.add_subcommand("chat", "Talk with a model, without end, in a fixed memory");
+  command->footer(
+      "Example:\n  ondine chat --pot 1024\n"
+      "  ondine chat --once \"Name three rivers.\"");
   options->model.AddTo(*command);
   command->add_option("--system", options->system, "system message");
   command->add_option("--once", options->once, "answer this one message and end");

@@ -33,13 +33,23 @@ void PrintLine(std::string_view label, std::string_view message) {
 
 }  // namespace
 
-void PrintError(std::string_view message) { PrintLine("ondine: ", message); }
-void PrintNote(std::string_view message) { PrintLine("", message); }
+void PrintError(std::string_view message) {
+  PrintLine("ondine: ", message);
+}
+void PrintNote(std::string_view message) {
+  PrintLine("", message);
+}
 
-bool OutputIsTerminal() { return isatty(STDOUT_FILENO) == 1; }
-bool ErrorIsTerminal() { return isatty(STDERR_FILENO) == 1; }
+bool OutputIsTerminal() {
+  return isatty(STDOUT_FILENO) == 1;
+}
+bool ErrorIsTerminal() {
+  return isatty(STDERR_FILENO) == 1;
+}
 
-StopToken InterruptToken() { return Interrupt(); }
+StopToken InterruptToken() {
+  return Interrupt();
+}
 
 void InstallInterruptHandler() {
   Interrupt();  // made before a signal can ask for it
@@ -48,7 +58,9 @@ void InstallInterruptHandler() {
 }
 
 ProgressLine::ProgressLine(bool wanted) : enabled_(wanted || ErrorIsTerminal()) {}
-ProgressLine::~ProgressLine() { Clear(); }
+ProgressLine::~ProgressLine() {
+  Clear();
+}
 
 void ProgressLine::Show(const std::string& text) {
   const double now = Now();

@@ -22,8 +22,8 @@ bool ErrorIsTerminal();
 StopToken InterruptToken();
 void InstallInterruptHandler();
 
-// A line on standard error that is rewritten in place while work goes on, at most ten times a second;
-// nothing where standard error is no terminal and it was not asked for.
+// A line on standard error that is rewritten in place while work goes on, at most ten times a
+// second; nothing where standard error is no terminal and it was not asked for.
 class ProgressLine {
  public:
   explicit ProgressLine(bool wanted);

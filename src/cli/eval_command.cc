@@ -55,10 +55,11 @@ nlohmann::json ToJson(const eval::Report& report, bool with_items) {
 }
 
 std::string Line(const std::string& name, const eval::Cell& cell) {
-  std::string padded = name;
-  padded.resize(std::max<std::size_t>(28, padded.size()), ' ');
-  return padded + Fixed(100 * cell.score, 1) + " %  [" + Fixed(100 * cell.ci95[0], 1) + ", " +
-         Fixed(100 * cell.ci95[1], 1) + "]  n = " + std::to_string(cell.n);
+  std::string line = name;
+  line.resize(std::max<std::size_t>(28, line.size() + 1), ' ');
+  line += Fixed(100 * cell.score, 1) + " %  [" + Fixed(100 * cell.ci95[0], 1) + ", ";
+  line += Fixed(100 * cell.ci95[1], 1) + "]  n = " + std::to_string(cell.n);
+  return line;
 }
 
 void Print(const eval::Report& report) {
@@ -117,8 +118,9 @@ Status Evaluate(const Options& options, const MakeTask& make) {
 void AddCommon(CLI::App& command, Options& options) {
   options.model.AddTo(command);
   options.pot.AddAll(command);
-  command.get_option("--policy")->description(
-      command.get_option("--policy")->get_description() + "; rag: chunks found by BM25");
+  command.get_option("--policy")
+      ->description(command.get_option("--policy")->get_description() +
+                    "; rag: chunks found by BM25");
   command.add_option("--recall", options.recall, "agnostic, or question: read again for each one")
       ->capture_default_str()
       ->check(CLI::IsMember({"agnostic", "question"}));
@@ -136,7 +138,6 @@ template <typename TaskOptions>
 void AddGenerated(CLI::App& command, TaskOptions& task, std::int64_t& documents, const char* per) {
   command.add_option("--lengths", task.lengths, "tokens of a document")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--documents", documents, std::string("documents per ") + per)
       ->capture_default_str();
@@ -176,8 +177,9 @@ CLI::App* AddLEval(CLI::App& eval_command, Options& options) {
       "leval", "answer questions about lectures, stories and chats (L-Eval)");
   AddCommon(*command, options);
   AddTasks(*command, options.leval.tasks, eval::LEvalTaskNames());
-  command->add_option("--split", options.split,
-                      "documents for choosing settings, for final figures, or all")
+  command
+      ->add_option("--split", options.split,
+                   "documents for choosing settings, for final figures, or all")
       ->capture_default_str()
       ->check(CLI::IsMember({"settings", "final", "all"}));
   command->footer("Example:\n  ondine eval leval --tasks quality --split settings --pot 2048");

@@ -8,8 +8,8 @@
 
 namespace ondine::cli {
 
-// On standard output: surviving passages, the brighter the more heads hold them; what was dropped is
-// counted. Without colours where standard output is no terminal.
+// On standard output: surviving passages, the brighter the more heads hold them; what was dropped
+// is counted. Without colours where standard output is no terminal.
 Status PrintExplanation(const Session& session, TextSource& text);
 
 // As a page: the whole text, the darker its background the more heads hold it.

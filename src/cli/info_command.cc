@@ -113,7 +113,8 @@ Action AddInfo(CLI::App& app) {
   command->footer("Example:\n  ondine info model.gguf --tensors");
   command->add_option("file", options->file, "GGUF or .pot file");
   command->add_flag("--tensors", options->tensors, "list every tensor");
-  command->add_flag("--default-model", options->default_model, "print where the default model lies");
+  command->add_flag("--default-model", options->default_model,
+                    "print where the default model lies");
   command->add_flag("--json", options->json, "print as JSON");
   return [options] { return Info(*options); };
 }

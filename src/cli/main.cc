@@ -17,8 +17,8 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("ondine ") + ONDINE_VERSION);
 
   std::vector<std::pair<CLI::App*, Action>> commands;
-  for (Action (*add)(CLI::App&) : {AddInfo, AddTokenize, AddRun, AddChat, AddRead, AddPerplexity,
-                                   AddBench, AddEval}) {
+  for (Action (*add)(CLI::App&) :
+       {AddInfo, AddTokenize, AddRun, AddChat, AddRead, AddPerplexity, AddBench, AddEval}) {
     const Action action = add(app);
     commands.emplace_back(app.get_subcommands({}).back(), action);
   }
@@ -45,4 +45,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace ondine::cli
 
-int main(int argc, char** argv) { return ondine::cli::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return ondine::cli::Main(argc, argv);
+}

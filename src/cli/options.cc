@@ -18,7 +18,8 @@ std::string DefaultModelPath() {
 }
 
 void ModelChoice::AddTo(CLI::App& command) {
-  command.add_option("-m,--model", path, "GGUF file (default: $ONDINE_MODEL, else the default model)");
+  command.add_option("-m,--model", path,
+                     "GGUF file (default: $ONDINE_MODEL, else the default model)");
   command.add_option("--chat-template", chat_template,
                      "chat template family, where the model's own is unknown or wrong");
   command.add_option("-t,--threads", threads, "threads (default: one per core)")
@@ -46,9 +47,7 @@ Result<std::shared_ptr<const Model>> ModelChoice::Load() const {
 }
 
 void PotChoice::AddSize(CLI::App& command) {
-  command
-      .add_option("--pot", slots,
-                  "entries of the KV cache per layer and head, never exceeded")
+  command.add_option("--pot", slots, "entries of the KV cache per layer and head, never exceeded")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   command.add_option("--cache-type", cache_type, "how keys and values are stored: f16, q8_0, q4_0")
       ->capture_default_str();

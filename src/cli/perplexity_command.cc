@@ -38,22 +38,20 @@ Status Perplexity(const Options& options) {
   settings.stop_token = InterruptToken();
   ProgressLine line(options.progress);
   settings.on_progress = [&](const engine::PerplexityProgress& progress) {
-    line.Show("chunk " + Grouped(progress.chunk) + "/" + Grouped(progress.chunks) + ", PPL " +
-              Fixed(progress.perplexity, 4) + ", " +
-              HumanSeconds(progress.seconds * static_cast<double>(progress.chunks - progress.chunk) /
-                           static_cast<double>(progress.chunk)) +
-              " left");
+    line.Show(
+        "chunk " + Grouped(progress.chunk) + "/" + Grouped(progress.chunks) + ", PPL " +
+        Fixed(progress.perplexity, 4) + ", " +
+        HumanSeconds(progress.seconds * static_cast<double>(progress.chunks - progress.chunk) /
+                     static_cast<double>(progress.chunk)) +
+        " left");
   };
   ONDINE_ASSIGN(const engine::PerplexityResult result,
                 engine::MeasurePerplexity(*model, text, settings));
   line.Clear();
   if (options.json) {
-    nlohmann::json out = {{"ppl", result.perplexity},
-                          {"stderr", result.standard_error},
-                          {"tokens", result.tokens},
-                          {"chunks", result.chunks},
-                          {"context", options.context},
-                          {"seconds", result.seconds}};
+    nlohmann::json out = {{"ppl", result.perplexity},   {"stderr", result.standard_error},
+                          {"tokens", result.tokens},    {"chunks", result.chunks},
+                          {"context", options.context}, {"seconds", result.seconds}};
     if (result.divergence) {
       out["kld_mean"] = result.divergence->mean;
       out["kld_stderr"] = result.divergence->standard_error;
@@ -89,7 +87,8 @@ Action AddPerplexity(CLI::App& app) {
   command->add_option("--kl-base", options->kl_base,
                       "file of logits: written where it is not there, compared with where it is");
   options->pot.AddAll(*command);
-  command->add_flag("--progress", options->progress, "show progress even where stderr is no terminal");
+  command->add_flag("--progress", options->progress,
+                    "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print as JSON");
   return [options] { return Perplexity(*options); };
 }

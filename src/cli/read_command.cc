@@ -43,7 +43,8 @@ Status CheckOptions(const Options& options) {
   if (options.explain || !options.explain_html.empty()) {
     if (options.files.empty() ||
         std::find(options.files.begin(), options.files.end(), "-") != options.files.end()) {
-      return invalid("--explain goes through the text once more: it needs files, not standard input");
+      return invalid(
+          "--explain goes through the text once more: it needs files, not standard input");
     }
   }
   return {};
@@ -57,8 +58,7 @@ std::string ProgressText(const ReadProgress& progress, std::int64_t total_bytes)
                      Grouped(progress.pot_slots) + ", " + Grouped(progress.distillations) +
                      " distillations";
   if (total_bytes > 0 && progress.bytes > 0 && progress.bytes < total_bytes) {
-    const double share =
-        static_cast<double>(progress.bytes) / static_cast<double>(total_bytes);
+    const double share = static_cast<double>(progress.bytes) / static_cast<double>(total_bytes);
     text += ", " + Fixed(100 * share, 0) + " %, " +
             HumanSeconds(progress.seconds * (1 - share) / share) + " left";
   }
@@ -103,8 +103,8 @@ Result<Session> ReadFiles(const Options& options, const std::shared_ptr<const Mo
 void PrintSummary(const Model& model, const SessionReport& report, double seconds) {
   const std::int64_t whole = report.tokens * model.info().cache_bytes_per_token;
   std::string text = "Read " + Grouped(report.tokens) + " tokens in " + Fixed(seconds, 1) + " s (" +
-                     Fixed(static_cast<double>(report.tokens) / seconds, 0) + " tokens/s).\nPot: " +
-                     Grouped(report.slots) + " entries, never more than " +
+                     Fixed(static_cast<double>(report.tokens) / seconds, 0) +
+                     " tokens/s).\nPot: " + Grouped(report.slots) + " entries, never more than " +
                      Grouped(report.peak_entries) + "; " + Grouped(report.distillations) +
                      " distillations. Memory of the pot " + HumanBytes(report.peak_bytes) +
                      "; a cache of the whole text would need " + HumanBytes(whole) +
@@ -187,11 +187,14 @@ Action AddRead(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("read", "Read texts of any length in a fixed memory and ask about them");
   command->footer(
-      "Example:\n  ondine read novel.txt --pot 2048 --ask \"Who is the narrator?\" --save novel.pot\n"
+      "Example:\n  ondine read novel.txt --pot 2048 --ask \"Who is the narrator?\" --save "
+      "novel.pot\n"
       "  ondine read --load novel.pot --ask \"Where does it end?\"");
   options->model.AddTo(*command);
-  command->add_option("files", options->files, "texts to read, one after the other (-: standard input)");
-  command->add_option("--ask", options->questions, "question about the text (may be given several times)");
+  command->add_option("files", options->files,
+                      "texts to read, one after the other (-: standard input)");
+  command->add_option("--ask", options->questions,
+                      "question about the text (may be given several times)");
   command->add_option("--prefix", options->prefix, "how the answer begins");
   command->add_option("--system", options->system, "system message");
   command
@@ -207,7 +210,8 @@ Action AddRead(CLI::App& app) {
   options->pot.AddAll(*command);
   options->generation.AddTo(*command, 128);
   command->add_flag("--no-template", options->no_template, "do not use the model's chat template");
-  command->add_flag("--progress", options->progress, "show progress even where stderr is no terminal");
+  command->add_flag("--progress", options->progress,
+                    "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print answers, counts, bytes and times as JSON");
   return [options] { return Read(*options); };
 }

@@ -25,14 +25,10 @@ nlohmann::json ToJson(const Generation& generation) {
 }
 
 nlohmann::json ToJson(const SessionReport& report) {
-  return {{"slots", report.slots},
-          {"bounded", report.bounded},
-          {"policy", report.policy},
-          {"question_aware", report.question_aware},
-          {"entries", report.entries},
-          {"peak_entries", report.peak_entries},
-          {"peak_bytes", report.peak_bytes},
-          {"distillations", report.distillations}};
+  return {{"slots", report.slots},           {"bounded", report.bounded},
+          {"policy", report.policy},         {"question_aware", report.question_aware},
+          {"entries", report.entries},       {"peak_entries", report.peak_entries},
+          {"peak_bytes", report.peak_bytes}, {"distillations", report.distillations}};
 }
 
 std::string Dump(const nlohmann::json& json) {

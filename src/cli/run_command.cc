@@ -47,9 +47,7 @@ Status Run(const Options& options) {
   generation.stop_token = InterruptToken();
   generation.ignore_end = options.ignore_end;
   if (!options.json) {
-    generation.on_text = [](std::string_view text) {
-      std::cout << text << std::flush;
-    };
+    generation.on_text = [](std::string_view text) { std::cout << text << std::flush; };
   }
   ONDINE_ASSIGN(const Generation result, session.Complete(prompt, generation, options.chat));
   if (options.json) {
@@ -69,11 +67,13 @@ Status Run(const Options& options) {
 Action AddRun(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("run", "Continue a prompt");
-  command->footer("Example:\n  ondine run -p \"The capital of France is\" -n 20\n"
-                  "  ondine run --chat -p \"Write a haiku about rain.\" --temp 0.7");
+  command->footer(
+      "Example:\n  ondine run -p \"The capital of France is\" -n 20\n"
+      "  ondine run --chat -p \"Write a haiku about rain.\" --temp 0.7");
   options->model.AddTo(*command);
   CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "text to continue");
-  command->add_option("-f,--file", options->file, "file with the text to continue (-: standard input)")
+  command
+      ->add_option("-f,--file", options->file, "file with the text to continue (-: standard input)")
       ->excludes(prompt);
   command->add_flag("--chat", options->chat, "put the prompt into the model's chat template");
   options->generation.AddTo(*command, 128);

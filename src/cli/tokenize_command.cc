@@ -27,8 +27,7 @@ Status Tokenize(const Options& options) {
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
   ONDINE_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
   const std::string text =
-      options.has_text ? options.text
-                       : std::string(std::istreambuf_iterator<char>(std::cin), {});
+      options.has_text ? options.text : std::string(std::istreambuf_iterator<char>(std::cin), {});
   text::EncodeOptions encode;
   encode.add_bos = !options.no_bos;
   encode.parse_special = options.special;

@@ -156,91 +156,82 @@ void MultiplyRows(const PackedWeights& weights, Worker::Range panels, const Pack
   }
 }
 
-// Few rows: weights go from memory to registers and are used once for each row. Reading several
-// panels side by side keeps more of the memory's prefetchers busy: four streams
+// At most kRows rows: weights go from memory to registers and are used once for each row. Several
+// panels are read side by side, which keeps more of the memory's prefetchers busy: four streams
 // bring 4-bit weights at 28 GB/s to one core, where one stream brings 18.
-template <CodeKind kCodes, ScaleKind kScales, int kRows, int kPanels>
-void MultiplyFewRows(const PackedWeights& weights, std::int64_t first_panel, const PackedInput& x,
-                     bool add, float* y, std::int64_t stride) {
-  constexpr int kParts = ScalesPerBlock(kScales);
-  constexpr int kPartGroups = static_cast<int>(kGroups) / kParts;
-  const std::int64_t quant_stride = x.blocks * PackedFormat::kBlock;
-  const __m512i table = LoadTable(weights.format());
-  const __mmask16 last_mask = OutputMask(weights, first_panel + kPanels - 1);
-  const auto mask = [last_mask](int p) {
-    return p == kPanels - 1 ? last_mask : static_cast<__mmask16>(0xffff);
-  };
-  const std::uint8_t* codes = weights.Codes(first_panel);
-  const std::uint8_t* scales = weights.Scales(first_panel);
-  const std::int64_t panel_bytes = weights.panel_bytes();
-  __m512 sums[kRows][kPanels];
-  Unroll<kRows>([&](auto r) {
-    Unroll<kPanels>([&](auto p) {
-      sums[r][p] = add ? _mm512_maskz_loadu_ps(mask(p), y + r * stride + p * kPanelRows)
-                       : _mm512_setzero_ps();
-    });
-  });
-  for (std::int64_t block = 0; block < x.blocks; ++block) {
-    const std::int8_t* quants = x.quants + block * PackedFormat::kBlock;
-    Unroll<kPanels>([&](auto p) {
-      const VectorScales<kScales> vectors = LoadScales<kScales>(scales + p * panel_bytes, block);
-      Unroll<kParts>([&](auto part) {
-        const auto scale_at = [&](int r) { return (r * x.blocks + block) * kParts + part; };
-        __m512i dots[kRows];
-        Unroll<kRows>([&](auto r) {
-          dots[r] = _mm512_set1_epi32(HasMin(kScales) ? 0 : x.starts[scale_at(r)] - kDotBias);
-        });
-        Unroll<kPartGroups>([&](auto g) {
-          constexpr int kGroup = part * kPartGroups + g;
-          const __m512i values = Values<kCodes, kGroup>(codes + p * panel_bytes, table);
-          Unroll<kRows>([&](auto r) {
-            dots[r] = _mm512_dpbusd_epi32(dots[r], values,
-                                          FourQuants(quants + r * quant_stride + kGroup * 4));
-          });
-        });
-        Unroll<kRows>([&](auto r) {
-          const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[r]), vectors.scale[part]);
-          const __m512 scale = _mm512_set1_ps(x.scales[r * x.blocks + block]);
-          sums[r][p] = _mm512_fmadd_ps(product, scale, sums[r][p]);
-          if constexpr (HasMin(kScales)) {
-            const __m512 scaled_sum = _mm512_set1_ps(x.scaled_sums[scale_at(r)]);
-            sums[r][p] = _mm512_fmadd_ps(vectors.min[part], scaled_sum, sums[r][p]);
-          }
-        });
-      });
-    });
-    codes += CodeVectors(kCodes) * kVectorBytes;
-  }
-  Unroll<kRows>([&](auto r) {
-    Unroll<kPanels>([&](auto p) {
-      _mm512_mask_storeu_ps(y + r * stride + p * kPanelRows, mask(p), sums[r][p]);
-    });
-  });
-}
-
 template <CodeKind kCodes, ScaleKind kScales, int kRows>
 void MultiplyFewRows(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
                      bool add, float* y, std::int64_t stride) {
-  std::int64_t panel = panels.begin;
-  const auto take = [&](auto count) {
-    for (; panel + count <= panels.end; panel += count, y += count * kPanelRows) {
-      MultiplyFewRows<kCodes, kScales, kRows, count>(weights, panel, x, add, y, stride);
+  constexpr int kParts = ScalesPerBlock(kScales);
+  constexpr int kPartGroups = static_cast<int>(kGroups) / kParts;
+  constexpr std::int64_t kStreams = 4;
+  const __m512i table = LoadTable(weights.format());
+  // Missing rows repeat the last one.
+  std::int64_t row_blocks[kRows];
+  for (int r = 0; r < kRows; ++r) row_blocks[r] = (r < x.rows ? r : x.rows - 1) * x.blocks;
+
+  for (std::int64_t panel = panels.begin; panel < panels.end; panel += kStreams) {
+    const std::int64_t streams = panels.end - panel < kStreams ? panels.end - panel : kStreams;
+    float* target = y + (panel - panels.begin) * kPanelRows;
+    __m512 sums[kStreams][kRows];
+    for (std::int64_t s = 0; s < streams; ++s) {
+      const __mmask16 mask = OutputMask(weights, panel + s);
+      for (int r = 0; r < kRows; ++r) {
+        sums[s][r] = add && r < x.rows
+                         ? _mm512_maskz_loadu_ps(mask, target + r * stride + s * kPanelRows)
+                         : _mm512_setzero_ps();
+      }
     }
-  };
-  take(std::integral_constant<int, 4>());
-  take(std::integral_constant<int, 2>());
-  take(std::integral_constant<int, 1>());
+    for (std::int64_t block = 0; block < x.blocks; ++block) {
+      for (std::int64_t s = 0; s < streams; ++s) {
+        const std::uint8_t* codes =
+            weights.Codes(panel + s) + block * CodeVectors(kCodes) * kVectorBytes;
+        const auto scales = LoadScales<kScales>(weights.Scales(panel + s), block);
+        Unroll<kParts>([&](auto part) {
+          __m512i dots[kRows];
+          Unroll<kRows>([&](auto r) {
+            const std::int64_t at = (row_blocks[r] + block) * kParts + part;
+            dots[r] = _mm512_set1_epi32(HasMin(kScales) ? 0 : x.starts[at] - kDotBias);
+          });
+          Unroll<kPartGroups>([&](auto g) {
+            constexpr int kGroup = part * kPartGroups + g;
+            const __m512i values = Values<kCodes, kGroup>(codes, table);
+            Unroll<kRows>([&](auto r) {
+              const std::int64_t at = (row_blocks[r] + block) * PackedFormat::kBlock + kGroup * 4;
+              dots[r] = _mm512_dpbusd_epi32(dots[r], values, FourQuants(x.quants + at));
+            });
+          });
+          Unroll<kRows>([&](auto r) {
+            const std::int64_t at = row_blocks[r] + block;
+            const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[r]), scales.scale[part]);
+            __m512 sum = _mm512_fmadd_ps(product, _mm512_set1_ps(x.scales[at]), sums[s][r]);
+            if constexpr (HasMin(kScales)) {
+              const __m512 scaled_sum = _mm512_set1_ps(x.scaled_sums[at * kParts + part]);
+              sum = _mm512_fmadd_ps(scales.min[part], scaled_sum, sum);
+            }
+            sums[s][r] = sum;
+          });
+        });
+      }
+    }
+    for (std::int64_t s = 0; s < streams; ++s) {
+      const __mmask16 mask = OutputMask(weights, panel + s);
+      for (int r = 0; r < x.rows; ++r) {
+        _mm512_mask_storeu_ps(target + r * stride + s * kPanelRows, mask, sums[s][r]);
+      }
+    }
+  }
 }
 
 template <CodeKind kCodes, ScaleKind kScales>
 void Multiply(const PackedWeights& weights, Worker::Range panels, const PackedInput& x, bool add,
               float* y, std::int64_t stride) {
-  switch (x.rows) {
-    case 1: return MultiplyFewRows<kCodes, kScales, 1>(weights, panels, x, add, y, stride);
-    case 2: return MultiplyFewRows<kCodes, kScales, 2>(weights, panels, x, add, y, stride);
-    case 3: return MultiplyFewRows<kCodes, kScales, 3>(weights, panels, x, add, y, stride);
-    case 4: return MultiplyFewRows<kCodes, kScales, 4>(weights, panels, x, add, y, stride);
-    default: return MultiplyRows<kCodes, kScales>(weights, panels, x, add, y, stride);
+  if (x.rows == 1) {
+    MultiplyFewRows<kCodes, kScales, 1>(weights, panels, x, add, y, stride);
+  } else if (x.rows <= 4) {
+    MultiplyFewRows<kCodes, kScales, 4>(weights, panels, x, add, y, stride);
+  } else {
+    MultiplyRows<kCodes, kScales>(weights, panels, x, add, y, stride);
   }
 }
 

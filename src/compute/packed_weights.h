@@ -75,7 +75,6 @@ class PackedWeights {
   std::int64_t panels() const { return (out_ + kPanelRows - 1) / kPanelRows; }
   std::size_t bytes() const { return static_cast<std::size_t>(panels() * panel_bytes_); }
 
-  std::int64_t panel_bytes() const { return panel_bytes_; }
   const std::uint8_t* Scales(std::int64_t panel) const {
     return data_.get() + panel * panel_bytes_;
   }

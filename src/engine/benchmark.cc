@@ -57,9 +57,8 @@ class Benchmark {
       settings.policy = PotPolicy::kFull;
       settings.slots = test.depth + test.prompt + test.generated;
     }
-    ONDINE_ASSIGN(const auto pot,
-                  Pot::Create(model_.parts().decoder, pool_, settings,
-                              EncodeText(model_.parts(), settings.catalyst, true)));
+    ONDINE_ASSIGN(const auto pot, Pot::Create(model_.parts().decoder, pool_, settings,
+                                              EncodeText(model_.parts(), settings.catalyst, true)));
     ONDINE_TRY(pot->Feed(RandomTokens(test.depth), Pot::Part::kText, options_.stop_token));
     ONDINE_TRY(pot->Flush(options_.stop_token));
     const double entries = static_cast<double>(pot->length());
@@ -98,8 +97,8 @@ class Benchmark {
   std::vector<TokenId> RandomTokens(std::int64_t n) {
     std::vector<TokenId> tokens(static_cast<std::size_t>(n));
     for (TokenId& token : tokens) {
-      token = static_cast<TokenId>(random_() % static_cast<std::uint64_t>(
-                                                   model_.info().vocabulary));
+      token =
+          static_cast<TokenId>(random_() % static_cast<std::uint64_t>(model_.info().vocabulary));
     }
     return tokens;
   }
@@ -119,17 +118,18 @@ class Benchmark {
     const ModelInfo& info = model_.info();
     const auto tokens = static_cast<double>(row.prompt + row.generated);
     // Entries that a token attends to on average, and what their keys and values weigh.
-    const double attended =
-        options_.pot ? std::min(entries + tokens / 2, static_cast<double>(row.pot))
-                     : entries + tokens / 2;
+    const double attended = options_.pot
+                                ? std::min(entries + tokens / 2, static_cast<double>(row.pot))
+                                : entries + tokens / 2;
     const double attention_macs = 2 * attended * info.global_layers * info.heads * info.head_dim;
     double macs = static_cast<double>(decoder.BodyMultiplyAdds()) + attention_macs;
     if (row.generated > 0) macs += static_cast<double>(decoder.HeadMultiplyAdds());
     row.giga_operations = 2 * macs * row.best / 1e9;
     const double passes = row.generated > 0 ? tokens : std::ceil(tokens / kPassTokens);
-    const double bytes =
-        passes * (static_cast<double>(decoder.BytesPerToken()) +
-                  attended * static_cast<double>(info.cache_bytes_per_token)) / tokens;
+    const double bytes = passes *
+                         (static_cast<double>(decoder.BytesPerToken()) +
+                          attended * static_cast<double>(info.cache_bytes_per_token)) /
+                         tokens;
     row.gigabytes_per_second = bytes * row.best / 1e9;
     const double peak_operations = bounds_.int8_operations_per_second / 1e9;
     const double peak_bytes = bounds_.read_bytes_per_second / 1e9;

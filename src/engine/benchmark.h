@@ -35,11 +35,11 @@ struct BenchRow {
   int threads = 0;
   std::vector<double> samples;  // tokens per second
   double mean = 0, deviation = 0, best = 0, median = 0;
-  // Of the best repetition: weights and cache that had to be read, and multiply-adds (two operations
-  // each) of linear layers and attention.
+  // Of the best repetition: weights and cache that had to be read, and multiply-adds (two
+  // operations each) of linear layers and attention.
   double gigabytes_per_second = 0, giga_operations = 0;
-  std::string bound;          // what limits the test in the end: "memory" or "int8"
-  double bound_percent = 0;   // of that bound, as measured in the same run; 0: not known
+  std::string bound;         // what limits the test in the end: "memory" or "int8"
+  double bound_percent = 0;  // of that bound, as measured in the same run; 0: not known
 };
 
 struct BenchReport {

@@ -1,5 +1,5 @@
-// Files of log-probabilities, in the form of llama-perplexity's --kl-divergence-base, so that either
-// program can be compared with the other. docs/formats/logits.md
+// Files of log-probabilities, in the form of llama-perplexity's --kl-divergence-base, so that
+// either program can be compared with the other. docs/formats/logits.md
 #ifndef ONDINE_SRC_ENGINE_LOGITS_FILE_H_
 #define ONDINE_SRC_ENGINE_LOGITS_FILE_H_
 
@@ -18,7 +18,7 @@ namespace ondine::engine {
 inline constexpr double kLogProbabilityFloor = -16;
 
 struct LogitsHeader {
-  std::int64_t context = 0;     // tokens of a chunk
+  std::int64_t context = 0;  // tokens of a chunk
   std::int64_t vocabulary = 0;
   std::int64_t chunks = 0;
 };
@@ -45,9 +45,10 @@ class LogitsReader {
   Result<std::span<const float>> Next();
 
  private:
-  LogitsReader(base::MappedFile file, std::string path, std::int64_t vocabulary,
-               std::size_t offset)
-      : file_(std::move(file)), path_(std::move(path)), offset_(offset),
+  LogitsReader(base::MappedFile file, std::string path, std::int64_t vocabulary, std::size_t offset)
+      : file_(std::move(file)),
+        path_(std::move(path)),
+        offset_(offset),
         row_(static_cast<std::size_t>(vocabulary)) {}
 
   base::MappedFile file_;

@@ -27,9 +27,8 @@ std::string DominantType(const formats::GgufFile& file) {
   for (const formats::GgufTensor& tensor : file.tensors()) {
     elements[tensor.type] += tensor.Elements();
   }
-  const auto most = std::max_element(elements.begin(), elements.end(), [](auto& a, auto& b) {
-    return a.second < b.second;
-  });
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](auto& a, auto& b) { return a.second < b.second; });
   return most == elements.end() ? "" : std::string(formats::Describe(most->first).name);
 }
 
@@ -100,7 +99,9 @@ Result<std::shared_ptr<const Model>> Model::Load(const std::string& path,
 Model::Model(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Model::~Model() = default;
 
-const ModelInfo& Model::info() const { return parts_->info; }
+const ModelInfo& Model::info() const {
+  return parts_->info;
+}
 
 std::vector<TokenId> Model::Tokenize(std::string_view text, bool add_bos, bool special) const {
   text::EncodeOptions options;

@@ -93,8 +93,8 @@ class Measurement {
 
   Status RunAll(std::vector<TokenId>& tokens) {
     DecoderPass pass(parts_.decoder, pool_);
-    models::KvCache cache(parts_.decoder->spec(), {options_.context, compute::KvType::kF16,
-                                                   models::Positions::kReset});
+    models::KvCache cache(parts_.decoder->spec(),
+                          {options_.context, compute::KvType::kF16, models::Positions::kReset});
     for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
       const std::span<TokenId> part =
           std::span(tokens).subspan(static_cast<std::size_t>(chunk * options_.context),
@@ -123,9 +123,8 @@ class Measurement {
         pass.Logits(row, rows, logits_);
         for (std::int64_t i = 0; i < rows; ++i) {
           const TokenId next = chunk[static_cast<std::size_t>(begin + row + i + 1)];
-          ONDINE_TRY(Score({logits_.data() + i * vocabulary_,
-                            static_cast<std::size_t>(vocabulary_)},
-                           next));
+          ONDINE_TRY(Score(
+              {logits_.data() + i * vocabulary_, static_cast<std::size_t>(vocabulary_)}, next));
         }
       }
     }
@@ -162,9 +161,9 @@ class Measurement {
     }
     text::EncodeOptions plain;
     plain.add_bos = false;
-    ONDINE_ASSIGN(auto pot, memory::Pot::Create(parts_.decoder, pool_, *options_.pot,
-                                                parts_.tokenizer.Encode(options_.pot->catalyst,
-                                                                        plain)));
+    ONDINE_ASSIGN(auto pot,
+                  memory::Pot::Create(parts_.decoder, pool_, *options_.pot,
+                                      parts_.tokenizer.Encode(options_.pot->catalyst, plain)));
     std::int64_t position = 0;
     pot->OnSurprise([&](std::span<const float> values) {
       for (float value : values) {

@@ -22,8 +22,7 @@ Result<Frame> SplitAtMark(const std::string& rendered, std::size_t begin) {
 
 }  // namespace
 
-Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system,
-                           bool chat_template) {
+Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system, bool chat_template) {
   if (!chat_template || !model.chat_template) {
     const std::string before = system.empty() ? "" : std::string(system) + "\n\n";
     return Frame{before, "\nAnswer:"};

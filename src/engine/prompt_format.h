@@ -12,8 +12,9 @@
 
 namespace ondine::engine {
 
-// A user's message with text to fill in: what the template puts before it and behind it, up to where
-// the assistant begins to speak. Both parts contain control tokens; what is filled in must not.
+// A user's message with text to fill in: what the template puts before it and behind it, up to
+// where the assistant begins to speak. Both parts contain control tokens; what is filled in must
+// not.
 struct Frame {
   std::string before;
   std::string behind;
@@ -23,8 +24,8 @@ struct Frame {
 // without a template, a plain form for base models.
 Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system, bool chat_template);
 
-// The frame of a message that follows an answer of the assistant; `before` begins with what ends that
-// answer.
+// The frame of a message that follows an answer of the assistant; `before` begins with what ends
+// that answer.
 Result<Frame> NextMessage(const Model::Parts& model);
 
 // Tokens of a part of a frame (control tokens recognised) or of text from outside (never).

@@ -84,10 +84,10 @@ void Sampler::KeepTopK() {
   const auto by_logit = [](const Candidate& a, const Candidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
   };
-  const std::size_t k = settings_.top_k == 0
-                            ? candidates_.size()
-                            : std::min<std::size_t>(static_cast<std::size_t>(settings_.top_k),
-                                                    candidates_.size());
+  const std::size_t k =
+      settings_.top_k == 0
+          ? candidates_.size()
+          : std::min<std::size_t>(static_cast<std::size_t>(settings_.top_k), candidates_.size());
   std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k),
                     candidates_.end(), by_logit);
   candidates_.resize(k);

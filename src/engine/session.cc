@@ -92,8 +92,8 @@ Result<Generation> Session::Impl::Complete(std::string_view prompt,
     if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
     ONDINE_ASSIGN(const Frame frame, engine::FirstMessage(parts(), "", true));
     tokens = EncodeFrame(parts(), frame.before, true);
-    for (const auto& part : {EncodeText(parts(), prompt, true),
-                             EncodeFrame(parts(), frame.behind, false)}) {
+    for (const auto& part :
+         {EncodeText(parts(), prompt, true), EncodeFrame(parts(), frame.behind, false)}) {
       tokens.insert(tokens.end(), part.begin(), part.end());
     }
   } else {
@@ -135,8 +135,8 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
   }
   std::vector<TokenId> turn;
   if (!first) turn = EncodeFrame(parts(), frame.before, false);
-  for (const auto& part : {EncodeText(parts(), message, true),
-                           EncodeFrame(parts(), frame.behind, false)}) {
+  for (const auto& part :
+       {EncodeText(parts(), message, true), EncodeFrame(parts(), frame.behind, false)}) {
     turn.insert(turn.end(), part.begin(), part.end());
   }
   double seconds_prompt = 0;
@@ -157,8 +157,7 @@ Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
     settings.slots = std::max(settings.slots, model_->info().trained_context);
   }
   const bool aware = !options.question.empty();
-  ONDINE_ASSIGN(Frame frame,
-                engine::FirstMessage(parts(), options.system, options.chat_template));
+  ONDINE_ASSIGN(Frame frame, engine::FirstMessage(parts(), options.system, options.chat_template));
   std::vector<TokenId> catalyst =
       EncodeText(parts(), aware ? options.question : settings.catalyst, true);
   if (aware) {
@@ -170,8 +169,8 @@ Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
   }
   ONDINE_TRY(MakePot(settings, std::move(catalyst)));
   question_aware_ = aware;
-  ONDINE_TRY(pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix,
-                        options.stop_token));
+  ONDINE_TRY(
+      pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix, options.stop_token));
   engine::TokenStream tokens(text, parts().tokenizer);
   if (settings.policy == PotPolicy::kTruncate) {
     ONDINE_TRY(ReadEnds(tokens, options));
@@ -221,8 +220,7 @@ Status Session::Impl::ReadEnds(engine::TokenStream& tokens, const ReadOptions& o
     if (piece.empty()) break;
     if (options.stop_token.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
     const std::size_t begin = std::min(head, piece.size());
-    ONDINE_TRY(
-        pot_->Feed(std::span(piece).first(begin), Pot::Part::kText, options.stop_token));
+    ONDINE_TRY(pot_->Feed(std::span(piece).first(begin), Pot::Part::kText, options.stop_token));
     head -= begin;
     end.insert(end.end(), piece.begin() + static_cast<std::ptrdiff_t>(begin), piece.end());
     while (end.size() > tail) end.pop_front();
@@ -246,8 +244,8 @@ Result<Generation> Session::Impl::Ask(std::string_view question, const Generatio
     return MakeError(ErrorCode::kInvalidArgument, "there is no text to ask about: read one first");
   }
   std::vector<TokenId> tokens = EncodeText(parts(), "\n\n" + std::string(question), true);
-  for (const auto& part : {EncodeFrame(parts(), document_->behind, false),
-                           EncodeText(parts(), prefix, true)}) {
+  for (const auto& part :
+       {EncodeFrame(parts(), document_->behind, false), EncodeText(parts(), prefix, true)}) {
     tokens.insert(tokens.end(), part.begin(), part.end());
   }
   const Pot::Mark mark = pot_->SetMark();
@@ -311,8 +309,8 @@ Status Session::Impl::Load(const std::string& path) {
   return {};
 }
 
-Status Session::Impl::Explain(
-    TextSource& text, const std::function<void(std::string_view, float)>& on_token) const {
+Status Session::Impl::Explain(TextSource& text,
+                              const std::function<void(std::string_view, float)>& on_token) const {
   if (!document_) {
     return MakeError(ErrorCode::kInvalidArgument, "there is nothing to explain: read a text first");
   }
@@ -396,11 +394,15 @@ Result<Generation> Session::Ask(std::string_view question, const GenerationOptio
                                 std::string_view prefix) {
   return impl_->Ask(question, options, prefix);
 }
-Status Session::Save(const std::string& path) const { return impl_->Save(path); }
-Status Session::Explain(
-    TextSource& text, const std::function<void(std::string_view, float)>& on_token) const {
+Status Session::Save(const std::string& path) const {
+  return impl_->Save(path);
+}
+Status Session::Explain(TextSource& text,
+                        const std::function<void(std::string_view, float)>& on_token) const {
   return impl_->Explain(text, on_token);
 }
-SessionReport Session::report() const { return impl_->report(); }
+SessionReport Session::report() const {
+  return impl_->report();
+}
 
 }  // namespace ondine

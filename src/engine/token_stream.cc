@@ -9,11 +9,15 @@ namespace {
 
 constexpr std::size_t kLongestPiece = 256 * 1024;
 
-bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool IsSpace(char c) {
+  return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+bool IsLetter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
-// Where `text` may be cut: before the last white space that follows a letter. Letters, because after
-// punctuation some tokenizers take a line break into the same token. 0: nowhere.
+// Where `text` may be cut: before the last white space that follows a letter. Letters, because
+// after punctuation some tokenizers take a line break into the same token. 0: nowhere.
 std::size_t LastCut(std::string_view text) {
   for (std::size_t i = text.size(); i-- > 1;) {
     if (IsSpace(text[i]) && IsLetter(text[i - 1])) return i;
@@ -41,7 +45,8 @@ Result<std::vector<TokenId>> TokenStream::Next() {
     text::EncodeOptions options;
     options.add_bos = false;
     options.continues = !first_;
-    std::vector<TokenId> tokens = tokenizer_.Encode(std::string_view(rest_).substr(0, cut), options);
+    std::vector<TokenId> tokens =
+        tokenizer_.Encode(std::string_view(rest_).substr(0, cut), options);
     first_ = false;
     rest_.erase(0, cut);
     // Bytes that the vocabulary does not know may give none at all: that is not the end.

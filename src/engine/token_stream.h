@@ -20,9 +20,9 @@ class TokenStream {
   TokenStream(TextSource& source, const text::Tokenizer& tokenizer)
       : source_(source), tokenizer_(tokenizer) {}
 
-  // The next tokens, any number; empty at the end. Pieces are cut between a word and the white space
-  // behind it, where every tokenizer here starts a new token, so that the tokens are those of the
-  // whole text (a text that has no white space for 256 KB is cut at a character).
+  // The next tokens, any number; empty at the end. Pieces are cut between a word and the white
+  // space behind it, where every tokenizer here starts a new token, so that the tokens are those of
+  // the whole text (a text that has no white space for 256 KB is cut at a character).
   Result<std::vector<TokenId>> Next();
   std::uint64_t bytes() const { return bytes_; }  // of text so far
 

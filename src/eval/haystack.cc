@@ -36,8 +36,8 @@ Haystack::Haystack(const Model& model, std::string text) : text_(std::move(text)
     std::size_t end = text_.find(". ", begin);
     end = end == std::string::npos ? text_.size() : end + 1;
     const std::string sentence = text_.substr(begin, end - begin);
-    sentences_.push_back({begin, end - begin,
-                          static_cast<std::int64_t>(model.Tokenize(sentence, false).size())});
+    sentences_.push_back(
+        {begin, end - begin, static_cast<std::int64_t>(model.Tokenize(sentence, false).size())});
     begin = end;
   }
 }

@@ -19,9 +19,9 @@ class Haystack {
  public:
   Haystack(const Model& model, std::string text);
 
-  // A text of about `tokens` tokens that begins at a sentence chosen by `seed` (and goes on from the
-  // corpus's start at its end), with each text of `inserts` put between two sentences at its depth
-  // (0: start, 1: end).
+  // A text of about `tokens` tokens that begins at a sentence chosen by `seed` (and goes on from
+  // the corpus's start at its end), with each text of `inserts` put between two sentences at its
+  // depth (0: start, 1: end).
   std::string Build(std::int64_t tokens, std::uint64_t seed,
                     const std::map<double, std::string>& inserts) const;
 

@@ -15,9 +15,9 @@ constexpr std::array kAdjectives = {"copper", "silent", "velvet", "crimson", "ho
                                     "frozen", "golden", "bitter", "gentle",  "ancient"};
 constexpr std::array kNouns = {"lantern", "harbor", "meadow", "anvil",  "orchard",
                                "compass", "violin", "kettle", "ladder", "thimble"};
-constexpr std::array kNames = {"Mira Okafor",   "Tobias Lindqvist", "Yara Benali", "Hugo Castellan",
-                               "Priya Raman",   "Anton Weiss",      "Leila Haddad",
-                               "Desmond Clarke", "Sofia Marchetti", "Kenji Watanabe"};
+constexpr std::array kNames = {
+    "Mira Okafor", "Tobias Lindqvist", "Yara Benali",    "Hugo Castellan",  "Priya Raman",
+    "Anton Weiss", "Leila Haddad",     "Desmond Clarke", "Sofia Marchetti", "Kenji Watanabe"};
 
 // A fact, the question in other words, and what the answer must contain.
 struct Fact {
@@ -29,19 +29,24 @@ struct Fact {
 
 constexpr std::array kFacts = {
     Fact{"%N keeps an old bicycle in the basement of the %W.",
-         "In which building does %N store a two-wheeler?", "It is stored in the",
+         "In which building does %N store a two-wheeler?",
+         "It is stored in the",
          {"bakery", "library", "theater", "brewery", "chapel"}},
     Fact{"Every Sunday %N used to bring home a basket of fresh %W from the market.",
-         "What fruit did %N buy each weekend?", "The fruit was",
+         "What fruit did %N buy each weekend?",
+         "The fruit was",
          {"figs", "cherries", "apricots", "quinces", "pears"}},
     Fact{"When %N was young, a neighbor taught %N how to play the %W.",
-         "Which instrument did %N learn in childhood?", "The instrument was the",
+         "Which instrument did %N learn in childhood?",
+         "The instrument was the",
          {"cello", "accordion", "clarinet", "harp", "banjo"}},
     Fact{"After the long war %N opened a small workshop that repaired %W.",
-         "What did the business of %N mend?", "It mended",
+         "What did the business of %N mend?",
+         "It mended",
          {"clocks", "umbrellas", "typewriters", "saddles", "telescopes"}},
     Fact{"To everyone's surprise %N adopted a one-eyed %W and named it Captain.",
-         "What kind of animal did %N take in as a pet?", "The animal was a",
+         "What kind of animal did %N take in as a pet?",
+         "The animal was a",
          {"parrot", "goat", "donkey", "raccoon", "tortoise"}},
 };
 
@@ -60,7 +65,8 @@ struct Needle {
 class NeedleTask : public Task {
  public:
   NeedleTask(std::shared_ptr<const Model> model, NeedleOptions options, std::string essays)
-      : model_(std::move(model)), options_(std::move(options)),
+      : model_(std::move(model)),
+        options_(std::move(options)),
         haystack_(*model_, std::move(essays)) {}
 
   std::string name() const override { return "needle"; }
@@ -101,8 +107,8 @@ class NeedleTask : public Task {
   static Needle Number(std::mt19937_64& random) {
     const std::string key = std::to_string(10000 + random() % 90000);
     Needle needle;
-    needle.statement = "The secret pass key is " + key + ". Remember it. " + key +
-                       " is the secret pass key.";
+    needle.statement =
+        "The secret pass key is " + key + ". Remember it. " + key + " is the secret pass key.";
     needle.query.question = "What is the secret pass key mentioned in the text?";
     needle.query.prefix = "The secret pass key is";
     needle.query.gold = {key};

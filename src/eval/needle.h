@@ -12,7 +12,7 @@
 namespace ondine::eval {
 
 struct NeedleOptions {
-  std::string data = "../shared/data";  // holds longctx/PaulGrahamEssays
+  std::string data = "../shared/data";         // holds longctx/PaulGrahamEssays
   std::vector<std::int64_t> lengths = {4096};  // tokens of a document
   std::vector<double> depths = {0.1, 0.5, 0.9};
   std::int64_t items = 50;  // documents per length

@@ -69,9 +69,10 @@ std::string Retrieve(const Model& model, std::string_view text, std::string_view
       std::max(1.0, n);
   std::vector<double> scores(chunks.size(), 0.0);
   for (const std::string& term : terms) {
-    const auto containing = static_cast<double>(
-        std::count_if(chunks.begin(), chunks.end(),
-                      [&](const Chunk& chunk) { return chunk.counts.contains(term); }));
+    const auto containing =
+        static_cast<double>(std::count_if(chunks.begin(), chunks.end(), [&](const Chunk& chunk) {
+          return chunk.counts.contains(term);
+        }));
     const double rarity = std::log(1 + (n - containing + 0.5) / (containing + 0.5));
     for (std::size_t i = 0; i < chunks.size(); ++i) {
       const auto found = chunks[i].counts.find(term);

@@ -45,8 +45,7 @@ class Runner {
         ONDINE_TRY(Read(item.document, query.question, session));
       } else if (options_.reading == Reading::kRetrieval) {
         const std::int64_t slots = options_.session.pot.value_or(PotSettings()).slots;
-        ONDINE_TRY(Read(Retrieve(*model_, item.document, query.question,
-                                 slots - kRoomForQuestion),
+        ONDINE_TRY(Read(Retrieve(*model_, item.document, query.question, slots - kRoomForQuestion),
                         "", session));
       }
       GenerationOptions generation;
@@ -135,8 +134,7 @@ Cell Summarize(const std::vector<double>& scores) {
   constexpr double z = 1.959964;
   if (binary) {
     const double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
-    const double half =
-        z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+    const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
     cell.ci95 = {middle - half, middle + half};
   } else {
     const double half = n > 1 ? z * std::sqrt(std::max(0.0, squares / n - p * p) / (n - 1)) : 1;

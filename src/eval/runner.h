@@ -17,8 +17,8 @@ namespace ondine::eval {
 
 // Where the text that a question is asked about comes from.
 enum class Reading {
-  kAgnostic,  // read once, no question known: all questions are asked of one pot
-  kQuestion,  // read again for every question, with the question as catalyst
+  kAgnostic,   // read once, no question known: all questions are asked of one pot
+  kQuestion,   // read again for every question, with the question as catalyst
   kRetrieval,  // only the chunks that BM25 finds for the question are read, as many as fit
 };
 

@@ -12,15 +12,15 @@
 
 namespace ondine::memory {
 
-// Watches passes and accumulates, per layer and query head, the attention of the watched rows to the
-// first `entries` entries.
+// Watches passes and accumulates, per layer and query head, the attention of the watched rows to
+// the first `entries` entries.
 class AttentionScores : public models::AttentionObserver {
  public:
   AttentionScores(const models::DecoderSpec& spec, std::int64_t capacity);
 
-  // Starts anew: the next passes' last `rows` rows are watched (all of them where a pass has fewer),
-  // their weights to slots < entries are reduced by `over_rows`. With past_only the softmax runs over
-  // these slots alone.
+  // Starts anew: the next passes' last `rows` rows are watched (all of them where a pass has
+  // fewer), their weights to slots < entries are reduced by `over_rows`. With past_only the softmax
+  // runs over these slots alone.
   void Start(std::int64_t entries, std::int64_t rows, Reduce over_rows, bool past_only);
   // False until a watched pass has run since Start().
   bool ready() const { return ready_; }

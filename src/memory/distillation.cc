@@ -43,9 +43,9 @@ void KeyDifference(const compute::KvLayer& layer, int head, std::span<float> out
 
 Status Pot::Distil() {
   if (!distils()) {
-    return MakeError(ErrorCode::kOutOfMemory,
-                     "the text does not fit into a cache of " + std::to_string(settings_.slots) +
-                         " entries that is not distilled");
+    return MakeError(ErrorCode::kOutOfMemory, "the text does not fit into a cache of " +
+                                                  std::to_string(settings_.slots) +
+                                                  " entries that is not distilled");
   }
   if (cache_.length() <= kept_) {
     return MakeError(ErrorCode::kInvalidArgument,
@@ -89,7 +89,8 @@ Status Pot::Distil() {
          ++i) {
       const auto [layer, head] = items[i];
       cache_.store(layer).Keep(head, survivors[i]);
-      HeadEntries& entries = entries_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(head)];
+      HeadEntries& entries =
+          entries_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(head)];
       for (std::size_t j = 0; j < survivors[i].size(); ++j) {
         const auto from = static_cast<std::size_t>(survivors[i][j]);
         entries.origin[j] = entries.origin[from];
@@ -139,7 +140,8 @@ Status Pot::ObserveCatalyst() {
 Status Pot::ObserveLastTokens(std::int64_t count) {
   const auto known = static_cast<std::int64_t>(last_tokens_.size());
   const std::int64_t n = std::min(count, known);
-  if (n == 0) return MakeError(ErrorCode::kInternal, "nothing was read since the last distillation");
+  if (n == 0)
+    return MakeError(ErrorCode::kInternal, "nothing was read since the last distillation");
   scores_.Start(cache_.length(), n, Reduce::kSum, false);
   models::KvCache::MarkPoint mark = cache_.Mark();
   mark.length -= n;

@@ -56,7 +56,8 @@ Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
     return invalid("spans must be at least 1, sinks and recent at least 0");
   }
   if (settings.over_catalyst == Reduce::kMean || settings.over_group == Reduce::kSum) {
-    return invalid("attention is summed up or maximal over the catalyst, mean or maximal over heads");
+    return invalid(
+        "attention is summed up or maximal over the catalyst, mean or maximal over heads");
   }
   if (!Distils(settings.policy)) return {};
   if (catalyst > models::KvCache::kMaxPrepared) {
@@ -114,14 +115,16 @@ std::size_t Pot::bytes() const {
   std::size_t total = cache_.bytes() + scores_.bytes();
   for (const auto& layer : entries_) {
     for (const HeadEntries& head : layer) {
-      total += head.origin.capacity() * sizeof(std::int32_t) +
-               head.surprise.capacity() * sizeof(float);
+      total +=
+          head.origin.capacity() * sizeof(std::int32_t) + head.surprise.capacity() * sizeof(float);
     }
   }
   return total;
 }
 
-bool Pot::distils() const { return Distils(settings_.policy); }
+bool Pot::distils() const {
+  return Distils(settings_.policy);
+}
 
 bool Pot::needs_surprise() const {
   return settings_.policy == PotPolicy::kSirLlm ||
@@ -158,7 +161,9 @@ Status Pot::Feed(std::span<const TokenId> tokens, Part part, const StopToken& st
   return RunReady(models::DecoderPass::kMaxTokens, stop);
 }
 
-Status Pot::Flush(const StopToken& stop) { return RunReady(1, stop); }
+Status Pot::Flush(const StopToken& stop) {
+  return RunReady(1, stop);
+}
 
 // Runs passes as long as `at_least` tokens, or as many as a full pass takes, are waiting.
 Status Pot::RunReady(std::int64_t at_least, const StopToken& stop) {
@@ -246,11 +251,12 @@ std::span<const float> Pot::Logits() {
   return logits_;
 }
 
-void Pot::ReleaseQuestion() { question_begin_ = question_end_ = 0; }
+void Pot::ReleaseQuestion() {
+  question_begin_ = question_end_ = 0;
+}
 
 Pot::Mark Pot::SetMark() const {
-  return {cache_.Mark(),  carried_,        last_tokens_,
-          counters_,      question_begin_, question_end_};
+  return {cache_.Mark(), carried_, last_tokens_, counters_, question_begin_, question_end_};
 }
 
 void Pot::Rewind(const Mark& mark) {

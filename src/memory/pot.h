@@ -35,13 +35,13 @@ struct HeadEntries {
 };
 
 struct PotCounters {
-  std::int64_t tokens = 0;         // that went in, catalysts not counted
-  std::int64_t peak_entries = 0;   // of any layer and head, catalyst included
+  std::int64_t tokens = 0;        // that went in, catalysts not counted
+  std::int64_t peak_entries = 0;  // of any layer and head, catalyst included
   std::int64_t distillations = 0;
-  double seconds_model = 0;        // forward passes over text
-  double seconds_surprise = 0;     // head over all positions (NuC)
-  double seconds_catalyst = 0;     // forward passes over the catalyst (CaP)
-  double seconds_selection = 0;    // choosing entries and moving them together
+  double seconds_model = 0;      // forward passes over text
+  double seconds_surprise = 0;   // head over all positions (NuC)
+  double seconds_catalyst = 0;   // forward passes over the catalyst (CaP)
+  double seconds_selection = 0;  // choosing entries and moving them together
 };
 
 class Pot {
@@ -67,9 +67,9 @@ class Pot {
     kText,      // may be dropped
     kQuestion,  // survives until ReleaseQuestion()
   };
-  // Reads tokens, whose ids must be valid. They are collected into passes of 256, so that results do
-  // not depend on how the caller cuts the text; Flush() runs what is left, and so does a change of
-  // part. Errors: kCancelled, kOutOfMemory where the policy never distils and the pot is full.
+  // Reads tokens, whose ids must be valid. They are collected into passes of 256, so that results
+  // do not depend on how the caller cuts the text; Flush() runs what is left, and so does a change
+  // of part. Errors: kCancelled, kOutOfMemory where the policy never distils and the pot is full.
   Status Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop);
   Status Flush(const StopToken& stop);
 
@@ -148,7 +148,7 @@ class Pot {
   std::vector<TokenId> pending_;
   Part pending_part_ = Part::kText;
   std::vector<TokenId> last_tokens_;  // newest ones since the last distillation, for Observe()
-  std::int64_t prefix_end_ = 0;  // stream positions [0, prefix_end_) are protected
+  std::int64_t prefix_end_ = 0;       // stream positions [0, prefix_end_) are protected
   std::int64_t question_begin_ = 0, question_end_ = 0;  // and these
   PotCounters counters_;
   std::function<void(std::span<const float>)> surprise_listener_;

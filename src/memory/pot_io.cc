@@ -239,8 +239,7 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
     if (token < 0 || token >= vocabulary) return Corrupt(file, "a token is not of this model");
   }
   pot.last_tokens_.assign(last_tokens.begin(), last_tokens.end());
-  ONDINE_ASSIGN(const auto carried,
-                file.Array<float>("carried", position > 0 ? width : 0));
+  ONDINE_ASSIGN(const auto carried, file.Array<float>("carried", position > 0 ? width : 0));
   for (float value : carried) {
     if (!std::isfinite(value)) return Corrupt(file, "the last state holds NaN or infinity");
   }
@@ -259,8 +258,9 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
       };
     };
     for (const bool keys : {true, false}) {
-      ONDINE_ASSIGN(const auto section, file.Array<std::uint8_t>(Name(i, keys ? "keys" : "values"),
-                                                                 store.ExportBytes(rows) * kv_heads));
+      ONDINE_ASSIGN(const auto section,
+                    file.Array<std::uint8_t>(Name(i, keys ? "keys" : "values"),
+                                             store.ExportBytes(rows) * kv_heads));
       std::span<const std::byte> rest = std::as_bytes(section);
       ONDINE_TRY(ReadHeads(store, rows, keys, from(rest)));
     }
@@ -286,8 +286,9 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
 Result<PotSnapshot> PotSnapshot::Take(const Pot& pot) {
   std::unique_ptr<std::FILE, Close> file(std::tmpfile());
   const auto failed = [] {
-    return MakeError(ErrorCode::kIo, std::string("the pot cannot be set aside in a temporary file: ") +
-                                         std::strerror(errno));
+    return MakeError(
+        ErrorCode::kIo,
+        std::string("the pot cannot be set aside in a temporary file: ") + std::strerror(errno));
   };
   if (!file) return failed();
   const Writer write = [&](Bytes bytes) -> Status {

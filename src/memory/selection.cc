@@ -17,7 +17,8 @@ void MeanOverNeighbours(std::span<float> values, int span, std::vector<float>& b
   for (std::int64_t i = 0; i < n; ++i) {
     for (; end < std::min(n, i + after + 1); ++end) sum += buffer[static_cast<std::size_t>(end)];
     for (; begin < i - before; ++begin) sum -= buffer[static_cast<std::size_t>(begin)];
-    values[static_cast<std::size_t>(i)] = static_cast<float>(sum / static_cast<double>(end - begin));
+    values[static_cast<std::size_t>(i)] =
+        static_cast<float>(sum / static_cast<double>(end - begin));
   }
 }
 
@@ -31,7 +32,8 @@ Status Choose(std::span<const Ranking> rankings, std::vector<char>& kept) {
       }
       if (!kept[i]) open.push_back(static_cast<std::int32_t>(i));
     }
-    const auto count = std::min<std::int64_t>(ranking.count, static_cast<std::int64_t>(open.size()));
+    const auto count =
+        std::min<std::int64_t>(ranking.count, static_cast<std::int64_t>(open.size()));
     if (count <= 0) continue;
     std::nth_element(open.begin(), open.begin() + (count - 1), open.end(),
                      [&](std::int32_t a, std::int32_t b) {

@@ -94,8 +94,7 @@ Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, TensorReader&
   if (spec.post_norms) {
     ONDINE_ASSIGN(layer.post_attention_norm,
                   tensors.Vector(prefix + "post_attention_norm.weight", spec.width));
-    ONDINE_ASSIGN(layer.post_mlp_norm,
-                  tensors.Vector(prefix + "post_ffw_norm.weight", spec.width));
+    ONDINE_ASSIGN(layer.post_mlp_norm, tensors.Vector(prefix + "post_ffw_norm.weight", spec.width));
   }
   ONDINE_ASSIGN(layer.mlp_norm, tensors.Vector(prefix + "ffn_norm.weight", spec.width));
   ONDINE_ASSIGN(layer.gate, tensors.Matrix(prefix + "ffn_gate.weight", spec.width, spec.hidden));
@@ -139,7 +138,8 @@ Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& fi
     ONDINE_ASSIGN(DecoderLayer layer, LoadLayer(spec, i, tensors));
     decoder->layers_.push_back(std::move(layer));
   }
-  for (const formats::GgufTensor& tensor : file.tensors()) decoder->parameters_ += tensor.Elements();
+  for (const formats::GgufTensor& tensor : file.tensors())
+    decoder->parameters_ += tensor.Elements();
   return decoder;
 }
 
@@ -164,6 +164,8 @@ std::int64_t Decoder::BodyMultiplyAdds() const {
   return total;
 }
 
-std::int64_t Decoder::HeadMultiplyAdds() const { return head().in() * head().out(); }
+std::int64_t Decoder::HeadMultiplyAdds() const {
+  return head().in() * head().out();
+}
 
 }  // namespace ondine::models

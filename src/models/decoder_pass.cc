@@ -48,8 +48,7 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
   cache.Advance(n_);
 }
 
-void DecoderPass::RunLayer(Worker& worker, int index, KvCache& cache,
-                           AttentionObserver* observer) {
+void DecoderPass::RunLayer(Worker& worker, int index, KvCache& cache, AttentionObserver* observer) {
   const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
   Attention(worker, index, cache, observer);
   AddToResidual(worker, layer.output, attended_, layer.post_attention_norm);
@@ -167,8 +166,8 @@ void DecoderPass::Normalize(const Worker& worker, const std::vector<float>& weig
   }
 }
 
-void DecoderPass::AddToResidual(Worker& worker, const compute::Linear& matrix,
-                                const Activations& y, const std::vector<float>& post_norm) {
+void DecoderPass::AddToResidual(Worker& worker, const compute::Linear& matrix, const Activations& y,
+                                const std::vector<float>& post_norm) {
   const std::int64_t width = decoder_->spec().width;
   if (post_norm.empty()) {
     matrix.Multiply(worker, y, Store::kAdd, residual_.data(), width);

@@ -93,8 +93,8 @@ class DecoderPass {
     std::vector<float> cosines, sines;
   };
   Angles angles_[2];
-  std::vector<float> slice_logits_;  // [workers][rows][slice]
-  std::vector<float> slice_sums_;    // [slices][n]: log of the sum of exponentials
+  std::vector<float> slice_logits_;   // [workers][rows][slice]
+  std::vector<float> slice_sums_;     // [slices][n]: log of the sum of exponentials
   std::vector<float> target_logits_;  // [n]
 };
 

@@ -19,18 +19,18 @@ struct DecoderSpec {
   int heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
-  int hidden = 0;                // of the gated MLP
+  int hidden = 0;                    // of the gated MLP
   std::int64_t trained_context = 0;  // positions seen in training
   float norm_epsilon = 1e-5f;
   float attention_scale = 0;
   float embedding_scale = 1;
   compute::GateActivation activation = compute::GateActivation::kSilu;
   bool qkv_bias = false;
-  bool qk_norm = false;    // RMS norm of each head's query and key, before the rotation
+  bool qk_norm = false;     // RMS norm of each head's query and key, before the rotation
   bool post_norms = false;  // RMS norm after attention and after the MLP, before the residual add
 
-  // Sliding-window layers keep the last `window` tokens and rotate with `local_rope`; a layer is one
-  // of them unless (index + 1) % global_every == 0. window = 0: all layers are global.
+  // Sliding-window layers keep the last `window` tokens and rotate with `local_rope`; a layer is
+  // one of them unless (index + 1) % global_every == 0. window = 0: all layers are global.
   int window = 0;
   int global_every = 1;
   compute::RopeSettings rope;

@@ -81,8 +81,7 @@ Result<DecoderSpec> Hyperparameters::Common() const {
   ONDINE_ASSIGN(spec.heads, Int("attention.head_count", 1, 4096));
   ONDINE_ASSIGN(spec.kv_heads, Int("attention.head_count_kv", 1, 4096, spec.heads));
   ONDINE_ASSIGN(spec.hidden, Int("feed_forward_length", 1, 1 << 22));
-  ONDINE_ASSIGN(const int context,
-                Int("context_length", 1, std::numeric_limits<int>::max(), 2048));
+  ONDINE_ASSIGN(const int context, Int("context_length", 1, std::numeric_limits<int>::max(), 2048));
   spec.trained_context = context;
   ONDINE_ASSIGN(const double epsilon, Positive("attention.layer_norm_rms_epsilon"));
   spec.norm_epsilon = static_cast<float>(epsilon);

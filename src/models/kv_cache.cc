@@ -19,17 +19,15 @@ KvCache::KvCache(const DecoderSpec& spec, const KvSettings& settings)
   for (int i = 0; i < spec.layers; ++i) {
     const bool local = spec.IsLocal(i);
     layers_.push_back(
-        {local,
-         compute::KvLayer(shape, settings.type, local ? local_capacity_ : settings.capacity),
+        {local, compute::KvLayer(shape, settings.type, local ? local_capacity_ : settings.capacity),
          ropes_[local ? 1 : 0].get()});
   }
 }
 
 std::size_t KvCache::bytes() const {
-  return std::accumulate(layers_.begin(), layers_.end(), std::size_t{0},
-                         [](std::size_t sum, const Layer& layer) {
-                           return sum + layer.store.bytes();
-                         });
+  return std::accumulate(
+      layers_.begin(), layers_.end(), std::size_t{0},
+      [](std::size_t sum, const Layer& layer) { return sum + layer.store.bytes(); });
 }
 
 const KvCache::Layer* KvCache::FirstLayer(bool local) const {
@@ -72,7 +70,7 @@ void KvCache::Rewind(const MarkPoint& mark) {
 }
 
 bool KvCache::CanRewind(std::int64_t tokens) const {
-  return window_ == 0 || tokens <= kMaxRewound || local_length_ + tokens <= local_capacity_;
+  return window_ == 0 || local_length_ + tokens <= local_capacity_;
 }
 
 void KvCache::Restore(std::int64_t length, std::int64_t position, std::int64_t local_length) {

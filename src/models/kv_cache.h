@@ -49,16 +49,16 @@ class KvCache {
   const Layer* FirstLayer(bool local) const;
   compute::KvLayer& store(int index) { return layers_[static_cast<std::size_t>(index)].store; }
 
-  // Where a layer puts the next token, and at which position its query (and, unless keys are rotated
-  // when read, its key) is rotated.
+  // Where a layer puts the next token, and at which position its query (and, unless keys are
+  // rotated when read, its key) is rotated.
   std::int64_t NextSlot(const Layer& layer) const { return layer.local ? local_length_ : length_; }
   std::int64_t NextPosition(const Layer& layer) const;
   bool RotatesOnRead(const Layer& layer) const {
     return !layer.local && settings_.positions == Positions::kReset;
   }
 
-  // Makes room for `n` more tokens in the rings and rotation tables; false where the capacity of the
-  // global layers does not allow them. n <= kMaxPrepared.
+  // Makes room for `n` more tokens in the rings and rotation tables; false where the capacity of
+  // the global layers does not allow them. n <= kMaxPrepared.
   static constexpr std::int64_t kMaxPrepared = 512;
   // Rings keep this much more than the window, so that as many tokens can always be taken back.
   static constexpr std::int64_t kMaxRewound = 64;
@@ -68,7 +68,7 @@ class KvCache {
 
   // Forgets the newest tokens: back to the state of Mark(). Only passes in between are undone, not
   // Keep(), and only as many tokens as CanRewind() allowed at the mark: a ring that has moved since
-  // may have lost entries of the window.
+  // may have lost entries of the window, and sums over another place in it round differently.
   struct MarkPoint {
     std::int64_t length, position;
   };

@@ -113,7 +113,8 @@ std::size_t SentencePieceModel::WordLength(std::string_view text) const {
 
 void SentencePieceModel::Encode(std::string_view text, bool continues, const Vocabulary& vocabulary,
                                 EncodeState& state) const {
-  const std::string& escaped = state.kept.emplace_back(EscapeSpaces(text, adds_space_prefix_ && !continues));
+  const std::string& escaped =
+      state.kept.emplace_back(EscapeSpaces(text, adds_space_prefix_ && !continues));
   std::vector<TokenId>& out = state.tokens;
   WordMerger& merger = state.merger;
   const auto encode_word = [&](std::string_view word) {

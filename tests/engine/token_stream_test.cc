@@ -169,9 +169,9 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values("build/models/SmolLM2-135M-Instruct.Q4_1.gguf",
                       "build/models/gemma-3-270m-q4_k_m.gguf",
                       "../shared/data/tokenizers/ggml-vocab/ggml-vocab-gpt-2.gguf",
-                      "../shared/data/tokenizers/ggml-vocab/ggml-vocab-llama-bpe.gguf",
+                      "../shared/data/tokenizers/ggml-vocab/ggml-vocab-deepseek-coder.gguf",
                       "../shared/data/tokenizers/ggml-vocab/ggml-vocab-llama-spm.gguf",
-                      "../shared/data/tokenizers/ggml-vocab/ggml-vocab-qwen2.gguf"));
+                      "../shared/data/tokenizers/ggml-vocab/ggml-vocab-falcon.gguf"));
 
 }  // namespace
 }  // namespace ondine::engine

@@ -89,10 +89,10 @@ TEST_F(RulerTest, SeedDecides) {
 // Known on every machine and with every standard library.
 TEST_F(RulerTest, RandomChoicesAreFixedForGood) {
   Random random(1);
-  EXPECT_EQ(RandomKey(random), "@KEY@");
-  EXPECT_EQ(RandomNumber(random), "@NUMBER@");
-  EXPECT_EQ(RandomUuid(random), "@UUID@");
-  EXPECT_EQ(RandomLetters(random, 5, 'A'), "@LETTERS@");
+  EXPECT_EQ(RandomKey(random), "formal-rabbit");
+  EXPECT_EQ(RandomNumber(random), "5659930");
+  EXPECT_EQ(RandomUuid(random), "e8949000-53c9-438f-8b3a-18a7514ec235");
+  EXPECT_EQ(RandomLetters(random, 5, 'A'), "CWCYJ");
 }
 
 TEST_F(RulerTest, ADocumentDoesNotDependOnWhatElseIsAskedFor) {

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <random>
 #include <span>
+#include <string>
 
+#include "base/checksum.h"
 #include "base/temp_dir.h"
 #include "formats/gguf.h"
 
@@ -72,7 +74,7 @@ Status Read(Pot& pot, const Tokens& tokens, Pot::Part part) {
   return pot.Flush(StopToken());
 }
 
-std::string StateOf(const Pot& pot) {
+std::uint64_t StateOf(const Pot& pot) {
   std::string state;
   const models::KvCache& cache = pot.cache();
   const std::int64_t window =
@@ -97,7 +99,7 @@ std::string StateOf(const Pot& pot) {
     }
   }
   Append(pot.carried(), state);
-  return state;
+  return base::Hash64(std::as_bytes(std::span(state)));
 }
 
 std::vector<float> LogitsOf(Pot& pot) {

@@ -1,11 +1,9 @@
-// Pots over tiny random models, and all there is to know of a pot's state as bytes.
+// Pots over tiny random models, and all there is to know of a pot's state in one number.
 #ifndef ONDINE_TESTS_MEMORY_POT_FIXTURE_H_
 #define ONDINE_TESTS_MEMORY_POT_FIXTURE_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "compute/thread_pool.h"
@@ -39,8 +37,8 @@ std::unique_ptr<Pot> MakePot(const std::shared_ptr<const models::Decoder>& decod
 // Feeds as text (or another part) and flushes.
 Status Read(Pot& pot, const Tokens& tokens, Pot::Part part = Pot::Part::kText);
 
-// Keys, values, rings, origins, surprises and the last hidden row, bit by bit.
-std::string StateOf(const Pot& pot);
+// A checksum of every bit of keys, values, rings, origins, surprises and the last hidden row.
+std::uint64_t StateOf(const Pot& pot);
 std::vector<float> LogitsOf(Pot& pot);
 
 // The distillations that reading `n` tokens takes.

@@ -1,6 +1,9 @@
-// Logits of tiny random models against llama.cpp's on the same files. The golden numbers were made by
+// Logits of tiny random models against llama.cpp's on the same files. The golden numbers were made
+// by
 //   ONDINE_WRITE_TINY_MODELS=DIR build/bin/models_test --gtest_filter='*WritesFiles*'
 //   python3 tests/models/golden_logits.py DIR      (with llama-cpp-python 0.3.36)
+#include "models/golden_logits.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -9,7 +12,6 @@
 
 #include "base/temp_dir.h"
 #include "models/decoder_pass.h"
-#include "models/golden_logits.h"
 #include "models/tiny_model.h"
 
 namespace ondine::testing {
@@ -58,7 +60,8 @@ std::vector<float> LogitsOf(const std::string& path, std::int64_t pass_length) {
 
 TEST(TinyModel, WritesFiles) {
   const char* folder = std::getenv("ONDINE_WRITE_TINY_MODELS");
-  if (folder == nullptr) GTEST_SKIP() << "set ONDINE_WRITE_TINY_MODELS to a folder to get the files";
+  if (folder == nullptr)
+    GTEST_SKIP() << "set ONDINE_WRITE_TINY_MODELS to a folder to get the files";
   for (const Case& c : Cases()) {
     ASSERT_TRUE(WriteTinyModel(c.model, std::string(folder) + "/" + c.name + ".gguf"));
   }

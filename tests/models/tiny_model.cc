@@ -16,7 +16,9 @@ using formats::GgufWriter;
 using formats::TensorType;
 
 // Other programs insist on unsigned integers here.
-GgufValue Count(int value) { return static_cast<std::uint64_t>(value); }
+GgufValue Count(int value) {
+  return static_cast<std::uint64_t>(value);
+}
 
 class Writer {
  public:

@@ -12,9 +12,9 @@ namespace ondine::testing {
 struct TinyModel {
   std::string architecture = "llama";
   int layers = 2, width = 64, heads = 4, kv_heads = 2, head_dim = 32, hidden = 96;
-  int window = 0;               // gemma3: sliding window
-  bool rope_factors = false;    // Llama 3's frequency divisors
-  bool separate_head = false;   // output.weight of its own
+  int window = 0;              // gemma3: sliding window
+  bool rope_factors = false;   // Llama 3's frequency divisors
+  bool separate_head = false;  // output.weight of its own
   std::uint32_t seed = 1;
 };
 

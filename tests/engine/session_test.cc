@@ -1,0 +1,280 @@
+// Reading, asking and talking.
+#include "ondine/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/engine_fixture.h"
+
+namespace ondine::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Ask(Session& session, const std::string& question, int tokens = 24) {
+  auto answer = session.Ask(question, Exactly(tokens));
+  EXPECT_TRUE(answer) << answer.error().ToString();
+  return answer ? answer->text : "";
+}
+
+TEST(Session, NeedsAModel) {
+  const auto session = Session::Create(nullptr);
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(Session, WithoutATextThereIsNothingToAskSaveOrExplain) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(128));
+  ASSERT_TRUE(session);
+  const auto expect_refused = [&] {
+    const auto answer = session->Ask("What?", Exactly(3));
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_THAT(answer.error().message, HasSubstr("read"));
+    EXPECT_FALSE(session->Save("never.pot"));
+    EXPECT_FALSE(session->Explain(*TextFromString("x"), [](std::string_view, float) {}));
+  };
+  expect_refused();
+  // A completion or a conversation makes the text forgotten.
+  ASSERT_TRUE(session->Read(*TextFromString("A text.")));
+  ASSERT_TRUE(session->Complete("Prompt", Exactly(3)));
+  expect_refused();
+  ASSERT_TRUE(session->Read(*TextFromString("A text.")));
+  ASSERT_TRUE(session->Say("Hello", Exactly(3)));
+  expect_refused();
+}
+
+TEST(Session, AReadingThatWasStoppedCannotBeAsked) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(128));
+  ReadOptions options;
+  options.on_progress = [&](const ReadProgress& progress) {
+    if (progress.tokens > 3000) options.stop_token.Stop();
+  };
+  const Status status = session->Read(*TextFromString(RandomProse(200000)), options);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
+  EXPECT_LT(session->report().tokens, 6000);
+  EXPECT_FALSE(session->Ask("What?", Exactly(3)));
+}
+
+TEST(Session, ProgressGrowsAndStaysInThePot) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(128));
+  ReadOptions options;
+  ReadProgress last;
+  int calls = 0;
+  options.on_progress = [&](const ReadProgress& progress) {
+    ++calls;
+    EXPECT_GE(progress.tokens, last.tokens);
+    EXPECT_GE(progress.bytes, last.bytes);
+    EXPECT_GE(progress.distillations, last.distillations);
+    EXPECT_LE(progress.pot_entries, 128);
+    EXPECT_EQ(progress.pot_slots, 128);
+    last = progress;
+  };
+  ASSERT_TRUE(session->Read(*TextFromString(RandomProse(20000)), options));
+  EXPECT_GE(calls, 20);
+  EXPECT_EQ(last.bytes, 20000);
+}
+
+// With and without a distillation while asking, in global and in sliding-window layers, at places
+// where the ring of the latter (592 entries) moves while a question is asked.
+TEST(Session, QuestionsDoNotAffectEachOther) {
+  for (const auto& model : {TinyLlamaModel(), TinyGemmaModel()}) {
+    for (const std::int64_t slots : {96, 4096}) {
+      for (const std::size_t length : {40, 300, 500, 560, 900}) {
+        SCOPED_TRACE(model->info().architecture + " " + std::to_string(slots) + " " +
+                     std::to_string(length));
+        const std::string text = RandomProse(length);
+        Session one = SessionThatRead(model, InPot(slots), text);
+        const std::string first = Ask(one, "Who?", 150);
+        const std::int64_t entries = one.report().entries;
+        const std::string second = Ask(one, "Where is it?", 150);
+        Session other = SessionThatRead(model, InPot(slots), text);
+        EXPECT_EQ(other.report().entries, entries);
+        EXPECT_EQ(Ask(other, "Where is it?", 150), second);
+        EXPECT_EQ(Ask(other, "Who?", 150), first);
+        EXPECT_EQ(Ask(one, "Who?", 150), first);
+        EXPECT_EQ(one.report().distillations, other.report().distillations);
+      }
+    }
+  }
+}
+
+TEST(Session, AQuestionThatCannotBeAnsweredLeavesThePotAlone) {
+  Session session = SessionThatRead(TinyLlamaModel(), InPot(96), RandomProse(1000));
+  const std::string answer = Ask(session, "Why?");
+  GenerationOptions wrong = Exactly(100);
+  wrong.sampling.top_p = -1;
+  EXPECT_FALSE(session.Ask("What then?", wrong));
+  GenerationOptions stopped = Exactly(100);
+  stopped.stop_token.Stop();
+  const auto result = session.Ask("What then?", stopped);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(Ask(session, "Why?"), answer);
+}
+
+TEST(Session, PeaksOfQuestionsCount) {
+  Session session = SessionThatRead(TinyLlamaModel(), InPot(4096), RandomProse(100));
+  EXPECT_EQ(session.report().peak_entries, 100);
+  Ask(session, "Why?", 50);
+  EXPECT_GT(session.report().peak_entries, 150);
+  EXPECT_EQ(session.report().entries, 100);
+  EXPECT_EQ(session.report().tokens, 100);
+}
+
+TEST(Session, ThePrefixBeginsTheAnswer) {
+  Session session = SessionThatRead(TinyLlamaModel(), InPot(256), RandomProse(100));
+  const auto answer = session.Ask("Who?", Exactly(10), "It is");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->text.substr(0, 5), "It is");
+  EXPECT_NE(answer->text, "It is" + Ask(session, "Who?", 10));
+}
+
+TEST(Session, AnEmptyTextCanBeAskedAbout) {
+  Session session = SessionThatRead(TinyLlamaModel(), InPot(128), "");
+  EXPECT_EQ(session.report().tokens, 0);
+  EXPECT_FALSE(Ask(session, "Anything?").empty());
+}
+
+TEST(Session, AQuestionLongerThanThePotIsReadAllTheSame) {
+  Session session = SessionThatRead(TinyLlamaModel(), InPot(96), RandomProse(500));
+  const std::string answer = Ask(session, RandomProse(1000, 8));
+  EXPECT_FALSE(answer.empty());
+  EXPECT_LE(session.report().peak_entries, 96);
+}
+
+TEST(Session, ATextThatFitsIsAnsweredAsByAFullCache) {
+  for (const auto& model : {TinyLlamaModel(), TinyGemmaModel()}) {
+    const std::string text = RandomProse(430);
+    Session pot = SessionThatRead(model, InPot(2000), text);
+    Session full = SessionThatRead(model, InPot(2000, PotPolicy::kFull), text);
+    EXPECT_EQ(Ask(pot, "Who?", 40), Ask(full, "Who?", 40));
+    EXPECT_EQ(pot.report().distillations, 0);
+  }
+}
+
+TEST(Session, FullRefusesWhatDoesNotFit) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(100, PotPolicy::kFull));
+  const Status status = session->Read(*TextFromString(RandomProse(5000)));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kOutOfMemory);
+}
+
+TEST(Session, TruncateKeepsBothEndsAndRoomForAnAnswer) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(400, PotPolicy::kTruncate));
+  ReadOptions options;
+  options.chat_template = false;
+  const std::string text = RandomProse(5000);
+  ASSERT_TRUE(session->Read(*TextFromString(text), options));
+  EXPECT_EQ(session->report().tokens, 400 - 256);
+  // What was read is the first and the last 72 bytes, so that this text is read the same.
+  auto ends = Session::Create(TinyLlamaModel(), InPot(400, PotPolicy::kTruncate));
+  const std::string both = text.substr(0, 72) + text.substr(text.size() - 72);
+  ASSERT_TRUE(ends->Read(*TextFromString(both), options));
+  EXPECT_EQ(Ask(*session, "Who?"), Ask(*ends, "Who?"));
+}
+
+TEST(Session, QuestionAwareReadingKeepsOtherEntries) {
+  const std::string text = RandomProse(3000);
+  ReadOptions options;
+  SessionOptions in_pot = InPot(200, PotPolicy::kCap);
+  auto agnostic = Session::Create(TinyLlamaModel(), in_pot);
+  ASSERT_TRUE(agnostic->Read(*TextFromString(text), options));
+  EXPECT_FALSE(agnostic->report().question_aware);
+  options.question = "Who has the blue key?";
+  auto aware = Session::Create(TinyLlamaModel(), in_pot);
+  ASSERT_TRUE(aware->Read(*TextFromString(text), options));
+  EXPECT_TRUE(aware->report().question_aware);
+  const auto shares = [&](Session& session) {
+    std::vector<float> all;
+    EXPECT_TRUE(session.Explain(*TextFromString(text),
+                                [&](std::string_view, float share) { all.push_back(share); }));
+    return all;
+  };
+  EXPECT_NE(shares(*agnostic), shares(*aware));
+}
+
+TEST(Session, ExplainsEveryTokenOfTheText) {
+  for (const bool chat_template : {false, true}) {
+    const std::string text = RandomProse(2000);
+    auto session = Session::Create(TinyLlamaModel(), InPot(256));
+    ReadOptions options;
+    options.chat_template = chat_template;
+    ASSERT_TRUE(session->Read(*TextFromString(text), options));
+    std::string told;
+    double held = 0;
+    float last = 0;
+    ASSERT_TRUE(session->Explain(*TextFromString(text), [&](std::string_view token, float share) {
+      EXPECT_GE(share, 0);
+      EXPECT_LE(share, 1);
+      told += token;
+      held += static_cast<double>(share);
+      last = share;
+    }));
+    EXPECT_EQ(told, text);
+    EXPECT_EQ(last, 1);  // recent
+    // Entries of all heads, but for those of the template.
+    const auto prefix = session->report().tokens - 2000;
+    EXPECT_NEAR(held, static_cast<double>(session->report().entries - prefix), 1e-3);
+  }
+}
+
+TEST(Session, AConversationGoesOnForEver) {
+  for (const auto& model : {TinyLlamaModel(), TinyGemmaModel()}) {
+    auto session = Session::Create(model, InPot(256));
+    for (int turn = 0; turn < 12; ++turn) {
+      const auto reply =
+          session->Say(RandomProse(60, static_cast<std::uint32_t>(turn)), Exactly(60), "Be kind.");
+      ASSERT_TRUE(reply) << reply.error().ToString();
+      EXPECT_EQ(reply->tokens_generated, 60);
+      // A turn costs that turn, not what was said before.
+      EXPECT_LT(reply->tokens_prompt, 200);
+    }
+    EXPECT_LE(session->report().peak_entries, 256);
+    EXPECT_GT(session->report().distillations, 3);
+  }
+}
+
+TEST(Session, ALaterTurnRemembersTheEarlierOnes) {
+  const auto second_reply = [](const std::string& first) {
+    auto session = Session::Create(TinyLlamaModel(), InPot(1024));
+    EXPECT_TRUE(session->Say(first, Exactly(20)));
+    return session->Say("And now?", Exactly(20))->text;
+  };
+  EXPECT_EQ(second_reply("One thing"), second_reply("One thing"));
+  EXPECT_NE(second_reply("One thing"), second_reply("Another thing"));
+}
+
+TEST(Session, AConversationNeedsATemplate) {
+  auto session = Session::Create(LoadTinyModel({.layers = 1}), InPot(256));
+  const auto reply = session->Say("Hello", Exactly(5));
+  ASSERT_FALSE(reply);
+  EXPECT_THAT(reply.error().message, HasSubstr("--chat-template"));
+  const auto completion = session->Complete("Hello", Exactly(5), true);
+  ASSERT_FALSE(completion);
+  EXPECT_THAT(completion.error().message, HasSubstr("--chat-template"));
+}
+
+TEST(Session, APotThatIsTooSmallIsRefusedWithAdvice) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(8));
+  const Status status = session->Read(*TextFromString("text"));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(status.error().message, HasSubstr("--pot"));
+}
+
+TEST(Session, AnswersAreTheSameForAnyNumberOfThreads) {
+  std::string expected;
+  for (int threads = 1; threads <= 4; ++threads) {
+    SessionOptions options = InPot(128);
+    options.threads = threads;
+    Session session = SessionThatRead(TinyGemmaModel(), options, RandomProse(1500));
+    const std::string answer = Ask(session, "Who?", 60);
+    if (threads == 1) expected = answer;
+    EXPECT_EQ(answer, expected);
+  }
+}
+
+}  // namespace
+}  // namespace ondine::testing
