@@ -1,5 +1,7 @@
 // The program `ondine`: chooses the command and turns its outcome into an exit code.
 #include <array>
+#include <cstdio>
+#include <exception>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,5 +48,10 @@ int Main(int argc, char** argv) {
 }  // namespace ondine::cli
 
 int main(int argc, char** argv) {
-  return ondine::cli::Main(argc, argv);
+  try {
+    return ondine::cli::Main(argc, argv);
+  } catch (const std::exception& error) {  // out of memory, or a bug
+    std::fprintf(stderr, "ondine: %s\n", error.what());
+    return 1;
+  }
 }

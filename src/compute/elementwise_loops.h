@@ -11,7 +11,8 @@
 #include "compute/elementwise_kernels.h"
 
 namespace ondine::compute {
-namespace {
+// Deliberately unnamed: every including file needs functions of its own.
+namespace {  // NOLINT(google-build-namespaces)
 
 constexpr std::size_t kLanes = 16;
 

@@ -113,8 +113,8 @@ void Linear::Multiply(const Worker& worker, const Activations& x, Store store, f
   impl_->Multiply(outputs, x, {0, x.rows()}, store, y + outputs.begin, stride);
 }
 
-void Linear::MultiplyPart(Worker::Range outputs, Worker::Range rows, const Activations& x,
-                          float* y, std::int64_t stride) const {
+void Linear::MultiplyPart(Worker::Range outputs, Worker::Range rows, const Activations& x, float* y,
+                          std::int64_t stride) const {
   impl_->Multiply(outputs, x, rows, Store::kAssign, y, stride);
 }
 

@@ -44,8 +44,8 @@ class Linear {
   void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
                 std::int64_t stride) const;
 
-  // y[i * stride + j] = (W x)[rows.begin + i][outputs.begin + j]: a part of the product, computed by
-  // the calling thread alone. outputs.begin must be a multiple of kOutputGrain.
+  // y[i * stride + j] = (W x)[rows.begin + i][outputs.begin + j]: a part of the product, computed
+  // by the calling thread alone. outputs.begin must be a multiple of kOutputGrain.
   static constexpr std::int64_t kOutputGrain = 16;  // a panel of packed weights; a cache line of y
   void MultiplyPart(Worker::Range outputs, Worker::Range rows, const Activations& x, float* y,
                     std::int64_t stride) const;

@@ -19,7 +19,6 @@ struct LinearShape {
 
 class Linear::Impl {
  public:
-
   explicit Impl(const LinearShape& shape) : shape_(shape) {}
   virtual ~Impl() = default;
 

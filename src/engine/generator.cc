@@ -87,7 +87,7 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
       break;
     }
   }
-  if (result.finish != FinishReason::kStopText) {
+  if (result.finish != FinishReason::kStopText && result.finish != FinishReason::kCancelled) {
     filter.Push(characters.Finish());
     filter.Finish();
   }

@@ -57,9 +57,10 @@ class FileSource : public TextSource {
       return MakeError(ErrorCode::kInvalidArgument,
                        "is a binary file (it has a zero byte); give plain UTF-8 text", path);
     }
+    const std::string_view whole = piece;
     std::size_t complete = 0;
     while (complete < piece.size()) {
-      const std::string_view rest = std::string_view(piece).substr(complete);
+      const std::string_view rest = whole.substr(complete);
       const std::size_t length = text::CharacterLength(rest);
       if (length == 0) {
         if (!at_end && text::IsCharacterPrefix(rest)) break;

@@ -45,8 +45,8 @@ Result<std::vector<TokenId>> TokenStream::Next() {
     text::EncodeOptions options;
     options.add_bos = false;
     options.continues = !first_;
-    std::vector<TokenId> tokens =
-        tokenizer_.Encode(std::string_view(rest_).substr(0, cut), options);
+    const std::string_view whole = rest_;
+    std::vector<TokenId> tokens = tokenizer_.Encode(whole.substr(0, cut), options);
     first_ = false;
     rest_.erase(0, cut);
     // Bytes that the vocabulary does not know may give none at all: that is not the end.

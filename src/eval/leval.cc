@@ -192,7 +192,8 @@ Result<LEvalSplit> ParseLEvalSplit(std::string_view name) {
 
 std::vector<std::string> LEvalTaskNames() {
   std::vector<std::string> names;
-  for (const TaskKind& kind : kTasks) names.push_back(kind.name);
+  names.reserve(kTasks.size());
+  for (const TaskKind& kind : kTasks) names.emplace_back(kind.name);
   return names;
 }
 

@@ -138,7 +138,8 @@ class RulerTask : public Task {
 
 std::vector<std::string> RulerTaskNames() {
   std::vector<std::string> names;
-  for (const TaskKind& kind : kTasks) names.push_back(kind.name);
+  names.reserve(kTasks.size());
+  for (const TaskKind& kind : kTasks) names.emplace_back(kind.name);
   return names;
 }
 

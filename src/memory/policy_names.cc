@@ -1,5 +1,6 @@
 #include <array>
 
+#include "base/quote.h"
 #include "ondine/pot.h"
 
 namespace ondine {
@@ -39,7 +40,7 @@ Result<PotPolicy> ParsePotPolicy(std::string_view name) {
     known += (known.empty() ? "" : ", ") + std::string(entry.name);
   }
   return MakeError(ErrorCode::kInvalidArgument,
-                   "unknown policy \"" + std::string(name) + "\" (known: " + known + ")");
+                   "unknown policy " + base::Quote(name) + " (known: " + known + ")");
 }
 
 const char* PotPolicyName(PotPolicy policy) {
@@ -60,7 +61,7 @@ Result<CacheType> ParseCacheType(std::string_view name) {
     if (name == entry.name) return entry.type;
   }
   return MakeError(ErrorCode::kInvalidArgument,
-                   "unknown cache type \"" + std::string(name) + "\" (known: f16, q8_0, q4_0)");
+                   "unknown cache type " + base::Quote(name) + " (known: f16, q8_0, q4_0)");
 }
 
 const char* CacheTypeName(CacheType type) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 
+#include "base/quote.h"
 #include "base/try.h"
 
 namespace ondine::memory {
@@ -121,7 +122,7 @@ Result<Reduce> ReadReduce(const PotFile& file, const char* key) {
   for (Reduce reduce : {Reduce::kSum, Reduce::kMax, Reduce::kMean}) {
     if (name == ReduceName(reduce)) return reduce;
   }
-  return Corrupt(file, std::string(key) + " is \"" + name + "\"");
+  return Corrupt(file, std::string(key) + " is " + base::Quote(name));
 }
 
 }  // namespace

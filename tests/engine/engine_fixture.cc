@@ -36,7 +36,7 @@ std::string RandomProse(std::size_t bytes, std::uint32_t seed) {
   std::mt19937 random(seed);
   std::string text;
   while (text.size() < bytes) {
-    for (std::uint32_t i = 2 + random() % 6; i > 0; --i) {
+    for (auto letters = 2 + random() % 6; letters > 0; --letters) {
       text += static_cast<char>('a' + random() % 26);
     }
     text += random() % 8 == 0 ? ".\n" : " ";

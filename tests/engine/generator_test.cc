@@ -1,5 +1,5 @@
-// The generation loop: stop texts, whole characters, cancellation. Every model here is random, so the
-// tests first let it speak and then look for what it said.
+// The generation loop: stop texts, whole characters, cancellation. Every model here is random, so
+// the tests first let it speak and then look for what it said.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

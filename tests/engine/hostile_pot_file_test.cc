@@ -174,7 +174,7 @@ TEST_P(HostilePotFile, NumbersThatNoPotCanHave) {
     ExpectRefused(key, number(key) - 1);
     ExpectRefused(key, std::int64_t{0});
   }
-  ExpectRefused("state.length", number("pot.slots"));       // with no room for the catalyst
+  ExpectRefused("state.length", number("pot.slots"));  // with no room for the catalyst
   ExpectRefused("state.position", number("state.length") - 1);
   ExpectRefused("pot.slots", number("state.length") - 1);
   ExpectRefused("pot.slots", number("state.length"));
@@ -207,10 +207,11 @@ TEST_P(HostilePotFile, SettingsOutOfRange) {
   ExpectRefused("pot.surprise_span", std::int64_t{0});
   ExpectRefused("pot.attention_span", std::int64_t{0});
   ExpectRefused("pot.surprise_span", std::int64_t{1} << 31);
-  for (const char* key :
-       {"pot.policy", "pot.over_catalyst", "pot.over_group", "pot.cache_type", "model.fingerprint",
-        "model.architecture"}) {
-    for (const std::string& name : {"", "no such thing", "infinipot\n"}) ExpectRefused(key, name);
+  for (const char* key : {"pot.policy", "pot.over_catalyst", "pot.over_group", "pot.cache_type",
+                          "model.fingerprint", "model.architecture"}) {
+    for (const char* name : {"", "no such thing", "infinipot\n"}) {
+      ExpectRefused(key, std::string(name));
+    }
   }
   ExpectRefused("pot.over_catalyst", std::string("mean"));
   ExpectRefused("pot.over_group", std::string("sum"));
@@ -228,16 +229,17 @@ TEST_P(HostilePotFile, TokensThatTheModelDoesNotHave) {
 }
 
 TEST_P(HostilePotFile, NumbersThatAreNone) {
-  for (const float value : {std::numeric_limits<float>::quiet_NaN(),
-                            std::numeric_limits<float>::infinity(),
-                            -std::numeric_limits<float>::infinity()}) {
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+        -std::numeric_limits<float>::infinity()}) {
     ExpectElementRefused("carried", 0, value);
     ExpectElementRefused("carried", 63, value);
     ExpectElementRefused(Global() + "surprise", 3, value);
   }
   // The first value of an f16 row; the first scale (behind 32 quants) of a q8_0 row.
   const std::size_t half = gemma() ? 16 : 0;
-  for (const std::uint16_t value : {0x7C00, 0xFC00, 0x7E00, 0xFFFF}) {
+  for (const std::uint16_t value :
+       std::initializer_list<std::uint16_t>{0x7C00, 0xFC00, 0x7E00, 0xFFFF}) {
     ExpectElementRefused(Global() + "keys", half, value);
     ExpectElementRefused(Global() + "values", half, value);
     ExpectElementRefused("layer.0.keys", half, value);
@@ -284,7 +286,9 @@ TEST_P(HostilePotFile, WhatIsAcceptedCanBeAsked) {
       ++accepted;
       for (const int tokens : {3, 60}) {
         const auto answer = session->Ask("And then?", Exactly(tokens));
-        if (!answer) EXPECT_NE(answer.error().code, ErrorCode::kInternal) << key;
+        if (!answer) {
+          EXPECT_NE(answer.error().code, ErrorCode::kInternal) << key;
+        }
       }
       EXPECT_LE(session->report().peak_entries, session->report().slots) << key;
       EXPECT_TRUE(session->Save(folder_.File("again.pot")));

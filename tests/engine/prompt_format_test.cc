@@ -40,8 +40,7 @@ TEST_P(PromptFormat, FrameAndMessageMakeUpTheTemplatesText) {
 TEST_P(PromptFormat, TheNextMessageGoesOnBehindTheAnswer) {
   const text::ChatTemplate& chat = *model_->parts().chat_template;
   const std::string answer = "Nobody but us.";
-  const auto whole =
-      chat.Render({{"user", "Who?"}, {"assistant", answer}, {"user", "Why?"}}, true);
+  const auto whole = chat.Render({{"user", "Who?"}, {"assistant", answer}, {"user", "Why?"}}, true);
   const auto frame = NextMessage(model_->parts());
   ASSERT_TRUE(whole && frame);
   const std::string tail = answer + frame->before + "Why?" + frame->behind;

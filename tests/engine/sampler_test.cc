@@ -92,7 +92,7 @@ TEST(Sampler, TopPLeavesTheFewestThatReachIt) {
 
 TEST(Sampler, TopPCountsWhatTopKLeft) {
   SamplingSettings settings = Plain();
-  settings.top_k = 2;      // 0.4 and 0.3: 0.571 and 0.429 among themselves
+  settings.top_k = 2;  // 0.4 and 0.3: 0.571 and 0.429 among themselves
   settings.top_p = 0.55f;
   EXPECT_THAT(Support(settings, kFive), UnorderedElementsAre(1));
 }
@@ -112,8 +112,8 @@ TEST(Sampler, TemperatureComesLast) {
   EXPECT_THAT(Support(settings, kFive), UnorderedElementsAre(1, 3));
 }
 
-// Chi-square with 4 degrees of freedom: 18.5 is exceeded once in a thousand, here never: the seed is
-// fixed.
+// Chi-square with 4 degrees of freedom: 18.5 is exceeded once in a thousand, here never: the seed
+// is fixed.
 void ExpectFrequencies(float temperature, const std::vector<double>& expected) {
   constexpr int kDraws = 20000;
   Sampler sampler(Plain(temperature, 3));
@@ -130,8 +130,8 @@ void ExpectFrequencies(float temperature, const std::vector<double>& expected) {
 TEST(Sampler, FrequenciesAreTheProbabilities) {
   ExpectFrequencies(1, {0.15, 0.4, 0.05, 0.3, 0.1});
   // Squared and normalised.
-  ExpectFrequencies(0.5f, {0.0225 / 0.285, 0.16 / 0.285, 0.0025 / 0.285, 0.09 / 0.285,
-                           0.01 / 0.285});
+  ExpectFrequencies(0.5f,
+                    {0.0225 / 0.285, 0.16 / 0.285, 0.0025 / 0.285, 0.09 / 0.285, 0.01 / 0.285});
 }
 
 TEST(Sampler, PenaltyPushesRecentTokensDownOnBothSidesOfZero) {

@@ -57,7 +57,9 @@ std::vector<TokenId> AtOnce(const text::Tokenizer& tokenizer, const std::string&
   return tokenizer.Encode(text, options);
 }
 
-const text::Tokenizer& Bytes() { return testing::TinyLlamaModel()->parts().tokenizer; }
+const text::Tokenizer& Bytes() {
+  return testing::TinyLlamaModel()->parts().tokenizer;
+}
 
 TEST(TokenStream, GivesEveryByteOfATextOnce) {
   for (const std::size_t length : {0, 1, 50, 100000}) {

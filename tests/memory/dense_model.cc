@@ -144,6 +144,8 @@ class Dense {
 
 }  // namespace
 
-DenseRun RunDense(const std::vector<std::int32_t>& tokens) { return Dense().Run(tokens); }
+DenseRun RunDense(const std::vector<std::int32_t>& tokens) {
+  return Dense().Run(tokens);
+}
 
 }  // namespace ondine::testing

@@ -1,5 +1,5 @@
-// The tiny Llama computed as plainly as possible, in double, without a cache: what everything clever
-// is compared with.
+// The tiny Llama computed as plainly as possible, in double, without a cache: what everything
+// clever is compared with.
 #ifndef ONDINE_TESTS_MEMORY_DENSE_MODEL_H_
 #define ONDINE_TESTS_MEMORY_DENSE_MODEL_H_
 

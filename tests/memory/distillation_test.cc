@@ -50,8 +50,7 @@ class Distillation : public ::testing::Test {
 TEST_F(Distillation, EqualsTheLoopOfThePaperStepByStep) {
   rc::check([this] {
     PotSettings settings = SmallPot(*rc::gen::inRange(40, 120));
-    settings.policy =
-        *rc::gen::element(PotPolicy::kInfiniPot, PotPolicy::kCap, PotPolicy::kSirLlm);
+    settings.policy = *rc::gen::element(PotPolicy::kInfiniPot, PotPolicy::kCap, PotPolicy::kSirLlm);
     settings.keep = *rc::gen::inRange(25, 76) / 100.0;
     settings.alpha = *rc::gen::inRange(0, 101) / 100.0;
     settings.surprise_span = *rc::gen::element(1, 4, 17);
@@ -83,9 +82,8 @@ TEST_F(Distillation, EqualsTheLoopOfThePaperStepByStep) {
 }
 
 TEST_F(Distillation, KeepsExactlyCInTheOrderOfTheTextWithAllThatIsProtected) {
-  constexpr std::array kAll = {PotPolicy::kInfiniPot, PotPolicy::kCap,
-                               PotPolicy::kSirLlm,    PotPolicy::kSnapKv,
-                               PotPolicy::kTova,      PotPolicy::kKeyDiff,
+  constexpr std::array kAll = {PotPolicy::kInfiniPot, PotPolicy::kCap,  PotPolicy::kSirLlm,
+                               PotPolicy::kSnapKv,    PotPolicy::kTova, PotPolicy::kKeyDiff,
                                PotPolicy::kStreaming};
   for (const PotPolicy policy : kAll) {
     SCOPED_TRACE(PotPolicyName(policy));
@@ -273,9 +271,9 @@ TEST_F(Distillation, KeyDiffKeepsTheKeysFarthestFromTheMean) {
       Origins expected = {0, 1, 53, 54, 55, 56};
       for (std::size_t i = 0; i < 27; ++i) expected.push_back(order[i].second);
       std::sort(expected.begin(), expected.end());
-      EXPECT_THAT(after->entries()[static_cast<std::size_t>(layer)][static_cast<std::size_t>(head)]
-                      .origin,
-                  ElementsAreArray(expected));
+      EXPECT_THAT(
+          after->entries()[static_cast<std::size_t>(layer)][static_cast<std::size_t>(head)].origin,
+          ElementsAreArray(expected));
     }
   }
 }

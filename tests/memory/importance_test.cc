@@ -82,9 +82,9 @@ TEST_F(Importance, CatalystScoresEqualADenseComputation) {
         for (int kv = 0; kv < spec.kv_heads; ++kv) {
           std::vector<double> largest(kText), mean(kText);
           for (std::size_t g = 0; g < group; ++g) {
-            const auto head = DenseScores(run, static_cast<std::size_t>(layer),
-                                          static_cast<std::size_t>(kv) * group + g, over_rows,
-                                          past_only);
+            const auto head =
+                DenseScores(run, static_cast<std::size_t>(layer),
+                            static_cast<std::size_t>(kv) * group + g, over_rows, past_only);
             for (std::size_t j = 0; j < kText; ++j) {
               largest[j] = std::max(largest[j], head[j]);
               mean[j] += head[j] / static_cast<double>(group);

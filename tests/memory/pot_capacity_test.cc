@@ -12,8 +12,9 @@
 namespace ondine::testing {
 namespace {
 
-constexpr std::array kDistilling = {PotPolicy::kInfiniPot, PotPolicy::kCap,    PotPolicy::kSirLlm,
-                                    PotPolicy::kTova,      PotPolicy::kKeyDiff, PotPolicy::kStreaming};
+constexpr std::array kDistilling = {PotPolicy::kInfiniPot, PotPolicy::kCap,
+                                    PotPolicy::kSirLlm,    PotPolicy::kTova,
+                                    PotPolicy::kKeyDiff,   PotPolicy::kStreaming};
 
 class PotCapacity : public ::testing::Test {
  protected:
@@ -70,8 +71,7 @@ TEST_F(PotCapacity, IsNeverExceededAndDistillationsFollowTheFormula) {
     RC_ASSERT(pot->counters().tokens == n);
     RC_ASSERT(pot->counters().distillations == distillations);
     RC_ASSERT(pot->counters().peak_entries <= slots);
-    RC_ASSERT(pot->length() ==
-              n - distillations * (slots - catalyst - kept));
+    RC_ASSERT(pot->length() == n - distillations * (slots - catalyst - kept));
     CheckEntries(*pot, pot->length());
     RC_ASSERT(!::testing::Test::HasFatalFailure());
   });

@@ -14,8 +14,8 @@ std::vector<float> Pooled(const std::vector<float>& values, int span) {
   for (int i = 0; i < n; ++i) {
     const auto begin = values.begin() + std::max(0, i - left);
     const auto end = values.begin() + std::min(n, i + right + 1);
-    means.push_back(static_cast<float>(std::accumulate(begin, end, 0.0) /
-                                       static_cast<double>(end - begin)));
+    means.push_back(
+        static_cast<float>(std::accumulate(begin, end, 0.0) / static_cast<double>(end - begin)));
   }
   return means;
 }
@@ -52,8 +52,8 @@ ReferencePot::ReferencePot(std::shared_ptr<const models::Decoder> decoder,
 
 void ReferencePot::Read(const Tokens& text) {
   for (std::size_t done = 0; done < text.size();) {
-    const auto room = settings_.slots - static_cast<std::int64_t>(catalyst_.size()) -
-                      cache_.length();
+    const auto room =
+        settings_.slots - static_cast<std::int64_t>(catalyst_.size()) - cache_.length();
     if (room == 0) {
       Distil();
       continue;

@@ -1,0 +1,252 @@
+// What the commands do and print: the contract that scripts depend on.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "base/file.h"
+#include "cli/program.h"
+#include "models/tiny_model.h"
+
+namespace ondine::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class Commands : public ProgramTest {
+ protected:
+  // `bytes` bytes of words.
+  std::string Prose(std::size_t bytes) const {
+    std::string text;
+    for (std::size_t i = 0; text.size() < bytes; ++i) {
+      text += std::to_string(i * i) + " ships went over the sea. ";
+    }
+    text.resize(bytes);
+    return Write("prose.txt", text);
+  }
+
+  // Interrupts the program as soon as it has shown progress; how it ends.
+  Outcome Interrupt(const std::vector<std::string>& arguments, int signal) const {
+    using std::chrono::steady_clock;
+    const pid_t process = Start(arguments);
+    const auto started = steady_clock::now();
+    const auto seconds = [](steady_clock::time_point since) {
+      return std::chrono::duration<double>(steady_clock::now() - since).count();
+    };
+    while (seconds(started) < 60 && base::ReadFile(Path("error")).value().empty() &&
+           base::ReadFile(Path("out")).value().empty()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    kill(process, signal);
+    const auto interrupted = steady_clock::now();
+    const Outcome outcome = Wait(process);
+    // Generous: what matters is that the rest of the work, minutes of it, is not done.
+    EXPECT_LT(seconds(interrupted), 20);
+    return outcome;
+  }
+};
+
+TEST_F(Commands, EveryOneExplainsItselfWithAnExample) {
+  EXPECT_THAT(Output({"--help"}), HasSubstr("Example:"));
+  EXPECT_THAT(Output({"--version"}), HasSubstr("ondine "));
+  for (const char* command :
+       {"info", "tokenize", "run", "chat", "read", "perplexity", "bench", "eval"}) {
+    const Outcome help = Run({command, "--help"});
+    EXPECT_EQ(help.code, 0) << command;
+    EXPECT_EQ(help.error, "") << command;
+    EXPECT_THAT(help.out, HasSubstr("Example:")) << command;
+    EXPECT_THAT(help.out, HasSubstr(std::string("ondine ") + command)) << command;
+  }
+}
+
+TEST_F(Commands, RunPrintsTheKeysOfTheContract) {
+  const json out =
+      Json({"run", "-m", Model(), "-p", "Once upon", "-n", "12", "--ignore-eos", "--json"});
+  EXPECT_TRUE(out.at("text").is_string());
+  EXPECT_EQ(out.at("tokens_prompt"), 9);
+  EXPECT_EQ(out.at("tokens_generated"), 12);
+  EXPECT_TRUE(out.at("seconds").at("prompt").is_number());
+  EXPECT_TRUE(out.at("seconds").at("generate").is_number());
+}
+
+TEST_F(Commands, RunSaysTheSameInAnyFormAndInAPotThatIsLargeEnough) {
+  const std::vector<std::string> run = {"run", "-m", Model(),       "-p", "Once upon a time",
+                                        "-n",  "60", "--ignore-eos"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), run.begin(), run.end());
+    return more;
+  };
+  const std::string plain = Output(run);
+  EXPECT_EQ(plain, Json(with({"--json"})).at("text").get<std::string>() + "\n");
+  EXPECT_EQ(plain, Output(with({"--pot", "4096"})));
+  EXPECT_EQ(plain, Output(with({"--threads", "1"})));
+  EXPECT_EQ(plain, Output({"run", "-m", Model(), "-f", "-", "-n", "60", "--ignore-eos"},
+                          "Once upon a time"));
+  EXPECT_NE(plain, Output(with({"--temp", "1", "--seed", "5"})));
+  EXPECT_EQ(Output(with({"--temp", "1", "--seed", "5"})),
+            Output(with({"--temp", "1", "--seed", "5"})));
+}
+
+TEST_F(Commands, RunTakesItsModelFromTheEnvironment) {
+  setenv("ONDINE_MODEL", Model().c_str(), 1);
+  EXPECT_EQ(Run({"run", "-p", "x", "-n", "2"}).code, 0);
+  setenv("ONDINE_MODEL", Path("none.gguf").c_str(), 1);
+  EXPECT_EQ(Run({"run", "-p", "x", "-n", "2"}).code, 1);
+  unsetenv("ONDINE_MODEL");
+}
+
+TEST_F(Commands, ReadPrintsTheKeysOfTheContract) {
+  const std::string text = Prose(3000);
+  const json out = Json({"read", "-m", Model(), "--pot", "200", text, "--ask", "Who?", "--ask",
+                         "Where?", "-n", "10", "--prefix", "It is", "--json"});
+  EXPECT_EQ(out.at("tokens_read"), 3000);
+  const json& pot = out.at("pot");
+  EXPECT_EQ(pot.at("slots"), 200);
+  EXPECT_LE(pot.at("peak_entries").get<int>(), 200);
+  EXPECT_GT(pot.at("peak_entries").get<int>(), 150);
+  EXPECT_GT(pot.at("peak_bytes").get<int>(), 0);
+  // P = 29 bytes, C = 100.
+  EXPECT_EQ(pot.at("distillations"), (3000 - 171 + 70) / 71);
+  EXPECT_GT(out.at("rss_peak_bytes").get<std::int64_t>(), 1000000);
+  EXPECT_TRUE(out.at("seconds").at("read").is_number());
+  EXPECT_TRUE(out.at("seconds").at("total").is_number());
+  ASSERT_EQ(out.at("answers").size(), 2u);
+  EXPECT_EQ(out.at("answers")[0].at("question"), "Who?");
+  EXPECT_EQ(out.at("answers")[1].at("question"), "Where?");
+  for (const json& answer : out.at("answers")) {
+    EXPECT_EQ(answer.at("answer").get<std::string>().substr(0, 5), "It is");
+  }
+}
+
+TEST_F(Commands, ReadSavesAPotThatAnswersAlikeAnyNumberOfTimes) {
+  const std::string text = Prose(2000), pot = Path("prose.pot");
+  const auto answers = [](const json& out) {
+    std::vector<std::string> texts;
+    for (const json& answer : out.at("answers")) texts.push_back(answer.at("answer"));
+    return texts;
+  };
+  const std::vector<std::string> asked = {"--ask", "Who?", "--ask", "Where was it?",
+                                          "-n",    "20",   "--json"};
+  std::vector<std::string> read = {"read", "-m", Model(), "--pot", "160", text, "--save", pot};
+  read.insert(read.end(), asked.begin(), asked.end());
+  const auto first = answers(Json(read));
+  const std::string bytes = base::ReadFile(pot).value();
+  std::vector<std::string> load = {"read", "-m", Model(), "--load", pot};
+  load.insert(load.end(), asked.begin(), asked.end());
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(answers(Json(load)), first);
+  EXPECT_EQ(base::ReadFile(pot).value(), bytes);
+  const json info = Json({"info", pot, "--json"});
+  EXPECT_EQ(info.at("kind"), "pot");
+  EXPECT_EQ(info.at("values").at("pot.slots"), 160);
+}
+
+TEST_F(Commands, ReadTakesSeveralFilesAndStandardInput) {
+  const std::string one = Write("one", "First."), two = Write("two", "Second.");
+  const auto tokens = [&](std::vector<std::string> files, const std::string& input) {
+    files.insert(files.begin(), {"read", "-m", Model(), "--pot", "256", "--json"});
+    return Json(files, input).at("tokens_read");
+  };
+  EXPECT_EQ(tokens({one, two}, ""), 15);
+  EXPECT_EQ(tokens({"-"}, "From elsewhere."), 15);
+}
+
+TEST_F(Commands, PerplexityPrintsTheKeysOfTheContract) {
+  const std::string text = Prose(2000);
+  const json out = Json({"perplexity", "-m", Model(), "-f", text, "--ctx", "128", "--json"});
+  EXPECT_GT(out.at("ppl").get<double>(), 1);
+  EXPECT_GT(out.at("stderr").get<double>(), 0);
+  EXPECT_GT(out.at("tokens").get<int>(), 500);
+  EXPECT_THAT(Output({"perplexity", "-m", Model(), "-f", text, "--ctx", "128"}),
+              HasSubstr("Final estimate: PPL = "));
+  const std::vector<std::string> with_base = {
+      "perplexity", "-m", Model(), "-f", text, "--ctx", "128", "--json", "--kl-base", Path("kld")};
+  Json(with_base);
+  const json compared = Json(with_base);
+  EXPECT_NEAR(compared.at("kld_mean").get<double>(), 0, 1e-3);
+  EXPECT_GT(compared.at("top1_agreement").get<double>(), 0.99);
+}
+
+TEST_F(Commands, BenchPrintsTheColumnsOfLlamaBench) {
+  const json rows =
+      Json({"bench", "-m", Model(), "-p", "32", "-n", "8", "-d", "0,40", "-r", "2", "-o", "json"});
+  ASSERT_EQ(rows.size(), 4u);
+  for (const json& row : rows) {
+    for (const char* key : {"n_prompt", "n_gen", "n_depth", "avg_ts", "stddev_ts", "gb_per_s",
+                            "gops", "bound_percent"}) {
+      EXPECT_TRUE(row.at(key).is_number()) << key;
+    }
+    EXPECT_EQ(row.at("samples_ts").size(), 2u);
+    EXPECT_GT(row.at("avg_ts").get<double>(), 0);
+  }
+  EXPECT_EQ(rows[0].at("n_prompt"), 32);
+  EXPECT_EQ(rows[3].at("n_gen"), 8);
+  EXPECT_EQ(rows[3].at("n_depth"), 40);
+  EXPECT_THAT(Output({"bench", "-m", Model(), "-p", "8", "-n", "0", "-r", "1"}),
+              HasSubstr("| pp8 |"));
+}
+
+// More tokens than a sliding window's ring holds, taken back after each repetition.
+TEST_F(Commands, BenchRunsModelsWithSlidingWindows) {
+  ASSERT_TRUE(
+      WriteTinyModel({.architecture = "gemma3", .layers = 6, .window = 16}, Path("g.gguf")));
+  for (const char* depth : {"0", "700"}) {
+    EXPECT_EQ(Run({"bench", "-m", Path("g.gguf"), "-p", "1500", "-n", "4", "-d", depth, "-r", "2",
+                   "-o", "csv"})
+                  .code,
+              0);
+  }
+}
+
+TEST_F(Commands, TokenizeCountsBytes) {
+  EXPECT_EQ(Output({"tokenize", "-m", Model(), "--ids", "AB a"}), "65 66 32 97\n");
+  EXPECT_EQ(Output({"tokenize", "-m", Model(), "--ids"}, "from stdin"),
+            "102 114 111 109 32 115 116 100 105 110\n");
+  EXPECT_EQ(Json({"tokenize", "-m", Model(), "--json", "abc"}).at("count"), 3);
+}
+
+TEST_F(Commands, InfoTellsWhatAModelIs) {
+  const json info = Json({"info", Model(), "--json", "--tensors"});
+  EXPECT_EQ(info.at("kind"), "gguf");
+  EXPECT_EQ(info.at("metadata").at("general.architecture"), "llama");
+  EXPECT_GT(info.at("tensors").size(), 10u);
+  EXPECT_THAT(Output({"info", Model()}), HasSubstr("general.architecture: llama"));
+  EXPECT_THAT(Output({"info", "--default-model"}), HasSubstr(".gguf\n"));
+}
+
+TEST_F(Commands, ChatAnswersOnceOrLineByLine) {
+  const std::vector<std::string> chat = {
+      "chat", "-m", Model(), "--chat-template", "chatml", "--pot", "256", "-n", "8", "--json"};
+  std::vector<std::string> once = chat;
+  once.insert(once.end(), {"--once", "Hello"});
+  EXPECT_TRUE(Json(once).at("text").is_string());
+  const std::string replies = Output(chat, "Hello\n\nAnd you?\nWhy?\n");
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = replies.find("\"text\"", at)) != std::string::npos; ++at) ++count;
+  EXPECT_EQ(count, 3u);
+}
+
+TEST_F(Commands, InterruptedReadingEndsAtOnceAndLeavesNothing) {
+  const std::string text = Prose(20000000);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const Outcome outcome = Interrupt({"read", "-m", Model(), "--pot", "256", text, "--progress",
+                                       "--ask", "x", "--save", Path("never.pot")},
+                                      signal);
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(outcome.error, HasSubstr("ondine: stopped\n"));
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(Files(), (std::vector<std::string>{"prose.txt", "tiny.gguf"}));
+  }
+}
+
+TEST_F(Commands, InterruptedGenerationEndsAtOnce) {
+  const Outcome outcome = Interrupt(
+      {"run", "-m", Model(), "--pot", "128", "-p", "x", "-n", "10000000", "--ignore-eos"}, SIGINT);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.error, HasSubstr("ondine: stopped\n"));
+}
+
+}  // namespace
+}  // namespace ondine::testing

@@ -1,0 +1,100 @@
+#include "cli/program.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "base/file.h"
+#include "models/tiny_model.h"
+
+extern char** environ;
+
+namespace ondine::testing {
+
+ProgramTest::ProgramTest() {
+  EXPECT_TRUE(WriteTinyModel({.architecture = "llama"}, Model()));
+  // What is not given must not come from outside.
+  unsetenv("ONDINE_MODEL");
+}
+
+pid_t ProgramTest::Start(const std::vector<std::string>& arguments,
+                         const std::string& input) const {
+  Write("in", input);
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  const std::string in = Path("in"), out = Path("out"), error = Path("error");
+  posix_spawn_file_actions_addopen(&files, 0, in.c_str(), O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_addopen(&files, 2, error.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  std::vector<char*> argv = {const_cast<char*>(ONDINE_PROGRAM)};
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  pid_t process = 0;
+  EXPECT_EQ(posix_spawn(&process, ONDINE_PROGRAM, &files, nullptr, argv.data(), environ), 0);
+  posix_spawn_file_actions_destroy(&files);
+  return process;
+}
+
+Outcome ProgramTest::Wait(pid_t process) const {
+  int status = 0;
+  EXPECT_EQ(waitpid(process, &status, 0), process);
+  Outcome outcome;
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  outcome.out = base::ReadFile(Path("out")).value();
+  outcome.error = base::ReadFile(Path("error")).value();
+  return outcome;
+}
+
+Outcome ProgramTest::Run(const std::vector<std::string>& arguments,
+                         const std::string& input) const {
+  return Wait(Start(arguments, input));
+}
+
+std::string ProgramTest::Output(const std::vector<std::string>& arguments,
+                                const std::string& input) const {
+  const Outcome outcome = Run(arguments, input);
+  EXPECT_EQ(outcome.code, 0) << outcome.error;
+  return outcome.out;
+}
+
+nlohmann::json ProgramTest::Json(const std::vector<std::string>& arguments,
+                                 const std::string& input) const {
+  const std::string text = Output(arguments, input);
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  EXPECT_FALSE(json.is_discarded()) << text;
+  return json;
+}
+
+std::string ProgramTest::Refusal(int code, const std::vector<std::string>& arguments,
+                                 const std::string& input) const {
+  const Outcome outcome = Run(arguments, input);
+  std::string command;
+  for (const std::string& argument : arguments) command += argument.substr(0, 60) + " ";
+  EXPECT_EQ(outcome.code, code) << command << "\n" << outcome.error;
+  EXPECT_EQ(outcome.out, "") << command;
+  EXPECT_EQ(outcome.error.substr(0, 8), "ondine: ") << command;
+  EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << command << "\n"
+                                                                             << outcome.error;
+  return outcome.error;
+}
+
+std::string ProgramTest::Write(const std::string& name, const std::string& content) const {
+  std::ofstream(Path(name), std::ios::binary) << content;
+  return Path(name);
+}
+
+std::vector<std::string> ProgramTest::Files() const {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    const std::string name = entry.path().filename().string();
+    if (name != "in" && name != "out" && name != "error") names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace ondine::testing
