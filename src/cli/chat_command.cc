@@ -54,7 +54,10 @@ Status Chat(const Options& options) {
   std::string line;
   while (true) {
     if (ErrorIsTerminal()) std::cerr << "\n> " << std::flush;
-    if (!std::getline(std::cin, line)) return {};
+    if (!std::getline(std::cin, line)) {
+      if (InterruptToken().Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
+      return {};
+    }
     if (line.empty()) continue;
     ONDINE_TRY(Talk(options, session, line));
   }

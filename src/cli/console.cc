@@ -53,8 +53,11 @@ StopToken InterruptToken() {
 
 void InstallInterruptHandler() {
   Interrupt();  // made before a signal can ask for it
-  std::signal(SIGINT, HandleInterrupt);
-  std::signal(SIGTERM, HandleInterrupt);
+  // Without SA_RESTART: waiting for a line of input ends too.
+  struct sigaction action = {};
+  action.sa_handler = HandleInterrupt;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
 }
 
 ProgressLine::ProgressLine(bool wanted) : enabled_(wanted || ErrorIsTerminal()) {}

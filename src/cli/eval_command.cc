@@ -57,8 +57,9 @@ nlohmann::json ToJson(const eval::Report& report, bool with_items) {
 std::string Line(const std::string& name, const eval::Cell& cell) {
   std::string line = name;
   line.resize(std::max<std::size_t>(28, line.size() + 1), ' ');
-  line += Fixed(100 * cell.score, 1) + " %  [" + Fixed(100 * cell.ci95[0], 1) + ", ";
-  line += Fixed(100 * cell.ci95[1], 1) + "]  n = " + std::to_string(cell.n);
+  line.append(Fixed(100 * cell.score, 1)).append(" %  [").append(Fixed(100 * cell.ci95[0], 1));
+  line.append(", ").append(Fixed(100 * cell.ci95[1], 1)).append("]  n = ");
+  line.append(std::to_string(cell.n));
   return line;
 }
 

@@ -184,8 +184,7 @@ TEST_F(BadInput, SamplingOutOfRange) {
                                                         {"--top-k", "-3"},
                                                         {"--min-p", "2"},
                                                         {"--repeat-penalty", "0"},
-                                                        {"--repeat-last-n", "-1"},
-                                                        {"--seed", "-1"}}) {
+                                                        {"--repeat-last-n", "-1"}}) {
     Refusal(kUsage, {"run", "-m", Model(), "-p", "x", "-n", "3", "--json", option, value});
   }
 }

@@ -1,6 +1,8 @@
 // What the commands do and print: the contract that scripts depend on.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <fstream>
@@ -32,20 +34,23 @@ class Commands : public ProgramTest {
   Outcome Interrupt(const std::vector<std::string>& arguments, int signal) const {
     using std::chrono::steady_clock;
     const pid_t process = Start(arguments);
-    const auto started = steady_clock::now();
-    const auto seconds = [](steady_clock::time_point since) {
-      return std::chrono::duration<double>(steady_clock::now() - since).count();
-    };
-    while (seconds(started) < 60 && base::ReadFile(Path("error")).value().empty() &&
-           base::ReadFile(Path("out")).value().empty()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
+    AwaitOutput();
     kill(process, signal);
     const auto interrupted = steady_clock::now();
     const Outcome outcome = Wait(process);
     // Generous: what matters is that the rest of the work, minutes of it, is not done.
-    EXPECT_LT(seconds(interrupted), 20);
+    EXPECT_LT(steady_clock::now() - interrupted, std::chrono::seconds(20));
     return outcome;
+  }
+
+  // Until a program that was started has printed something.
+  void AwaitOutput() const {
+    for (int i = 0; i < 6000; ++i) {
+      if (!base::ReadFile(Path("error")).value().empty()) return;
+      if (!base::ReadFile(Path("out")).value().empty()) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ADD_FAILURE() << "no output for a minute";
   }
 };
 
@@ -246,6 +251,25 @@ TEST_F(Commands, InterruptedGenerationEndsAtOnce) {
       {"run", "-m", Model(), "--pot", "128", "-p", "x", "-n", "10000000", "--ignore-eos"}, SIGINT);
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.error, HasSubstr("ondine: stopped\n"));
+}
+
+// The chat waits for a line that does not come.
+TEST_F(Commands, AnInterruptedConversationEndsAtOnce) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const std::string input = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(ends[0]);
+  ASSERT_EQ(write(ends[1], "Hello\n", 6), 6);
+  const Outcome outcome = Wait([&] {
+    const pid_t process = StartFrom(
+        input, {"chat", "-m", Model(), "--chat-template", "chatml", "--pot", "256", "-n", "4"});
+    AwaitOutput();
+    kill(process, SIGINT);
+    return process;
+  }());
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.error, HasSubstr("ondine: stopped\n"));
+  close(ends[0]);
+  close(ends[1]);
 }
 
 }  // namespace

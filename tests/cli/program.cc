@@ -23,10 +23,14 @@ ProgramTest::ProgramTest() {
 
 pid_t ProgramTest::Start(const std::vector<std::string>& arguments,
                          const std::string& input) const {
-  Write("in", input);
+  return StartFrom(Write("in", input), arguments);
+}
+
+pid_t ProgramTest::StartFrom(const std::string& in,
+                             const std::vector<std::string>& arguments) const {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  const std::string in = Path("in"), out = Path("out"), error = Path("error");
+  const std::string out = Path("out"), error = Path("error");
   posix_spawn_file_actions_addopen(&files, 0, in.c_str(), O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_addopen(&files, 2, error.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
