@@ -1,5 +1,6 @@
 #include "compute/kv_layer.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -74,21 +75,21 @@ std::size_t KvLayer::ExportBytes(std::int64_t length) const {
 }
 
 void KvLayer::ExportKeys(int head, std::int64_t length, std::byte* out) const {
-  std::memcpy(out, KeyRows(head), ExportBytes(length));
+  std::copy_n(KeyRows(head), ExportBytes(length), out);
 }
 
 void KvLayer::ExportValues(int head, std::int64_t length, std::byte* out) const {
-  std::memcpy(out, ValueRows(head), ExportBytes(length));
+  std::copy_n(ValueRows(head), ExportBytes(length), out);
 }
 
 void KvLayer::ImportKeys(int head, std::int64_t length, const std::byte* in) {
   assert(length <= capacity_);
-  std::memcpy(keys_.get() + HeadOffset(head), in, ExportBytes(length));
+  std::copy_n(in, ExportBytes(length), keys_.get() + HeadOffset(head));
 }
 
 void KvLayer::ImportValues(int head, std::int64_t length, const std::byte* in) {
   assert(length <= capacity_);
-  std::memcpy(values_.get() + HeadOffset(head), in, ExportBytes(length));
+  std::copy_n(in, ExportBytes(length), values_.get() + HeadOffset(head));
 }
 
 }  // namespace ondine::compute

@@ -253,7 +253,7 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
     const auto kv_heads = static_cast<std::uint64_t>(store.shape().kv_heads);
     const auto from = [&](std::span<const std::byte>& rest) {
       return [&rest](std::span<std::byte> out) -> Status {
-        std::memcpy(out.data(), rest.data(), out.size());
+        std::copy_n(rest.begin(), out.size(), out.begin());
         rest = rest.subspan(out.size());
         return {};
       };
@@ -293,6 +293,7 @@ Result<PotSnapshot> PotSnapshot::Take(const Pot& pot) {
   };
   if (!file) return failed();
   const Writer write = [&](Bytes bytes) -> Status {
+    if (bytes.empty()) return {};  // no address to give to a C function
     if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) return failed();
     return {};
   };
@@ -314,6 +315,7 @@ Result<PotSnapshot> PotSnapshot::Take(const Pot& pot) {
 Status PotSnapshot::Restore(Pot& pot) const {
   std::rewind(file_.get());
   const Reader read = [&](std::span<std::byte> bytes) -> Status {
+    if (bytes.empty()) return {};
     if (std::fread(bytes.data(), 1, bytes.size(), file_.get()) == bytes.size()) return {};
     return MakeError(ErrorCode::kIo, "the pot's temporary file cannot be read back");
   };
