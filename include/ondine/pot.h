@@ -44,12 +44,17 @@ enum class Reduce { kSum, kMax, kMean };
 struct PotSettings {
   std::int64_t slots = 2048;  // M: entries per layer and KV head, never exceeded, catalyst included
   PotPolicy policy = PotPolicy::kInfiniPot;
-  double keep = 0.5;    // share of the slots that survives a distillation: C = floor(keep * M)
-  double alpha = 0.75;  // share of the free survivors that is chosen by surprise
-  // Surprise is averaged over this many neighbours in the text, attention over that many; 1 is the
-  // paper's form. Small models need whole statements to survive, not single tokens.
-  int surprise_span = 17;
+  double keep = 0.75;   // share of the slots that survives a distillation: C = floor(keep * M)
+  double alpha = 1;     // share of the free survivors that is chosen by surprise
+  // Surprise is averaged over whole sentences (0) or over this many neighbours in the text,
+  // attention over that many; 1 is the paper's form. Small models need whole statements to survive,
+  // not single tokens.
+  int surprise_span = 0;
   int attention_span = 7;
+  // How much of a token's rarity is taken off its surprise: -log p(x | text) + rarity * log p(x),
+  // with p(x) from the rank in the vocabulary. 1: how unexpected a token is here; 0: the paper's
+  // form, which rare words fill.
+  double rarity = 1;
   Reduce over_catalyst = Reduce::kSum;  // kSum or kMax over the catalyst's tokens
   Reduce over_group = Reduce::kMax;     // kMax or kMean over the query heads that share a KV head
   bool past_only = false;               // softmax over the text's entries only, not the catalyst's
@@ -57,6 +62,13 @@ struct PotSettings {
   std::optional<int> recent;            // newest tokens, always kept; absent: min(M/10, C/4)
   bool reset_positions = true;          // survivors move up to positions 0, 1, 2, ... (CR-RoPE)
   CacheType type = CacheType::kF16;
+  // At the end of a text that had to be distilled, what survived is read once more as one text, so
+  // that its keys and values fit together. Absent: only with kInfiniPot.
+  std::optional<bool> consolidate;
+  // Before a question about a distilled text is answered, the pot is distilled to this share of its
+  // slots by the question's attention (CaP-Q); the answer given, the pot is as before. 0: off.
+  // Absent: 0.1 with kInfiniPot.
+  std::optional<double> focus;
   // Read like a future question to score entries (CaP-G).
   std::string catalyst = "Summarize the critical points";
 };

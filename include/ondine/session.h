@@ -68,7 +68,8 @@ struct SessionReport {
   std::int64_t distillations = 0;
   std::string policy;
   bool question_aware = false;
-  double seconds_model = 0, seconds_surprise = 0, seconds_catalyst = 0, seconds_selection = 0;
+  double seconds_model = 0, seconds_surprise = 0, seconds_catalyst = 0, seconds_selection = 0,
+         seconds_consolidation = 0;
 };
 
 // Belongs to one thread at a time.

@@ -156,6 +156,10 @@ CLI::App* AddNeedle(CLI::App& eval_command, Options& options) {
   CLI::App* command = eval_command.add_subcommand("needle", "find facts hidden in essays");
   AddCommon(*command, options);
   AddGenerated(*command, options.needle, options.needle.items, "length");
+  command
+      ->add_option("--kinds", options.needle.kinds,
+                   "facts in each document: number, words, paraphrase")
+      ->capture_default_str();
   command->add_option("--depths", options.needle.depths, "where the facts stand, 0 to 1")
       ->delimiter(',')
       ->capture_default_str();

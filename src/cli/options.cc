@@ -65,12 +65,24 @@ void PotChoice::AddAll(CLI::App& command) {
       ->capture_default_str();
   command
       .add_option("--surprise-span", surprise_span,
-                  "neighbours over which surprise is averaged (1: the paper's form)")
+                  "neighbours over which surprise is averaged (0: sentences, 1: the paper's form)")
       ->capture_default_str();
   command
       .add_option("--attention-span", attention_span,
                   "neighbours over which attention is averaged (1: the paper's form)")
       ->capture_default_str();
+  command
+      .add_option("--rarity", rarity,
+                  "share of a token's rarity that is taken off its surprise (0: the paper's form)")
+      ->capture_default_str();
+  command
+      .add_option("--consolidate", consolidate,
+                  "read what survived once more as one text (default: with infinipot)")
+      ->check(CLI::IsMember({"on", "off"}));
+  command
+      .add_option("--focus", focus,
+                  "share of the pot that a question leaves for its answer (default: 0.1 with "
+                  "infinipot; 0: all of it)");
   command.add_option("--sinks", sinks, "first tokens that are always kept")->capture_default_str();
   command.add_option("--recent", recent, "newest tokens that are always kept (default: pot/10)");
   command.add_option("--positions", positions, "of surviving entries: reset or original")
@@ -89,6 +101,9 @@ Result<PotSettings> PotChoice::Settings() const {
   settings.alpha = alpha;
   settings.surprise_span = surprise_span;
   settings.attention_span = attention_span;
+  settings.rarity = rarity;
+  if (!consolidate.empty()) settings.consolidate = consolidate == "on";
+  if (focus >= 0) settings.focus = focus;
   settings.sinks = sinks;
   if (recent >= 0) settings.recent = recent;
   settings.reset_positions = positions == "reset";

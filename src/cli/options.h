@@ -37,6 +37,9 @@ struct PotChoice {
   double alpha = PotSettings().alpha;
   int surprise_span = PotSettings().surprise_span;
   int attention_span = PotSettings().attention_span;
+  double rarity = PotSettings().rarity;
+  std::string consolidate;  // on, off, or by policy
+  double focus = -1;        // below 0: by policy
   int sinks = PotSettings().sinks;
   int recent = -1;
   std::string catalyst = PotSettings().catalyst;

@@ -173,7 +173,8 @@ Status Read(const Options& options) {
                     {"model", after_reading.seconds_model},
                     {"surprise", after_reading.seconds_surprise},
                     {"catalyst", after_reading.seconds_catalyst},
-                    {"selection", after_reading.seconds_selection}};
+                    {"selection", after_reading.seconds_selection},
+                    {"consolidation", after_reading.seconds_consolidation}};
   out["tokens_per_second"] = read > 0 ? static_cast<double>(after_reading.tokens) / read : 0;
   out["answers"] = std::move(answers);
   std::cout << Dump(out) << "\n";

@@ -32,6 +32,18 @@ std::string DominantType(const formats::GgufFile& file) {
   return most == elements.end() ? "" : std::string(formats::Describe(most->first).name);
 }
 
+// Tokens that end a sentence: with a mark that does, or a blank line.
+memory::SentenceEnds FindSentenceEnds(const text::Tokenizer& tokenizer, std::int64_t vocabulary) {
+  memory::SentenceEnds ends(static_cast<std::size_t>(vocabulary), false);
+  for (TokenId id = 0; id < static_cast<TokenId>(tokenizer.size()); ++id) {
+    const std::string piece = tokenizer.Piece(id);
+    for (const std::string_view mark : {".", "!", "?", "\n\n", "。", "！", "？", "।", "؟"}) {
+      if (piece.find(mark) != std::string::npos) ends[static_cast<std::size_t>(id)] = true;
+    }
+  }
+  return ends;
+}
+
 Result<ModelInfo> Describe(const formats::GgufFile& file, const models::Decoder& decoder) {
   ModelInfo info;
   const models::DecoderSpec& spec = decoder.spec();
@@ -76,8 +88,11 @@ Result<std::shared_ptr<const Model>> Model::Load(const std::string& path,
                      path);
   }
   ONDINE_ASSIGN(ModelInfo info, Describe(file, *decoder));
+  auto ends = std::make_shared<const memory::SentenceEnds>(
+      FindSentenceEnds(tokenizer, decoder->vocabulary()));
   std::unique_ptr<Parts> parts(new Parts{std::move(info), std::move(tokenizer), std::nullopt,
-                                         Error(), std::move(decoder), fingerprint});
+                                         Error(), std::move(decoder), std::move(ends),
+                                         fingerprint});
   if (!options.chat_template.empty()) {
     ONDINE_ASSIGN(parts->chat_template, text::ChatTemplate::ByName(options.chat_template));
   } else {

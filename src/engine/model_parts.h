@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "memory/sentences.h"
 #include "models/decoder.h"
 #include "ondine/model.h"
 #include "text/chat_template.h"
@@ -19,6 +20,7 @@ struct Model::Parts {
   std::optional<text::ChatTemplate> chat_template;
   Error chat_template_error;  // why there is none
   std::shared_ptr<const models::Decoder> decoder;
+  std::shared_ptr<const memory::SentenceEnds> sentence_ends;
   std::string fingerprint;  // of weights and tokenizer; a .pot file is bound to it
 };
 

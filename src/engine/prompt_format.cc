@@ -25,13 +25,22 @@ Result<Frame> SplitAtMark(const std::string& rendered, std::size_t begin) {
 Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system, bool chat_template) {
   if (!chat_template || !model.chat_template) {
     const std::string before = system.empty() ? "" : std::string(system) + "\n\n";
-    return Frame{before, "\nAnswer:"};
+    return Frame{before, ""};
   }
   std::vector<ChatMessage> messages;
   if (!system.empty()) messages.push_back({"system", std::string(system)});
   messages.push_back({"user", std::string(kMark)});
   ONDINE_ASSIGN(const std::string rendered, model.chat_template->Render(messages, true));
   return SplitAtMark(rendered, 0);
+}
+
+Result<Frame> DocumentFrame(const Model::Parts& model, std::string_view system,
+                            bool chat_template) {
+  ONDINE_ASSIGN(Frame frame, FirstMessage(model, system, chat_template));
+  const std::string lead = "\nAnswer:";
+  const bool chat = !frame.behind.empty();
+  frame.behind = lead + frame.behind + (chat ? "Answer:" : "");
+  return frame;
 }
 
 Result<Frame> NextMessage(const Model::Parts& model) {

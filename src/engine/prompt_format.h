@@ -24,6 +24,12 @@ struct Frame {
 // without a template, a plain form for base models.
 Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system, bool chat_template);
 
+// What stands around a document, and behind a question about it up to where the answer begins. The
+// question goes between the two, after kQuestionLead. Small models answer questions put like this
+// far more often than bare ones.
+Result<Frame> DocumentFrame(const Model::Parts& model, std::string_view system, bool chat_template);
+inline constexpr std::string_view kQuestionLead = "\n\nQuestion: ";
+
 // The frame of a message that follows an answer of the assistant; `before` begins with what ends
 // that answer.
 Result<Frame> NextMessage(const Model::Parts& model);

@@ -72,7 +72,8 @@ Status Session::Impl::MakePot(const PotSettings& settings, std::vector<TokenId> 
   document_.reset();
   talking_ = false;
   question_aware_ = false;
-  ONDINE_ASSIGN(pot_, Pot::Create(parts().decoder, pool_, settings, std::move(catalyst)));
+  ONDINE_ASSIGN(pot_, Pot::Create(parts().decoder, pool_, settings, std::move(catalyst),
+                                  parts().sentence_ends));
   return {};
 }
 
@@ -157,7 +158,8 @@ Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
     settings.slots = std::max(settings.slots, model_->info().trained_context);
   }
   const bool aware = !options.question.empty();
-  ONDINE_ASSIGN(Frame frame, engine::FirstMessage(parts(), options.system, options.chat_template));
+  ONDINE_ASSIGN(Frame frame,
+                engine::DocumentFrame(parts(), options.system, options.chat_template));
   std::vector<TokenId> catalyst =
       EncodeText(parts(), aware ? options.question : settings.catalyst, true);
   if (aware) {
@@ -177,7 +179,7 @@ Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
   } else {
     ONDINE_TRY(ReadStream(tokens, options));
   }
-  ONDINE_TRY(pot_->Flush(options.stop_token));
+  ONDINE_TRY(pot_->Consolidate(options.stop_token));
   document_ = std::move(frame);
   return {};
 }
@@ -243,21 +245,24 @@ Result<Generation> Session::Impl::Ask(std::string_view question, const Generatio
   if (!document_) {
     return MakeError(ErrorCode::kInvalidArgument, "there is no text to ask about: read one first");
   }
-  std::vector<TokenId> tokens = EncodeText(parts(), "\n\n" + std::string(question), true);
+  std::vector<TokenId> tokens =
+      EncodeText(parts(), std::string(engine::kQuestionLead) + std::string(question), true);
+  const std::string begin = prefix.empty() ? "" : " " + std::string(prefix);
   for (const auto& part :
-       {EncodeFrame(parts(), document_->behind, false), EncodeText(parts(), prefix, true)}) {
+       {EncodeFrame(parts(), document_->behind, false), EncodeText(parts(), begin, true)}) {
     tokens.insert(tokens.end(), part.begin(), part.end());
   }
   const Pot::Mark mark = pot_->SetMark();
   std::optional<memory::PotSnapshot> snapshot;
-  if (!pot_->CanRewind(static_cast<std::int64_t>(tokens.size()) + options.max_tokens)) {
+  if (pot_->focuses() || !pot_->CanRewind(static_cast<std::int64_t>(tokens.size()) + options.max_tokens)) {
     ONDINE_ASSIGN(snapshot, memory::PotSnapshot::Take(*pot_));
   }
   double seconds_prompt = 0;
   Status status;
   {
     const base::Stopwatch watch(seconds_prompt);
-    status = FeedQuestion(tokens, options.stop_token);
+    status = pot_->Focus(tokens);
+    if (status) status = FeedQuestion(tokens, options.stop_token);
   }
   Result<Generation> result = status ? engine::Generate(parts(), *pot_, tokens, options)
                                      : tl::make_unexpected(std::move(status).error());
@@ -272,6 +277,7 @@ Result<Generation> Session::Impl::Ask(std::string_view question, const Generatio
   if (result) {
     result->tokens_prompt = static_cast<std::int64_t>(tokens.size());
     result->seconds_prompt = seconds_prompt;
+    if (prefix.empty()) result->text.erase(0, result->text.find_first_not_of(" \n"));
     result->text = std::string(prefix) + result->text;
   }
   return result;
@@ -357,6 +363,7 @@ SessionReport Session::Impl::report() const {
   report.seconds_surprise = counters.seconds_surprise;
   report.seconds_catalyst = counters.seconds_catalyst;
   report.seconds_selection = counters.seconds_selection;
+  report.seconds_consolidation = counters.seconds_consolidation;
   return report;
 }
 

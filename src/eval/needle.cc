@@ -5,6 +5,7 @@
 #include <map>
 #include <random>
 
+#include "base/quote.h"
 #include "base/try.h"
 #include "eval/haystack.h"
 
@@ -78,7 +79,9 @@ class NeedleTask : public Task {
     const std::int64_t length = options_.lengths[static_cast<std::size_t>(index / options_.items)];
     const std::int64_t number = index % options_.items;
     std::mt19937_64 random(options_.seed * 1'000'003 + static_cast<std::uint64_t>(index));
+    // All are made, so that a kind does not depend on which others are asked for.
     std::vector<Needle> needles = {Number(random), Words(random), Paraphrase(random)};
+    std::erase_if(needles, [&](const Needle& needle) { return !Wanted(needle); });
     std::map<double, std::string> inserts;
     Item item;
     for (std::size_t k = 0; k < needles.size(); ++k) {
@@ -100,6 +103,11 @@ class NeedleTask : public Task {
   static std::string Short(double depth) {
     std::string text = std::to_string(depth);
     return text.substr(0, text.find_last_not_of('0') + 1);
+  }
+
+  bool Wanted(const Needle& needle) const {
+    return std::count(options_.kinds.begin(), options_.kinds.end(),
+                      needle.query.labels.at("kind")) > 0;
   }
 
   static std::size_t Pick(std::mt19937_64& random, std::size_t n) { return random() % n; }
@@ -150,8 +158,14 @@ class NeedleTask : public Task {
 
 Result<std::unique_ptr<Task>> MakeNeedleTask(std::shared_ptr<const Model> model,
                                              const NeedleOptions& options) {
-  if (options.lengths.empty() || options.depths.empty() || options.items < 1) {
-    return MakeError(ErrorCode::kInvalidArgument, "no lengths, depths or items to evaluate");
+  for (const std::string& kind : options.kinds) {
+    if (kind != "number" && kind != "words" && kind != "paraphrase") {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "needles are number, words or paraphrase, not " + base::Quote(kind));
+    }
+  }
+  if (options.kinds.empty() || options.lengths.empty() || options.depths.empty() || options.items < 1) {
+    return MakeError(ErrorCode::kInvalidArgument, "no kinds, lengths, depths or items to evaluate");
   }
   ONDINE_ASSIGN(std::string essays, LoadEssays(options.data));
   return std::make_unique<NeedleTask>(std::move(model), options, std::move(essays));

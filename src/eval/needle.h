@@ -15,11 +15,12 @@ struct NeedleOptions {
   std::string data = "../shared/data";         // holds longctx/PaulGrahamEssays
   std::vector<std::int64_t> lengths = {4096};  // tokens of a document
   std::vector<double> depths = {0.1, 0.5, 0.9};
+  std::vector<std::string> kinds = {"number", "words", "paraphrase"};
   std::int64_t items = 50;  // documents per length
   std::uint64_t seed = 1;
 };
 
-// A document holds one needle of each kind, each at another depth; from document to document the
+// A document holds one needle of each kind asked for, each at another depth; from document to document the
 // depths change places. Kinds: "number" (a five-digit key, said twice), "words" (two words),
 // "paraphrase" (a fact that the question words differently, so that matching words do not help).
 // Errors: kNotFound where the essays are not there.

@@ -1,6 +1,7 @@
 #include "memory/pot.h"
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 
 #include "base/stopwatch.h"
@@ -38,6 +39,12 @@ std::int64_t Recent(const PotSettings& settings) {
   return settings.policy == PotPolicy::kSnapKv ? std::max(recent, kSnapWindow) : recent;
 }
 
+// -log p(token) up to a constant, by Zipf's law: vocabularies are sorted by frequency.
+double Rarity(TokenId token) {
+  constexpr double kEquallyFrequent = 300;  // the first ones: bytes, letters, marks
+  return std::log(static_cast<double>(token) + kEquallyFrequent);
+}
+
 Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
   const auto invalid = [](std::string message) {
     return MakeError(ErrorCode::kInvalidArgument, std::move(message));
@@ -51,9 +58,15 @@ Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
   if (!(settings.alpha >= 0 && settings.alpha <= 1)) {
     return invalid("alpha must lie between 0 and 1");
   }
-  if (settings.surprise_span < 1 || settings.attention_span < 1 || settings.sinks < 0 ||
+  if (!(settings.rarity >= 0 && settings.rarity <= 1)) {
+    return invalid("rarity must lie between 0 and 1");
+  }
+  if (settings.focus && !(*settings.focus >= 0 && *settings.focus < 1)) {
+    return invalid("focus must be at least 0 and below 1");
+  }
+  if (settings.surprise_span < 0 || settings.attention_span < 1 || settings.sinks < 0 ||
       settings.recent.value_or(0) < 0) {
-    return invalid("spans must be at least 1, sinks and recent at least 0");
+    return invalid("spans must be at least 1 (0 for surprise: sentences), sinks and recent at least 0");
   }
   if (settings.over_catalyst == Reduce::kMean || settings.over_group == Reduce::kSum) {
     return invalid(
@@ -78,17 +91,26 @@ Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
   return {};
 }
 
+PotSettings WithDefaults(PotSettings settings) {
+  const bool best = settings.policy == PotPolicy::kInfiniPot;
+  if (!settings.consolidate) settings.consolidate = best;
+  if (!settings.focus) settings.focus = best ? 0.1 : 0;
+  return settings;
+}
+
 }  // namespace
 
 Pot::Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& pool,
-         const PotSettings& settings, std::vector<TokenId> catalyst)
-    : settings_(settings),
+         const PotSettings& settings, std::vector<TokenId> catalyst,
+         std::shared_ptr<const SentenceEnds> ends)
+    : settings_(WithDefaults(settings)),
       kept_(Kept(settings)),
       recent_(Recent(settings)),
       catalyst_(std::move(catalyst)),
       pass_(decoder, pool),
       cache_(decoder->spec(), CacheSettings(settings)),
-      scores_(decoder->spec(), settings.slots) {
+      scores_(decoder->spec(), settings.slots),
+      sentence_(std::move(ends)) {
   const models::DecoderSpec& spec = decoder->spec();
   entries_.resize(static_cast<std::size_t>(spec.layers));
   for (int i = 0; i < spec.layers; ++i) {
@@ -100,10 +122,12 @@ Pot::Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& po
 
 Result<std::unique_ptr<Pot>> Pot::Create(std::shared_ptr<const models::Decoder> decoder,
                                          compute::ThreadPool& pool, const PotSettings& settings,
-                                         std::vector<TokenId> catalyst) {
+                                         std::vector<TokenId> catalyst,
+                                         std::shared_ptr<const SentenceEnds> ends) {
   ONDINE_TRY(CheckSettings(settings, static_cast<std::int64_t>(catalyst.size())));
   try {
-    return std::unique_ptr<Pot>(new Pot(std::move(decoder), pool, settings, std::move(catalyst)));
+    return std::unique_ptr<Pot>(
+        new Pot(std::move(decoder), pool, settings, std::move(catalyst), std::move(ends)));
   } catch (const std::bad_alloc&) {
     return MakeError(ErrorCode::kOutOfMemory,
                      "no memory for a pot of " + std::to_string(settings.slots) +
@@ -150,7 +174,7 @@ Status Pot::Feed(std::span<const TokenId> tokens, Part part, const StopToken& st
   if (tokens.empty()) return {};
   if (part != pending_part_) ONDINE_TRY(Flush(stop));
   pending_part_ = part;
-  const std::int64_t begin = cache_.position() + static_cast<std::int64_t>(pending_.size());
+  const std::int64_t begin = StreamPosition() + static_cast<std::int64_t>(pending_.size());
   const std::int64_t end = begin + static_cast<std::int64_t>(tokens.size());
   if (part == Part::kPrefix) prefix_end_ = end;
   if (part == Part::kQuestion) {
@@ -162,7 +186,9 @@ Status Pot::Feed(std::span<const TokenId> tokens, Part part, const StopToken& st
 }
 
 Status Pot::Flush(const StopToken& stop) {
-  return RunReady(1, stop);
+  ONDINE_TRY(RunReady(1, stop));
+  sentence_.Clear();  // no sentence reaches from one part into the next
+  return {};
 }
 
 // Runs passes as long as `at_least` tokens, or as many as a full pass takes, are waiting.
@@ -179,7 +205,7 @@ Status Pot::RunReady(std::int64_t at_least, const StopToken& stop) {
     const std::int64_t room_later = room > 0 ? room : limit() - kept_;
     if (waiting < std::min({at_least, models::DecoderPass::kMaxTokens, room_later})) break;
     if (room <= 0) {
-      status = Distil();
+      status = Distil(UsualRule());
       if (!status) break;
       room = limit() - cache_.length();
     }
@@ -211,17 +237,22 @@ Status Pot::RunPass(std::span<const TokenId> tokens) {
     }
   }
   if (surprise_listener_) surprise_listener_(surprise);
+  if (needs_surprise() && settings_.rarity > 0) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      surprise[i] -= static_cast<float>(settings_.rarity * Rarity(tokens[i]));
+    }
+  }
   const std::span<const float> last = pass_.Hidden(n - 1);
   carried_.assign(last.begin(), last.end());
   logits_valid_ = false;
-  AppendEntries(surprise);
+  AppendEntries(tokens, surprise);
   Remember(tokens);
   counters_.tokens += n;
   return {};
 }
 
-void Pot::AppendEntries(std::span<const float> surprise) {
-  const std::int64_t first = cache_.position() - static_cast<std::int64_t>(surprise.size());
+void Pot::AppendEntries(std::span<const TokenId> tokens, std::span<const float> surprise) {
+  const std::int64_t first = StreamPosition() - static_cast<std::int64_t>(tokens.size());
   for (auto& layer : entries_) {
     for (HeadEntries& head : layer) {
       for (std::size_t i = 0; i < surprise.size(); ++i) {
@@ -229,6 +260,30 @@ void Pot::AppendEntries(std::span<const float> surprise) {
       }
       head.surprise.insert(head.surprise.end(), surprise.begin(), surprise.end());
     }
+  }
+  if (settings_.surprise_span == 0 && needs_surprise()) AverageSentences(tokens, surprise);
+  if (!consolidates()) return;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    read_.push_back(
+        {static_cast<std::int32_t>(first + static_cast<std::int64_t>(i)), tokens[i]});
+  }
+}
+
+void Pot::AverageSentences(std::span<const TokenId> tokens, std::span<const float> surprise) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    sentence_.Add(tokens[i], surprise[i]);
+    if (!sentence_.ended() && i + 1 < tokens.size()) continue;
+    const std::size_t newer = tokens.size() - 1 - i;
+    for (auto& layer : entries_) {
+      for (HeadEntries& head : layer) {
+        // Less than the whole sentence where a distillation came in between.
+        const std::size_t end = head.surprise.size() - newer;
+        const std::size_t n = std::min(end, static_cast<std::size_t>(sentence_.length()));
+        std::fill_n(head.surprise.begin() + static_cast<std::ptrdiff_t>(end - n), n,
+                    sentence_.mean());
+      }
+    }
+    if (sentence_.ended()) sentence_.Clear();
   }
 }
 
@@ -275,6 +330,8 @@ void Pot::Reset(const Mark& mark) {
   last_tokens_ = mark.last_tokens;
   logits_valid_ = false;
   counters_ = mark.counters;
+  sentence_.Clear();
+  while (!read_.empty() && read_.back().origin >= StreamPosition()) read_.pop_back();
   question_begin_ = mark.question_begin;
   question_end_ = mark.question_end;
   pending_.clear();

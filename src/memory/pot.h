@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "memory/attention_scores.h"
+#include "memory/sentences.h"
 #include "models/decoder_pass.h"
 #include "models/kv_cache.h"
 #include "ondine/pot.h"
@@ -31,7 +32,7 @@ inline constexpr std::int64_t kSnapWindow = 32;
 // What one KV head knows of its entries besides keys and values; ascending by origin.
 struct HeadEntries {
   std::vector<std::int32_t> origin;  // index in the stream
-  std::vector<float> surprise;       // -log p when it was read, in nats
+  std::vector<float> surprise;       // when it was read, in nats: by itself or of its sentence
 };
 
 struct PotCounters {
@@ -42,16 +43,24 @@ struct PotCounters {
   double seconds_surprise = 0;   // head over all positions (NuC)
   double seconds_catalyst = 0;   // forward passes over the catalyst (CaP)
   double seconds_selection = 0;  // choosing entries and moving them together
+  double seconds_consolidation = 0;  // reading the survivors once more
+};
+
+struct ReadToken {
+  std::int32_t origin;
+  TokenId token;
 };
 
 class Pot {
  public:
-  // `catalyst` is the general prompt (CaP-G), at most 512 tokens; its length is P. Errors:
+  // `catalyst` is the general prompt (CaP-G), at most 512 tokens; its length is P. `ends` covers the
+  // vocabulary; without it, text has no punctuation. Errors:
   // kInvalidArgument where settings contradict each other (C + P < M and protected < C must hold),
   // kOutOfMemory.
   static Result<std::unique_ptr<Pot>> Create(std::shared_ptr<const models::Decoder> decoder,
                                              compute::ThreadPool& pool, const PotSettings& settings,
-                                             std::vector<TokenId> catalyst);
+                                             std::vector<TokenId> catalyst,
+                                             std::shared_ptr<const SentenceEnds> ends = nullptr);
 
   const PotSettings& settings() const { return settings_; }
   std::int64_t length() const { return cache_.length(); }
@@ -72,6 +81,14 @@ class Pot {
   // of part. Errors: kCancelled, kOutOfMemory where the policy never distils and the pot is full.
   Status Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop);
   Status Flush(const StopToken& stop);
+
+  // At the end of a text: where it had to be distilled and the settings ask for it, reads the tokens
+  // that at least half of the heads hold once more, as one text. After an error the pot is unusable.
+  Status Consolidate(const StopToken& stop);
+  // Whether Focus() does anything to this pot.
+  bool focuses() const;
+  // Distils the pot to what `question` attends to. Only a PotSnapshot undoes it.
+  Status Focus(std::span<const TokenId> question);
 
   // Receives the surprise of all tokens as they are read, whatever the policy needs.
   void OnSurprise(std::function<void(std::span<const float>)> listener) {
@@ -112,24 +129,45 @@ class Pot {
   friend class PotIo;
   friend class PotSnapshot;
   Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& pool,
-      const PotSettings& settings, std::vector<TokenId> catalyst);
+      const PotSettings& settings, std::vector<TokenId> catalyst,
+      std::shared_ptr<const SentenceEnds> ends);
   bool distils() const;
   bool needs_surprise() const;
   // Length up to which text is read: the catalyst must still fit above it.
   std::int64_t limit() const;
 
+  // Index in the stream of the next token.
+  std::int64_t StreamPosition() const { return cache_.position() + skipped_; }
+  bool consolidates() const;
+
   Status RunReady(std::int64_t at_least, const StopToken& stop);
   Status RunPass(std::span<const TokenId> tokens);
-  void AppendEntries(std::span<const float> surprise);
+  void AppendEntries(std::span<const TokenId> tokens, std::span<const float> surprise);
+  // Gives the entries of each sentence that `tokens`, the newest, belong to its mean surprise.
+  void AverageSentences(std::span<const TokenId> tokens, std::span<const float> surprise);
   void Remember(std::span<const TokenId> tokens);
 
-  Status Distil();
+  // What a distillation goes by.
+  struct Rule {
+    PotPolicy policy;
+    std::int64_t kept;
+    std::int64_t recent;
+    std::span<const TokenId> catalyst;
+    int attention_span;
+  };
+  Rule UsualRule() const {
+    return {settings_.policy, kept_, recent_, catalyst_, settings_.attention_span};
+  }
+  Status Distil(const Rule& rule);
+  std::int64_t FocusEntries() const;
   // Attention scores for the policy at hand, where it needs some.
-  Status Observe();
-  Status ObserveCatalyst();
+  Status Observe(const Rule& rule);
+  Status ObserveCatalyst(std::span<const TokenId> catalyst);
   Status ObserveLastTokens(std::int64_t count);
-  Status Select(int layer, int head, std::vector<char>& kept) const;
-  void MarkProtected(const HeadEntries& head, std::vector<char>& kept) const;
+  Status Select(const Rule& rule, int layer, int head, std::vector<char>& kept) const;
+  void MarkProtected(const HeadEntries& head, std::int64_t recent, std::vector<char>& kept) const;
+  // Of the tokens that were read, only those stay known that some head still holds.
+  void ForgetDropped();
   void CountEntries(std::int64_t entries);
   // Everything of a mark but the cache and the entries.
   void Reset(const Mark& mark);
@@ -142,12 +180,16 @@ class Pot {
   models::KvCache cache_;
   AttentionScores scores_;
   std::vector<std::vector<HeadEntries>> entries_;  // [layer][head]
+  SentenceMean sentence_;                          // the one being read
+  // Tokens that some head holds, ascending by origin; only while they may be consolidated.
+  std::vector<ReadToken> read_;
   std::vector<float> carried_;  // last row of the final norm: predicts the next token
   std::vector<float> logits_;   // [vocabulary], empty until asked for
   bool logits_valid_ = false;
   std::vector<TokenId> pending_;
   Part pending_part_ = Part::kText;
   std::vector<TokenId> last_tokens_;  // newest ones since the last distillation, for Observe()
+  std::int64_t skipped_ = 0;          // tokens of the stream that consolidation left out
   std::int64_t prefix_end_ = 0;       // stream positions [0, prefix_end_) are protected
   std::int64_t question_begin_ = 0, question_end_ = 0;  // and these
   PotCounters counters_;

@@ -134,6 +134,9 @@ void PotIo::Describe(const Pot& pot, PotFileWriter& file) {
   file.Set("pot.keep", settings.keep);
   file.Set("pot.alpha", settings.alpha);
   file.Set("pot.surprise_span", std::int64_t{settings.surprise_span});
+  file.Set("pot.rarity", settings.rarity);
+  file.Set("pot.consolidate", *settings.consolidate);
+  file.Set("pot.focus", *settings.focus);
   file.Set("pot.attention_span", std::int64_t{settings.attention_span});
   file.Set("pot.over_catalyst", std::string(ReduceName(settings.over_catalyst)));
   file.Set("pot.over_group", std::string(ReduceName(settings.over_group)));
@@ -146,6 +149,7 @@ void PotIo::Describe(const Pot& pot, PotFileWriter& file) {
   file.Set("state.catalyst_tokens", static_cast<std::int64_t>(pot.catalyst_.size()));
   file.Set("state.length", pot.cache_.length());
   file.Set("state.position", pot.cache_.position());
+  file.Set("state.skipped", pot.skipped_);
   file.Set("state.local_length", pot.cache_.local_length());
   file.Set("state.prefix_tokens", pot.prefix_end_);
   file.Set("state.last_tokens", static_cast<std::int64_t>(pot.last_tokens_.size()));
@@ -189,8 +193,11 @@ Result<PotSettings> PotIo::ReadSettings(const PotFile& file) {
   ONDINE_ASSIGN(settings.policy, ParsePotPolicy(policy));
   ONDINE_ASSIGN(settings.keep, file.GetNumber("pot.keep", 0, 1));
   ONDINE_ASSIGN(settings.alpha, file.GetNumber("pot.alpha", 0, 1));
-  ONDINE_ASSIGN(const std::int64_t surprise_span, file.GetInt("pot.surprise_span", 1, 1 << 20));
+  ONDINE_ASSIGN(const std::int64_t surprise_span, file.GetInt("pot.surprise_span", 0, 1 << 20));
   ONDINE_ASSIGN(const std::int64_t attention_span, file.GetInt("pot.attention_span", 1, 1 << 20));
+  ONDINE_ASSIGN(settings.rarity, file.GetNumber("pot.rarity", 0, 1));
+  ONDINE_ASSIGN(settings.consolidate, file.GetBool("pot.consolidate"));
+  ONDINE_ASSIGN(settings.focus, file.GetNumber("pot.focus", 0, 1));
   settings.surprise_span = static_cast<int>(surprise_span);
   settings.attention_span = static_cast<int>(attention_span);
   ONDINE_ASSIGN(settings.over_catalyst, ReadReduce(file, "pot.over_catalyst"));
@@ -225,6 +232,7 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
   ONDINE_ASSIGN(const std::int64_t length, file.GetInt("state.length", 0, pot.limit()));
   ONDINE_ASSIGN(const std::int64_t position, file.GetInt("state.position", length, kMost));
+  ONDINE_ASSIGN(pot.skipped_, file.GetInt("state.skipped", 0, kMost));
   ONDINE_ASSIGN(const std::int64_t local,
                 file.GetInt("state.local_length", std::min<std::int64_t>(cache.window(), position),
                             std::min(cache.local_capacity(), position)));
@@ -277,7 +285,7 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
       std::span<const std::byte> rest = std::as_bytes(section);
       ONDINE_TRY(ReadEntries(heads, rows, origins, from(rest)));
     }
-    ONDINE_TRY(CheckEntries(file, heads, position));
+    ONDINE_TRY(CheckEntries(file, heads, position + pot.skipped_));
   }
   cache.Restore(length, position, local);
   pot.logits_valid_ = false;

@@ -204,7 +204,7 @@ TEST_P(HostilePotFile, SettingsOutOfRange) {
   }
   ExpectRefused("pot.keep", 0.0);
   ExpectRefused("pot.keep", 1.0);
-  ExpectRefused("pot.surprise_span", std::int64_t{0});
+  ExpectRefused("pot.surprise_span", std::int64_t{-1});
   ExpectRefused("pot.attention_span", std::int64_t{0});
   ExpectRefused("pot.surprise_span", std::int64_t{1} << 31);
   for (const char* key : {"pot.policy", "pot.over_catalyst", "pot.over_group", "pot.cache_type",

@@ -49,11 +49,19 @@ TEST_P(PromptFormat, TheNextMessageGoesOnBehindTheAnswer) {
 }
 
 TEST_P(PromptFormat, WithoutTheTemplateThereIsAPlainForm) {
-  const auto frame = FirstMessage(model_->parts(), "Read well.", false);
+  const auto frame = DocumentFrame(model_->parts(), "Read well.", false);
   ASSERT_TRUE(frame);
   EXPECT_EQ(frame->before, "Read well.\n\n");
   EXPECT_EQ(frame->behind, "\nAnswer:");
-  EXPECT_EQ(FirstMessage(model_->parts(), "", false)->before, "");
+  EXPECT_EQ(DocumentFrame(model_->parts(), "", false)->before, "");
+}
+
+TEST_P(PromptFormat, AQuestionAboutADocumentEndsWithTheCueForAnAnswer) {
+  const auto message = FirstMessage(model_->parts(), "Read well.", true);
+  const auto frame = DocumentFrame(model_->parts(), "Read well.", true);
+  ASSERT_TRUE(message && frame);
+  EXPECT_EQ(frame->before, message->before);
+  EXPECT_EQ(frame->behind, "\nAnswer:" + message->behind + "Answer:");
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, PromptFormat, ::testing::ValuesIn(text::ChatTemplate::Names()),
@@ -66,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Families, PromptFormat, ::testing::ValuesIn(text::ChatT
 TEST(PromptFormatWithoutTemplate, FallsBackForDocumentsAndRefusesConversations) {
   const auto model = testing::LoadTinyModel({.layers = 1});
   ASSERT_FALSE(model->parts().chat_template);
-  EXPECT_EQ(FirstMessage(model->parts(), "", true)->behind, "\nAnswer:");
+  EXPECT_EQ(DocumentFrame(model->parts(), "", true)->behind, "\nAnswer:");
   const auto next = NextMessage(model->parts());
   ASSERT_FALSE(next);
   EXPECT_THAT(next.error().message, HasSubstr("--chat-template"));

@@ -61,6 +61,21 @@ TEST_F(NeedleTest, SeedDecides) {
   EXPECT_EQ(documents.size(), 12U);
 }
 
+TEST_F(NeedleTest, OnlyTheKindsAskedForAreHidden) {
+  NeedleOptions options;
+  options.data = data();
+  options.kinds = {"words"};
+  const auto task = MakeNeedleTask(model_, options);
+  ASSERT_TRUE(task);
+  const auto item = (*task)->Make(0);
+  ASSERT_TRUE(item);
+  ASSERT_EQ(item->queries.size(), 1U);
+  EXPECT_EQ(item->queries[0].labels.at("kind"), "words");
+  EXPECT_EQ(Count(item->document, "secret pass key"), 0);
+  options.kinds = {"sword"};
+  EXPECT_EQ(MakeNeedleTask(model_, options).error().code, ErrorCode::kInvalidArgument);
+}
+
 TEST_F(NeedleTest, NothingToEvaluateIsAnError) {
   NeedleOptions options;
   options.data = data();

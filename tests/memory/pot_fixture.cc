@@ -58,6 +58,10 @@ PotSettings SmallPot(std::int64_t slots, PotPolicy policy) {
   settings.policy = policy;
   settings.sinks = 2;
   settings.recent = 3;
+  settings.keep = 0.5;
+  settings.alpha = 0.75;
+  settings.surprise_span = 17;
+  settings.rarity = 0;
   return settings;
 }
 

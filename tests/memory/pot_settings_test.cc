@@ -127,9 +127,14 @@ TEST_F(PotSettingsTest, NumbersOutOfRangeAreRefused) {
     ExpectRefused([&](PotSettings& s) { s.sinks = count; });
     ExpectRefused([&](PotSettings& s) { s.recent = count; });
   }
-  for (const int span : {0, -1, std::numeric_limits<int>::min()}) {
+  for (const int span : {-1, std::numeric_limits<int>::min()}) {
     ExpectRefused([&](PotSettings& s) { s.surprise_span = span; });
     ExpectRefused([&](PotSettings& s) { s.attention_span = span; });
+  }
+  ExpectRefused([](PotSettings& s) { s.attention_span = 0; });
+  for (const double share : {-0.1, 1.5, std::numeric_limits<double>::quiet_NaN()}) {
+    ExpectRefused([&](PotSettings& s) { s.rarity = share; });
+    ExpectRefused([&](PotSettings& s) { s.focus = share; });
   }
   ExpectRefused([](PotSettings& s) { s.sinks = std::numeric_limits<int>::max(); });
   ExpectRefused([](PotSettings& s) { s.recent = std::numeric_limits<int>::max(); });
