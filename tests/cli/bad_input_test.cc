@@ -107,8 +107,8 @@ TEST_F(BadInput, PotsThatMakeNoSense) {
   Refusal(kUsage, read({"--pot", "128", "--sinks", "-1"}));
   Refusal(kUsage, read({"--pot", "128", "--sinks", "2000000000"}));
   Refusal(kUsage, read({"--pot", "128", "--recent", "2000000000"}));
-  Refusal(kUsage, read({"--pot", "128", "--surprise-span", "0"}));
-  Refusal(kUsage, read({"--pot", "128", "--catalyst", ""}));
+  Refusal(kUsage, read({"--pot", "128", "--surprise-span", "-1"}));
+  Refusal(kUsage, read({"--pot", "128", "--alpha", "0.5", "--catalyst", ""}));
   Refusal(kUsage, read({"--pot", "4096", "--catalyst", std::string(513, 'x')}));
 }
 
