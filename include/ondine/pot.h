@@ -44,8 +44,8 @@ enum class Reduce { kSum, kMax, kMean };
 struct PotSettings {
   std::int64_t slots = 2048;  // M: entries per layer and KV head, never exceeded, catalyst included
   PotPolicy policy = PotPolicy::kInfiniPot;
-  double keep = 0.75;   // share of the slots that survives a distillation: C = floor(keep * M)
-  double alpha = 1;     // share of the free survivors that is chosen by surprise
+  double keep = 0.5;  // share of the slots that survives a distillation: C = floor(keep * M)
+  double alpha = 1;   // share of the free survivors that is chosen by surprise
   // Surprise is averaged over whole sentences (0) or over this many neighbours in the text,
   // attention over that many; 1 is the paper's form. Small models need whole statements to survive,
   // not single tokens.

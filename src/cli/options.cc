@@ -79,10 +79,9 @@ void PotChoice::AddAll(CLI::App& command) {
       .add_option("--consolidate", consolidate,
                   "read what survived once more as one text (default: with infinipot)")
       ->check(CLI::IsMember({"on", "off"}));
-  command
-      .add_option("--focus", focus,
-                  "share of the pot that a question leaves for its answer (default: 0.1 with "
-                  "infinipot; 0: all of it)");
+  command.add_option("--focus", focus,
+                     "share of the pot that a question leaves for its answer (default: 0.1 with "
+                     "infinipot; 0: all of it)");
   command.add_option("--sinks", sinks, "first tokens that are always kept")->capture_default_str();
   command.add_option("--recent", recent, "newest tokens that are always kept (default: pot/10)");
   command.add_option("--positions", positions, "of surviving entries: reset or original")

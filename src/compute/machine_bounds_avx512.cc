@@ -16,7 +16,7 @@ double RunInt8DotProducts(std::int64_t rounds, std::int32_t* sink) {
   }
   __m512i total = sums[0];
   for (int i = 1; i < kChains; ++i) total = _mm512_add_epi32(total, sums[i]);
-  *sink = _mm512_cvtsi512_si32(total);  // any lane: all that matters is that it is used
+  *sink = _mm512_cvtsi512_si32(total);      // any lane: all that matters is that it is used
   constexpr double kOperations = 2.0 * 64;  // multiply and add of 64 pairs
   return static_cast<double>(rounds) * kChains * kOperations;
 }

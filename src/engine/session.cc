@@ -158,8 +158,7 @@ Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
     settings.slots = std::max(settings.slots, model_->info().trained_context);
   }
   const bool aware = !options.question.empty();
-  ONDINE_ASSIGN(Frame frame,
-                engine::DocumentFrame(parts(), options.system, options.chat_template));
+  ONDINE_ASSIGN(Frame frame, engine::DocumentFrame(parts(), options.system, options.chat_template));
   std::vector<TokenId> catalyst =
       EncodeText(parts(), aware ? options.question : settings.catalyst, true);
   if (aware) {
@@ -254,7 +253,8 @@ Result<Generation> Session::Impl::Ask(std::string_view question, const Generatio
   }
   const Pot::Mark mark = pot_->SetMark();
   std::optional<memory::PotSnapshot> snapshot;
-  if (pot_->focuses() || !pot_->CanRewind(static_cast<std::int64_t>(tokens.size()) + options.max_tokens)) {
+  if (pot_->focuses() ||
+      !pot_->CanRewind(static_cast<std::int64_t>(tokens.size()) + options.max_tokens)) {
     ONDINE_ASSIGN(snapshot, memory::PotSnapshot::Take(*pot_));
   }
   double seconds_prompt = 0;

@@ -164,7 +164,8 @@ Result<std::unique_ptr<Task>> MakeNeedleTask(std::shared_ptr<const Model> model,
                        "needles are number, words or paraphrase, not " + base::Quote(kind));
     }
   }
-  if (options.kinds.empty() || options.lengths.empty() || options.depths.empty() || options.items < 1) {
+  if (options.kinds.empty() || options.lengths.empty() || options.depths.empty() ||
+      options.items < 1) {
     return MakeError(ErrorCode::kInvalidArgument, "no kinds, lengths, depths or items to evaluate");
   }
   ONDINE_ASSIGN(std::string essays, LoadEssays(options.data));

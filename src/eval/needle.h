@@ -20,10 +20,10 @@ struct NeedleOptions {
   std::uint64_t seed = 1;
 };
 
-// A document holds one needle of each kind asked for, each at another depth; from document to document the
-// depths change places. Kinds: "number" (a five-digit key, said twice), "words" (two words),
-// "paraphrase" (a fact that the question words differently, so that matching words do not help).
-// Errors: kNotFound where the essays are not there.
+// A document holds one needle of each kind asked for, each at another depth; from document to
+// document the depths change places. Kinds: "number" (a five-digit key, said twice), "words" (two
+// words), "paraphrase" (a fact that the question words differently, so that matching words do not
+// help). Errors: kNotFound where the essays are not there.
 Result<std::unique_ptr<Task>> MakeNeedleTask(std::shared_ptr<const Model> model,
                                              const NeedleOptions& options);
 

@@ -126,8 +126,8 @@ std::int64_t Pot::FocusEntries() const {
 
 Status Pot::Focus(std::span<const TokenId> question) {
   const auto longest = static_cast<std::size_t>(std::max<std::int64_t>(0, LongestQuestion()));
-  question = question.last(std::min({question.size(), longest,
-                                     static_cast<std::size_t>(models::KvCache::kMaxPrepared)}));
+  question = question.last(std::min(
+      {question.size(), longest, static_cast<std::size_t>(models::KvCache::kMaxPrepared)}));
   if (!focuses() || question.empty()) return {};
   if (cache_.length() + static_cast<std::int64_t>(question.size()) > settings_.slots) {
     ONDINE_TRY(Distil(UsualRule()));

@@ -66,7 +66,8 @@ Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
   }
   if (settings.surprise_span < 0 || settings.attention_span < 1 || settings.sinks < 0 ||
       settings.recent.value_or(0) < 0) {
-    return invalid("spans must be at least 1 (0 for surprise: sentences), sinks and recent at least 0");
+    return invalid(
+        "spans must be at least 1 (0 for surprise: sentences), sinks and recent at least 0");
   }
   if (settings.over_catalyst == Reduce::kMean || settings.over_group == Reduce::kSum) {
     return invalid(
@@ -264,8 +265,7 @@ void Pot::AppendEntries(std::span<const TokenId> tokens, std::span<const float> 
   if (settings_.surprise_span == 0 && needs_surprise()) AverageSentences(tokens, surprise);
   if (!consolidates()) return;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    read_.push_back(
-        {static_cast<std::int32_t>(first + static_cast<std::int64_t>(i)), tokens[i]});
+    read_.push_back({static_cast<std::int32_t>(first + static_cast<std::int64_t>(i)), tokens[i]});
   }
 }
 

@@ -39,10 +39,10 @@ struct PotCounters {
   std::int64_t tokens = 0;        // that went in, catalysts not counted
   std::int64_t peak_entries = 0;  // of any layer and head, catalyst included
   std::int64_t distillations = 0;
-  double seconds_model = 0;      // forward passes over text
-  double seconds_surprise = 0;   // head over all positions (NuC)
-  double seconds_catalyst = 0;   // forward passes over the catalyst (CaP)
-  double seconds_selection = 0;  // choosing entries and moving them together
+  double seconds_model = 0;          // forward passes over text
+  double seconds_surprise = 0;       // head over all positions (NuC)
+  double seconds_catalyst = 0;       // forward passes over the catalyst (CaP)
+  double seconds_selection = 0;      // choosing entries and moving them together
   double seconds_consolidation = 0;  // reading the survivors once more
 };
 
@@ -53,10 +53,9 @@ struct ReadToken {
 
 class Pot {
  public:
-  // `catalyst` is the general prompt (CaP-G), at most 512 tokens; its length is P. `ends` covers the
-  // vocabulary; without it, text has no punctuation. Errors:
-  // kInvalidArgument where settings contradict each other (C + P < M and protected < C must hold),
-  // kOutOfMemory.
+  // `catalyst` is the general prompt (CaP-G), at most 512 tokens; its length is P. `ends` covers
+  // the vocabulary; without it, text has no punctuation. Errors: kInvalidArgument where settings
+  // contradict each other (C + P < M and protected < C must hold), kOutOfMemory.
   static Result<std::unique_ptr<Pot>> Create(std::shared_ptr<const models::Decoder> decoder,
                                              compute::ThreadPool& pool, const PotSettings& settings,
                                              std::vector<TokenId> catalyst,
@@ -82,8 +81,9 @@ class Pot {
   Status Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop);
   Status Flush(const StopToken& stop);
 
-  // At the end of a text: where it had to be distilled and the settings ask for it, reads the tokens
-  // that at least half of the heads hold once more, as one text. After an error the pot is unusable.
+  // At the end of a text: where it had to be distilled and the settings ask for it, reads the
+  // tokens that at least half of the heads hold once more, as one text. After an error the pot is
+  // unusable.
   Status Consolidate(const StopToken& stop);
   // Whether Focus() does anything to this pot.
   bool focuses() const;

@@ -113,8 +113,8 @@ TEST_F(Commands, ReadPrintsTheKeysOfTheContract) {
   EXPECT_LE(pot.at("peak_entries").get<int>(), 200);
   EXPECT_GT(pot.at("peak_entries").get<int>(), 150);
   EXPECT_GT(pot.at("peak_bytes").get<int>(), 0);
-  // P = 29 bytes, C = 150.
-  EXPECT_EQ(pot.at("distillations"), (3000 - 171 + 20) / 21);
+  // P = 29 bytes, C = 100.
+  EXPECT_EQ(pot.at("distillations"), (3000 - 171 + 70) / 71);
   EXPECT_GT(out.at("rss_peak_bytes").get<std::int64_t>(), 1000000);
   EXPECT_TRUE(out.at("seconds").at("read").is_number());
   EXPECT_TRUE(out.at("seconds").at("total").is_number());

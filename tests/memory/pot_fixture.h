@@ -26,7 +26,8 @@ const std::shared_ptr<const models::Decoder>& TinyGemma();
 // Repeatable tokens below 256; another seed, another text.
 Tokens RandomText(std::int64_t length, std::uint32_t seed = 1);
 
-// M slots, sinks 2, recent 3, and the paper's loop: C = M/2, alpha 0.75, surprise over 17 neighbours.
+// M slots, sinks 2, recent 3, and the paper's loop: C = M/2, alpha 0.75, surprise over 17
+// neighbours.
 PotSettings SmallPot(std::int64_t slots, PotPolicy policy = PotPolicy::kInfiniPot);
 
 // Never fails: a wrong setting is a failure of the test.
