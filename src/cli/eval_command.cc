@@ -67,7 +67,9 @@ void Print(const eval::Report& report) {
   std::cout << Line(report.task, report.total) << "\n";
   for (const auto& [label, values] : report.cells) {
     for (const auto& [value, cell] : values) {
-      std::cout << Line("  " + label + " " + value, cell) << "\n";
+      std::string name = "  ";
+      name.append(label).append(" ").append(value);
+      std::cout << Line(name, cell) << "\n";
     }
   }
   std::cout << report.documents << " documents, " << Grouped(report.tokens_read)

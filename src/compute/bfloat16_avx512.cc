@@ -10,11 +10,14 @@ struct BFloat16Dot {
   using Vector = __m512bh;
   static constexpr std::int64_t kColumns = 2;
   static constexpr std::int64_t kBytes = 64;
-  static __m512bh Load(const std::byte* at) { return (__m512bh)_mm512_loadu_si512(at); }
+  static __m512bh Load(const std::byte* at) {
+    // NOLINTNEXTLINE(google-readability-casting): of vectors
+    return (__m512bh)_mm512_loadu_si512(at);
+  }
   static __m512bh Broadcast(const std::uint16_t* x) {
     std::int32_t pair;
     __builtin_memcpy(&pair, x, sizeof(pair));
-    return (__m512bh)_mm512_set1_epi32(pair);
+    return (__m512bh)_mm512_set1_epi32(pair);  // NOLINT(google-readability-casting)
   }
   static __m512 MultiplyAdd(__m512bh w, __m512bh x, __m512 sum) {
     return _mm512_dpbf16_ps(sum, w, x);
@@ -26,7 +29,8 @@ void RoundRow(const float* x, std::int64_t width, std::uint16_t* out) {
   for (std::int64_t i = 0; i < width; i += 16) {
     const auto mask = static_cast<__mmask16>(width - i >= 16 ? 0xffff : (1 << (width - i)) - 1);
     const __m256bh rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, x + i));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), (__m256i)rounded);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                        (__m256i)rounded);  // NOLINT(google-readability-casting)
   }
 }
 

@@ -18,7 +18,8 @@
 #include "compute/tile_loops.h"
 
 namespace ondine::compute {
-namespace {
+// Each file compiles its own copies, for its own CPU.
+namespace {  // NOLINT(google-build-namespaces)
 
 constexpr int kMostPanels = 2;
 constexpr int kMostRows = 12;  // 24 sums, two weights and an input fill the registers

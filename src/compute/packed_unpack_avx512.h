@@ -9,7 +9,8 @@
 #include "compute/packed_weights.h"
 
 namespace ondine::compute {
-namespace {
+// Each file compiles its own copies, for its own CPU.
+namespace {  // NOLINT(google-build-namespaces)
 
 inline __m512i LoadVector(const std::uint8_t* vectors, std::int64_t index) {
   return _mm512_loadu_si512(vectors + index * kVectorBytes);

@@ -7,7 +7,8 @@
 #include <utility>
 
 namespace ondine::compute {
-namespace {
+// Each file compiles its own copies, for its own CPU.
+namespace {  // NOLINT(google-build-namespaces)
 
 template <typename Body, int... kIndex>
 inline __attribute__((always_inline)) void UnrollEach(Body&& body,

@@ -52,6 +52,7 @@ const char* PotPolicyName(PotPolicy policy) {
 
 std::vector<std::string> PotPolicyNames() {
   std::vector<std::string> names;
+  names.reserve(std::size(kPolicies));
   for (const NamedPolicy& entry : kPolicies) names.emplace_back(entry.name);
   return names;
 }

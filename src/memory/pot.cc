@@ -101,7 +101,7 @@ PotSettings WithDefaults(PotSettings settings) {
 
 }  // namespace
 
-Pot::Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& pool,
+Pot::Pot(const std::shared_ptr<const models::Decoder>& decoder, compute::ThreadPool& pool,
          const PotSettings& settings, std::vector<TokenId> catalyst,
          std::shared_ptr<const SentenceEnds> ends)
     : settings_(WithDefaults(settings)),
@@ -121,14 +121,14 @@ Pot::Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& po
   }
 }
 
-Result<std::unique_ptr<Pot>> Pot::Create(std::shared_ptr<const models::Decoder> decoder,
+Result<std::unique_ptr<Pot>> Pot::Create(const std::shared_ptr<const models::Decoder>& decoder,
                                          compute::ThreadPool& pool, const PotSettings& settings,
                                          std::vector<TokenId> catalyst,
                                          std::shared_ptr<const SentenceEnds> ends) {
   ONDINE_TRY(CheckSettings(settings, static_cast<std::int64_t>(catalyst.size())));
   try {
     return std::unique_ptr<Pot>(
-        new Pot(std::move(decoder), pool, settings, std::move(catalyst), std::move(ends)));
+        new Pot(decoder, pool, settings, std::move(catalyst), std::move(ends)));
   } catch (const std::bad_alloc&) {
     return MakeError(ErrorCode::kOutOfMemory,
                      "no memory for a pot of " + std::to_string(settings.slots) +

@@ -56,7 +56,7 @@ class Pot {
   // `catalyst` is the general prompt (CaP-G), at most 512 tokens; its length is P. `ends` covers
   // the vocabulary; without it, text has no punctuation. Errors: kInvalidArgument where settings
   // contradict each other (C + P < M and protected < C must hold), kOutOfMemory.
-  static Result<std::unique_ptr<Pot>> Create(std::shared_ptr<const models::Decoder> decoder,
+  static Result<std::unique_ptr<Pot>> Create(const std::shared_ptr<const models::Decoder>& decoder,
                                              compute::ThreadPool& pool, const PotSettings& settings,
                                              std::vector<TokenId> catalyst,
                                              std::shared_ptr<const SentenceEnds> ends = nullptr);
@@ -128,7 +128,7 @@ class Pot {
  private:
   friend class PotIo;
   friend class PotSnapshot;
-  Pot(std::shared_ptr<const models::Decoder> decoder, compute::ThreadPool& pool,
+  Pot(const std::shared_ptr<const models::Decoder>& decoder, compute::ThreadPool& pool,
       const PotSettings& settings, std::vector<TokenId> catalyst,
       std::shared_ptr<const SentenceEnds> ends);
   bool distils() const;

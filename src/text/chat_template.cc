@@ -118,7 +118,7 @@ Result<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& message
   const ChatFamily& family = *FindChatFamily(name_);
   const bool given = !messages.empty() && messages[0].role == "system";
   const std::size_t first = given ? 1 : 0;
-  std::string_view system = given ? std::string_view(messages[0].content) : default_system_;
+  std::string_view system = given ? std::string_view{messages[0].content} : default_system_;
   if (family.trims_system) system = Trim(system);
   std::string system_text;
   if (given || !system.empty() || family.always_system) {

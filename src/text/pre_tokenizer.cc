@@ -85,7 +85,7 @@ std::vector<std::size_t> PreTokenizer::Split(std::string_view text) const {
   if (text.empty()) return {};
   const bool broken = !IsUtf8(text);
   const std::string repaired = broken ? Repair(text) : std::string();
-  const std::string_view subject = broken ? std::string_view(repaired) : text;
+  const std::string_view subject = broken ? std::string_view{repaired} : text;
   std::vector<std::size_t> ends = {subject.size()};
   for (const Pattern& pattern : patterns_) ends = Refine(pattern, subject, ends);
   if (broken) MapToOriginal(text, ends);

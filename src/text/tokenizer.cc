@@ -78,7 +78,7 @@ Result<std::unique_ptr<const Tokenizer::Impl>> Tokenizer::Impl::FromGguf(
     impl.reset(new Impl(std::move(vocabulary), std::move(model), std::move(*special)));
   } else {
     ONDINE_ASSIGN(SentencePieceModel model, SentencePieceModel::FromGguf(file, vocabulary));
-    impl.reset(new Impl(std::move(vocabulary), std::move(model), std::move(*special)));
+    impl.reset(new Impl(std::move(vocabulary), model, std::move(*special)));
   }
   ONDINE_ASSIGN(const std::optional<bool> wanted, file.FindBool("tokenizer.ggml.add_bos_token"));
   impl->adds_bos_ = wanted.value_or(adds_bos) && impl->vocabulary_.bos().has_value();
@@ -136,7 +136,7 @@ std::string Tokenizer::Impl::Decode(const std::vector<TokenId>& tokens, bool spe
                          vocabulary_.Type(token) != TokenType::kControl &&
                          vocabulary_.Type(token) != TokenType::kUnknown;
     const bool dropped = drop_space && is_text && piece.starts_with(' ');
-    text += dropped ? std::string_view(piece).substr(1) : std::string_view(piece);
+    text += dropped ? std::string_view{piece}.substr(1) : std::string_view{piece};
     if (is_text) drop_space = false;
   }
   return text;
