@@ -76,6 +76,7 @@ Status Pot::Consolidate(const StopToken& stop) {
   skipped_ = 0;
   read_.clear();
   std::vector<TokenId> tokens;
+  tokens.reserve(agreed.size());
   for (const ReadToken& token : agreed) tokens.push_back(token.token);
   constexpr auto kPass = static_cast<std::size_t>(models::DecoderPass::kMaxTokens);
   for (std::size_t i = 0; i < tokens.size(); i += kPass) {
