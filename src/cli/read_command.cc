@@ -144,7 +144,12 @@ Status Read(const Options& options) {
     generation.stop_token = InterruptToken();
     if (!options.json) {
       std::cout << "\n> " << question << "\n" << options.prefix << std::flush;
-      generation.on_text = [](std::string_view text) { std::cout << text << std::flush; };
+      // The space between the cue and the answer is not part of it.
+      generation.on_text = [begins = options.prefix.empty()](std::string_view text) mutable {
+        if (begins) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+        begins = begins && text.empty();
+        std::cout << text << std::flush;
+      };
     }
     ONDINE_ASSIGN(const Generation answer, session.Ask(question, generation, options.prefix));
     if (!options.json) std::cout << std::endl;
