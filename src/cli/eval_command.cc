@@ -161,6 +161,7 @@ CLI::App* AddNeedle(CLI::App& eval_command, Options& options) {
   command
       ->add_option("--kinds", options.needle.kinds,
                    "facts in each document: number, words, paraphrase")
+      ->delimiter(',')
       ->capture_default_str();
   command->add_option("--depths", options.needle.depths, "where the facts stand, 0 to 1")
       ->delimiter(',')

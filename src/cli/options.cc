@@ -102,7 +102,7 @@ Result<PotSettings> PotChoice::Settings() const {
   settings.attention_span = attention_span;
   settings.rarity = rarity;
   if (!consolidate.empty()) settings.consolidate = consolidate == "on";
-  if (focus >= 0) settings.focus = focus;
+  settings.focus = focus;
   settings.sinks = sinks;
   if (recent >= 0) settings.recent = recent;
   settings.reset_positions = positions == "reset";

@@ -39,7 +39,7 @@ struct PotChoice {
   int attention_span = PotSettings().attention_span;
   double rarity = PotSettings().rarity;
   std::string consolidate;  // on, off, or by policy
-  double focus = -1;        // below 0: by policy
+  std::optional<double> focus;
   int sinks = PotSettings().sinks;
   int recent = -1;
   std::string catalyst = PotSettings().catalyst;

@@ -74,7 +74,6 @@ Status Pot::Consolidate(const StopToken& stop) {
   last_tokens_.clear();
   sentence_.Clear();
   skipped_ = 0;
-  read_.clear();
   std::vector<TokenId> tokens;
   tokens.reserve(agreed.size());
   for (const ReadToken& token : agreed) tokens.push_back(token.token);
@@ -90,7 +89,7 @@ Status Pot::Consolidate(const StopToken& stop) {
       for (std::size_t i = 0; i < agreed.size(); ++i) head.origin[i] = agreed[i].origin;
     }
   }
-  read_.clear();
+  read_.clear();  // nothing is consolidated twice
   skipped_ = stream - cache_.position();
   counters_.tokens = before.tokens;
   counters_.seconds_model = before.seconds_model;

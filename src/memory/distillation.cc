@@ -1,4 +1,4 @@
-// Pot::Distil(): which entries stay when the pot is full.
+// Pot::Distil() and Pot::Focus(): which entries stay when the pot is full, or for a question.
 #include <algorithm>
 #include <cmath>
 #include <optional>

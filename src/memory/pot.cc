@@ -137,7 +137,7 @@ Result<std::unique_ptr<Pot>> Pot::Create(const std::shared_ptr<const models::Dec
 }
 
 std::size_t Pot::bytes() const {
-  std::size_t total = cache_.bytes() + scores_.bytes();
+  std::size_t total = cache_.bytes() + scores_.bytes() + read_.capacity() * sizeof(ReadToken);
   for (const auto& layer : entries_) {
     for (const HeadEntries& head : layer) {
       total +=
