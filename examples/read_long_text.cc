@@ -18,7 +18,7 @@ ondine::Status ReadAndAsk(const char* path, const char* file, const char* questi
   const auto text = ondine::OpenTextFiles({file});
   if (!text) return tl::make_unexpected(text.error());
   if (const auto status = session->Read(**text); !status) return status;
-  const auto answer = session->Ask(question, ondine::GenerationOptions());
+  const auto answer = session->Ask(question);
   if (!answer) return tl::make_unexpected(answer.error());
 
   const ondine::SessionReport report = session->report();

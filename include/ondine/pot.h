@@ -1,6 +1,6 @@
 // The pot: a KV cache of fixed size that is distilled to its most useful entries whenever it is
 // full, so that a model reads text of any length in it. InfiniPot, Kim et al., EMNLP 2024 (arXiv
-// 2410.01518). The memory is lossy: what a distillation drops is gone.
+// 2410.01518). The memory is lossy.
 #ifndef ONDINE_POT_H_
 #define ONDINE_POT_H_
 
@@ -45,7 +45,9 @@ struct PotSettings {
   std::int64_t slots = 2048;  // M: entries per layer and KV head, never exceeded, catalyst included
   PotPolicy policy = PotPolicy::kInfiniPot;
   double keep = 0.5;  // share of the slots that survives a distillation: C = floor(keep * M)
-  double alpha = 1;   // share of the free survivors that is chosen by surprise
+  // Share of the free survivors that is chosen by surprise. Absent: 1; 0.5 where the question is
+  // known while the text is read.
+  std::optional<double> alpha;
   // Surprise is averaged over whole sentences (0) or over this many neighbours in the text,
   // attention over that many; 1 is the paper's form. Small models need whole statements to survive,
   // not single tokens.
@@ -55,6 +57,9 @@ struct PotSettings {
   // with p(x) from the rank in the vocabulary. 1: how unexpected a token is here; 0: the paper's
   // form, which rare words fill.
   double rarity = 1;
+  // Surprise needs the model's head at every position. With 1 it is exact; with n the normaliser is
+  // estimated from the 4,096 most frequent tokens and every n-th slice of the others.
+  int surprise_stride = 1;
   Reduce over_catalyst = Reduce::kSum;  // kSum or kMax over the catalyst's tokens
   Reduce over_group = Reduce::kMax;     // kMax or kMean over the query heads that share a KV head
   bool past_only = false;               // softmax over the text's entries only, not the catalyst's
@@ -63,12 +68,13 @@ struct PotSettings {
   bool reset_positions = true;          // survivors move up to positions 0, 1, 2, ... (CR-RoPE)
   CacheType type = CacheType::kF16;
   // At the end of a text that had to be distilled, what survived is read once more as one text, so
-  // that its keys and values fit together. Absent: only with kInfiniPot.
+  // that its keys and values fit together. Absent: where Session::Read() reads it and with
+  // kInfiniPot.
   std::optional<bool> consolidate;
-  // Before a question about a distilled text is answered, the pot is distilled to this share of its
-  // slots by the question's attention (CaP-Q); the answer given, the pot is as before. 0: off.
-  // Absent: 0.1 with kInfiniPot.
-  std::optional<double> focus;
+  // Tokens of the text that stay known as text, 16 bytes each: what half of the heads hold, and the
+  // most surprising sentences. What is known can be read once more for a question. Absent: 32 for
+  // each slot where `consolidate` would be, else 0.
+  std::optional<std::int64_t> archive;
   // Read like a future question to score entries (CaP-G).
   std::string catalyst = "Summarize the critical points";
 };

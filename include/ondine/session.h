@@ -58,13 +58,27 @@ struct ReadOptions {
   StopToken stop_token;
 };
 
+struct AskOptions {
+  // Initialised one and all, so that {generation} alone can be given.
+  GenerationOptions generation = {};
+  std::string prefix = {};  // begins the answer and is part of its text
+  // Of a text that had to be distilled, the passages that share the question's words are read once
+  // more before the answer: as many as make this many tokens. 0: none; absent: an eighth of the
+  // pot's slots with PotPolicy::kInfiniPot, else none.
+  std::optional<std::int64_t> reread = {};
+};
+
+struct Answer : Generation {
+  std::vector<std::string> passages;  // that were read once more, in the order of the text
+};
+
 struct SessionReport {
   std::int64_t tokens = 0;  // that went through the model, catalysts not counted
   std::int64_t slots = 0;   // of the pot, or of the cache where there is none
   bool bounded = false;     // a pot, not a cache that keeps everything
   std::int64_t entries = 0;
   std::int64_t peak_entries = 0;  // of any layer and head, catalyst included
-  std::int64_t peak_bytes = 0;    // keys, values, entry lists and scoring buffers
+  std::int64_t peak_bytes = 0;    // keys, values, entry lists, scoring buffers and archive
   std::int64_t distillations = 0;
   std::string policy;
   bool question_aware = false;
@@ -94,14 +108,14 @@ class Session {
   // Reads a text; what the session knew before is forgotten.
   Status Read(TextSource& text, const ReadOptions& options = {});
   // Answers a question about what was read. The pot is afterwards as it was before: questions do
-  // not affect each other. `prefix` begins the answer and is part of its text.
-  Result<Generation> Ask(std::string_view question, const GenerationOptions& options,
-                         std::string_view prefix = "");
+  // not affect each other.
+  Result<Answer> Ask(std::string_view question, const AskOptions& options = {});
 
   // A .pot file: the text's distilled memory, to be asked again without reading. Needs Read()
   // first.
   Status Save(const std::string& path) const;
   // kMismatch where the file was made with another model, naming what differs.
+  // The pot's settings are the file's.
   static Result<Session> Load(std::shared_ptr<const Model> model, const std::string& path,
                               int threads = 0);
 

@@ -61,8 +61,9 @@ void PotChoice::AddAll(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--keep", keep, "share of the pot that survives a distillation")
       ->capture_default_str();
-  command.add_option("--alpha", alpha, "share of the survivors chosen by surprise")
-      ->capture_default_str();
+  command.add_option("--alpha", alpha,
+                     "share of the survivors chosen by surprise (default: 1; 0.5 with --recall "
+                     "question)");
   command
       .add_option("--surprise-span", surprise_span,
                   "neighbours over which surprise is averaged (0: sentences, 1: the paper's form)")
@@ -72,6 +73,10 @@ void PotChoice::AddAll(CLI::App& command) {
                   "neighbours over which attention is averaged (1: the paper's form)")
       ->capture_default_str();
   command
+      .add_option("--surprise-stride", surprise_stride,
+                  "estimate surprise from one in so many slices of the rarer vocabulary (1: exact)")
+      ->capture_default_str();
+  command
       .add_option("--rarity", rarity,
                   "share of a token's rarity that is taken off its surprise (0: the paper's form)")
       ->capture_default_str();
@@ -79,9 +84,9 @@ void PotChoice::AddAll(CLI::App& command) {
       .add_option("--consolidate", consolidate,
                   "read what survived once more as one text (default: with infinipot)")
       ->check(CLI::IsMember({"on", "off"}));
-  command.add_option("--focus", focus,
-                     "share of the pot that a question leaves for its answer (default: 0.1 with "
-                     "infinipot; 0: all of it)");
+  command.add_option("--archive", archive,
+                     "tokens of the text that stay known as text (default: 32 for each entry with "
+                     "infinipot)");
   command.add_option("--sinks", sinks, "first tokens that are always kept")->capture_default_str();
   command.add_option("--recent", recent, "newest tokens that are always kept (default: pot/10)");
   command.add_option("--positions", positions, "of surviving entries: reset or original")
@@ -100,9 +105,10 @@ Result<PotSettings> PotChoice::Settings() const {
   settings.alpha = alpha;
   settings.surprise_span = surprise_span;
   settings.attention_span = attention_span;
+  settings.surprise_stride = surprise_stride;
   settings.rarity = rarity;
   if (!consolidate.empty()) settings.consolidate = consolidate == "on";
-  settings.focus = focus;
+  settings.archive = archive;
   settings.sinks = sinks;
   if (recent >= 0) settings.recent = recent;
   settings.reset_positions = positions == "reset";

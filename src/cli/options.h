@@ -34,12 +34,13 @@ struct PotChoice {
   std::string cache_type = "f16";
   std::string positions = "reset";
   double keep = PotSettings().keep;
-  double alpha = PotSettings().alpha;
+  std::optional<double> alpha;
   int surprise_span = PotSettings().surprise_span;
   int attention_span = PotSettings().attention_span;
+  int surprise_stride = PotSettings().surprise_stride;
   double rarity = PotSettings().rarity;
   std::string consolidate;  // on, off, or by policy
-  std::optional<double> focus;
+  std::optional<std::int64_t> archive;
   int sinks = PotSettings().sinks;
   int recent = -1;
   std::string catalyst = PotSettings().catalyst;

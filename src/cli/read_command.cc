@@ -23,6 +23,7 @@ struct Options {
   PotChoice pot;
   GenerationChoice generation;
   std::vector<std::string> files, questions;
+  std::optional<std::int64_t> reread;
   std::string recall = "agnostic", prefix, system, save, load, explain_html;
   bool json = false, progress = false, no_template = false, explain = false;
 };
@@ -140,7 +141,8 @@ Status Read(const Options& options) {
   double asked = 0;
   for (const std::string& question : options.questions) {
     const base::Stopwatch ask_watch(asked);
-    GenerationOptions generation = options.generation.options;
+    AskOptions ask{options.generation.options, options.prefix, options.reread};
+    GenerationOptions& generation = ask.generation;
     generation.stop_token = InterruptToken();
     if (!options.json) {
       std::cout << "\n> " << question << "\n" << options.prefix << std::flush;
@@ -151,7 +153,7 @@ Status Read(const Options& options) {
         std::cout << text << std::flush;
       };
     }
-    ONDINE_ASSIGN(const Generation answer, session.Ask(question, generation, options.prefix));
+    ONDINE_ASSIGN(const Answer answer, session.Ask(question, ask));
     if (!options.json) std::cout << std::endl;
     if (answer.finish == FinishReason::kCancelled) {
       return MakeError(ErrorCode::kCancelled, "stopped");
@@ -159,6 +161,7 @@ Status Read(const Options& options) {
     nlohmann::json item = ToJson(answer);
     item["question"] = question;
     item["answer"] = answer.text;
+    item["passages"] = answer.passages;
     answers.push_back(std::move(item));
   }
   if (!options.json) return {};
@@ -214,6 +217,11 @@ Action AddRead(CLI::App& app) {
   command->add_option("--explain-html", options->explain_html, "the same as a page in this file");
   command->add_option("--load", options->load, "a saved pot instead of texts");
   options->pot.AddAll(*command);
+  command
+      ->add_option("--reread", options->reread,
+                   "tokens of passages sharing a question's words that are read once more before "
+                   "its answer (default: pot/8 with infinipot; 0: none)")
+      ->check(CLI::NonNegativeNumber);
   options->generation.AddTo(*command, 128);
   command->add_flag("--no-template", options->no_template, "do not use the model's chat template");
   command->add_flag("--progress", options->progress,

@@ -58,7 +58,8 @@ class Benchmark {
       settings.slots = test.depth + test.prompt + test.generated;
     }
     ONDINE_ASSIGN(const auto pot, Pot::Create(model_.parts().decoder, pool_, settings,
-                                              EncodeText(model_.parts(), settings.catalyst, true)));
+                                              EncodeText(model_.parts(), settings.catalyst, true),
+                                              model_.parts().sentence_ends));
     ONDINE_TRY(pot->Feed(RandomTokens(test.depth), Pot::Part::kText, options_.stop_token));
     ONDINE_TRY(pot->Flush(options_.stop_token));
     const double entries = static_cast<double>(pot->length());

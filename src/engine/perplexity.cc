@@ -161,9 +161,11 @@ class Measurement {
     }
     text::EncodeOptions plain;
     plain.add_bos = false;
-    ONDINE_ASSIGN(auto pot,
-                  memory::Pot::Create(parts_.decoder, pool_, *options_.pot,
-                                      parts_.tokenizer.Encode(options_.pot->catalyst, plain)));
+    PotSettings settings = *options_.pot;
+    settings.surprise_stride = 1;  // it is what is measured
+    ONDINE_ASSIGN(auto pot, memory::Pot::Create(parts_.decoder, pool_, settings,
+                                                parts_.tokenizer.Encode(settings.catalyst, plain),
+                                                parts_.sentence_ends));
     std::int64_t position = 0;
     pot->OnSurprise([&](std::span<const float> values) {
       for (float value : values) {

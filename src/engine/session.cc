@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "engine/generator.h"
 #include "engine/model_parts.h"
+#include "engine/passages.h"
 #include "engine/prompt_format.h"
 #include "engine/token_stream.h"
 #include "formats/pot_file.h"
@@ -31,8 +32,7 @@ class Session::Impl {
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system);
   Status Read(TextSource& text, const ReadOptions& options);
-  Result<Generation> Ask(std::string_view question, const GenerationOptions& options,
-                         std::string_view prefix);
+  Result<Answer> Ask(std::string_view question, const AskOptions& options);
   Status Save(const std::string& path) const;
   Status Load(const std::string& path);
   Status Explain(TextSource& text,
@@ -48,6 +48,7 @@ class Session::Impl {
   Status ReadEnds(engine::TokenStream& tokens, const ReadOptions& options);
   void ReportProgress(const engine::TokenStream& tokens, const base::Timer& timer,
                       const ReadOptions& options) const;
+  engine::Passages PassagesFor(std::string_view question, const AskOptions& options) const;
   Status FeedQuestion(const std::vector<TokenId>& question, const StopToken& stop);
 
   std::shared_ptr<const Model> model_;
@@ -64,6 +65,23 @@ namespace {
 
 // Tokens that `truncate` leaves free for question and answer.
 constexpr std::int64_t kTruncateReserve = 256;
+
+// Of the pot: what is read once more for a question.
+constexpr std::int64_t kRereadShare = 8;
+
+// Tokens of the archive for each slot: 512 bytes beside some 20 kB of keys and values.
+constexpr std::int64_t kArchivePerSlot = 32;
+
+// What was measured best for texts that are read to be asked about, where the user left it open.
+PotSettings ForText(PotSettings settings, bool question_known) {
+  const bool best = settings.policy == PotPolicy::kInfiniPot;
+  if (!settings.alpha) settings.alpha = question_known ? 0.5 : 1;
+  if (!settings.consolidate) settings.consolidate = best;
+  if (!settings.archive) {
+    settings.archive = best ? std::min(kArchivePerSlot * settings.slots, memory::kMostSlots) : 0;
+  }
+  return settings;
+}
 
 }  // namespace
 
@@ -153,11 +171,11 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
 }
 
 Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
-  PotSettings settings = options_.pot.value_or(PotSettings());
+  const bool aware = !options.question.empty();
+  PotSettings settings = ForText(options_.pot.value_or(PotSettings()), aware);
   if (settings.policy == PotPolicy::kFull) {
     settings.slots = std::max(settings.slots, model_->info().trained_context);
   }
-  const bool aware = !options.question.empty();
   ONDINE_ASSIGN(Frame frame, engine::DocumentFrame(parts(), options.system, options.chat_template));
   std::vector<TokenId> catalyst =
       EncodeText(parts(), aware ? options.question : settings.catalyst, true);
@@ -178,7 +196,7 @@ Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
   } else {
     ONDINE_TRY(ReadStream(tokens, options));
   }
-  ONDINE_TRY(pot_->Consolidate(options.stop_token));
+  ONDINE_TRY(pot_->EndText(options.stop_token));
   document_ = std::move(frame);
   return {};
 }
@@ -239,33 +257,49 @@ Status Session::Impl::FeedQuestion(const std::vector<TokenId>& question, const S
   return pot_->Flush(stop);
 }
 
-Result<Generation> Session::Impl::Ask(std::string_view question, const GenerationOptions& options,
-                                      std::string_view prefix) {
+engine::Passages Session::Impl::PassagesFor(std::string_view question,
+                                            const AskOptions& options) const {
+  if (pot_->counters().distillations == 0) return {};  // everything is there
+  const bool usual = pot_->settings().policy == PotPolicy::kInfiniPot;
+  const std::int64_t most = options.reread.value_or(usual ? pot_->capacity() / kRereadShare : 0);
+  const std::span<const memory::KnownToken> known = pot_->known();
+  const auto text = std::partition_point(known.begin(), known.end(), [&](const auto& token) {
+    return token.origin < pot_->prefix_tokens();
+  });
+  return engine::FindPassages(*model_, {text, known.end()},
+                              std::string(question) + " " + options.prefix, most);
+}
+
+Result<Answer> Session::Impl::Ask(std::string_view question, const AskOptions& options) {
   if (!document_) {
     return MakeError(ErrorCode::kInvalidArgument, "there is no text to ask about: read one first");
   }
+  const StopToken& stop = options.generation.stop_token;
   std::vector<TokenId> tokens =
       EncodeText(parts(), std::string(engine::kQuestionLead) + std::string(question), true);
-  const std::string begin = prefix.empty() ? "" : " " + std::string(prefix);
+  const std::string begin = options.prefix.empty() ? "" : " " + options.prefix;
   for (const auto& part :
        {EncodeFrame(parts(), document_->behind, false), EncodeText(parts(), begin, true)}) {
     tokens.insert(tokens.end(), part.begin(), part.end());
   }
+  const base::Timer timer;
+  // Passages stand behind all that the pot holds, where a model looks first, and survive with the
+  // question where answering it needs a distillation.
+  engine::Passages passages = PassagesFor(question, options);
+  const std::size_t reread = passages.tokens.size();
+  tokens.insert(tokens.begin(), passages.tokens.begin(), passages.tokens.end());
+  const auto more = static_cast<std::int64_t>(tokens.size());
   const Pot::Mark mark = pot_->SetMark();
   std::optional<memory::PotSnapshot> snapshot;
-  if (pot_->focuses() ||
-      !pot_->CanRewind(static_cast<std::int64_t>(tokens.size()) + options.max_tokens)) {
+  if (!pot_->CanRewind(more + options.generation.max_tokens)) {
     ONDINE_ASSIGN(snapshot, memory::PotSnapshot::Take(*pot_));
   }
-  double seconds_prompt = 0;
-  Status status;
-  {
-    const base::Stopwatch watch(seconds_prompt);
-    status = pot_->Focus(tokens);
-    if (status) status = FeedQuestion(tokens, options.stop_token);
-  }
-  Result<Generation> result = status ? engine::Generate(parts(), *pot_, tokens, options)
-                                     : tl::make_unexpected(std::move(status).error());
+  Status status = FeedQuestion(tokens, stop);
+  const double seconds_prompt = timer.Elapsed();
+  Result<Generation> result =
+      status
+          ? engine::Generate(parts(), *pot_, std::span(tokens).subspan(reread), options.generation)
+          : tl::make_unexpected(std::move(status).error());
   peak_bytes_ = std::max(peak_bytes_, static_cast<std::int64_t>(pot_->bytes()));
   const std::int64_t peak_entries = pot_->counters().peak_entries;
   if (snapshot) {
@@ -274,13 +308,13 @@ Result<Generation> Session::Impl::Ask(std::string_view question, const Generatio
     pot_->Rewind(mark);
   }
   pot_->NotePeak(peak_entries);
-  if (result) {
-    result->tokens_prompt = static_cast<std::int64_t>(tokens.size());
-    result->seconds_prompt = seconds_prompt;
-    if (prefix.empty()) result->text.erase(0, result->text.find_first_not_of(" \n"));
-    result->text = std::string(prefix) + result->text;
-  }
-  return result;
+  if (!result) return tl::make_unexpected(std::move(result).error());
+  Answer answer{std::move(*result), std::move(passages.texts)};
+  answer.tokens_prompt = more;
+  answer.seconds_prompt = seconds_prompt;
+  if (options.prefix.empty()) answer.text.erase(0, answer.text.find_first_not_of(" \n"));
+  answer.text = options.prefix + answer.text;
+  return answer;
 }
 
 Status Session::Impl::Save(const std::string& path) const {
@@ -397,9 +431,8 @@ Result<Generation> Session::Say(std::string_view message, const GenerationOption
 Status Session::Read(TextSource& text, const ReadOptions& options) {
   return impl_->Read(text, options);
 }
-Result<Generation> Session::Ask(std::string_view question, const GenerationOptions& options,
-                                std::string_view prefix) {
-  return impl_->Ask(question, options, prefix);
+Result<Answer> Session::Ask(std::string_view question, const AskOptions& options) {
+  return impl_->Ask(question, options);
 }
 Status Session::Save(const std::string& path) const {
   return impl_->Save(path);

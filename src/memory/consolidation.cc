@@ -1,4 +1,4 @@
-// Pot::Consolidate() and what it needs to know: the text that survived.
+// Pot::EndText(): what survived is read once more as one text.
 #include <algorithm>
 
 #include "base/stopwatch.h"
@@ -6,67 +6,36 @@
 #include "memory/pot.h"
 
 namespace ondine::memory {
-namespace {
 
-// How many heads hold each of the tokens; both ascend by origin.
-std::vector<int> Holders(const std::vector<std::vector<HeadEntries>>& entries,
-                         const std::vector<ReadToken>& tokens) {
-  std::vector<int> holders(tokens.size(), 0);
-  for (const auto& layer : entries) {
-    for (const HeadEntries& head : layer) {
-      std::size_t i = 0;
-      for (const std::int32_t origin : head.origin) {
-        while (i < tokens.size() && tokens[i].origin < origin) ++i;
-        if (i < tokens.size() && tokens[i].origin == origin) ++holders[i];
-      }
-    }
-  }
-  return holders;
-}
-
-int Heads(const std::vector<std::vector<HeadEntries>>& entries) {
-  std::size_t heads = 0;
-  for (const auto& layer : entries) heads += layer.size();
-  return static_cast<int>(heads);
-}
-
-}  // namespace
-
-bool Pot::consolidates() const {
-  return distils() && *settings_.consolidate;
-}
-
-void Pot::ForgetDropped() {
-  if (!consolidates()) return;
-  const std::vector<int> holders = Holders(entries_, read_);
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < read_.size(); ++i) {
-    if (holders[i] > 0) read_[kept++] = read_[i];
-  }
-  read_.resize(kept);
+Status Pot::EndText(const StopToken& stop) {
+  ONDINE_TRY(Flush(stop));
+  text_ended_ = true;
+  const bool consolidate = distils() && *settings_.consolidate && counters_.distillations > 0;
+  return consolidate ? Consolidate(stop) : Status();
 }
 
 Status Pot::Consolidate(const StopToken& stop) {
-  ONDINE_TRY(Flush(stop));
-  if (!consolidates() || counters_.distillations == 0) return {};
   const base::Stopwatch watch(counters_.seconds_consolidation);
-  const std::vector<int> holders = Holders(entries_, read_);
-  const int heads = Heads(entries_);
-  std::vector<ReadToken> agreed;
-  for (std::size_t i = 0; i < read_.size(); ++i) {
-    if (2 * holders[i] >= heads) agreed.push_back(read_[i]);
+  archive_.CountHolders(entries_);
+  std::vector<std::int32_t> origins;
+  std::vector<TokenId> tokens;
+  for (const KnownToken& token : known()) {
+    if (!IsHeld(token, entries_)) continue;
+    origins.push_back(token.origin);
+    tokens.push_back(token.token);
   }
   // Heads that differ much may agree on more than one of them can hold: the oldest go.
   const auto most = static_cast<std::size_t>(cache_.length());
-  if (agreed.size() > most) {
-    agreed.erase(agreed.begin() + prefix_end_,
-                 agreed.begin() + prefix_end_ + static_cast<std::ptrdiff_t>(agreed.size() - most));
+  if (tokens.size() > most) {
+    const auto excess = static_cast<std::ptrdiff_t>(tokens.size() - most);
+    origins.erase(origins.begin() + prefix_end_, origins.begin() + prefix_end_ + excess);
+    tokens.erase(tokens.begin() + prefix_end_, tokens.begin() + prefix_end_ + excess);
   }
 
   const std::int64_t stream = StreamPosition();
   const PotCounters before = counters_;
   cache_.Clear();
-  for (auto& layer : entries_) {
+  for (LayerEntries& layer : entries_) {
     for (HeadEntries& head : layer) head = {};
   }
   carried_.clear();
@@ -74,9 +43,6 @@ Status Pot::Consolidate(const StopToken& stop) {
   last_tokens_.clear();
   sentence_.Clear();
   skipped_ = 0;
-  std::vector<TokenId> tokens;
-  tokens.reserve(agreed.size());
-  for (const ReadToken& token : agreed) tokens.push_back(token.token);
   constexpr auto kPass = static_cast<std::size_t>(models::DecoderPass::kMaxTokens);
   for (std::size_t i = 0; i < tokens.size(); i += kPass) {
     if (stop.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
@@ -84,12 +50,9 @@ Status Pot::Consolidate(const StopToken& stop) {
   }
   sentence_.Clear();
   // Entries keep telling where in the text they come from.
-  for (auto& layer : entries_) {
-    for (HeadEntries& head : layer) {
-      for (std::size_t i = 0; i < agreed.size(); ++i) head.origin[i] = agreed[i].origin;
-    }
+  for (LayerEntries& layer : entries_) {
+    for (HeadEntries& head : layer) head.origin = origins;
   }
-  read_.clear();  // nothing is consolidated twice
   skipped_ = stream - cache_.position();
   counters_.tokens = before.tokens;
   counters_.seconds_model = before.seconds_model;

@@ -1,4 +1,4 @@
-// Pot::Distil() and Pot::Focus(): which entries stay when the pot is full, or for a question.
+// Pot::Distil(): which entries stay when the pot is full.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -14,10 +14,6 @@ namespace {
 constexpr int kSnapSpan = 7;  // SnapKV's pooling
 // A catalyst is read in slices, so that the attention weights of its rows stay small.
 constexpr std::int64_t kCatalystSlice = 64;
-
-// Of the distillation before a question is answered.
-constexpr std::int64_t kFocusRecent = 16;
-constexpr int kFocusSpan = 15;
 
 // Larger where a key differs more from the mean direction of its head's keys (KeyDiff).
 void KeyDifference(const compute::KvLayer& layer, int head, std::span<float> out) {
@@ -45,18 +41,18 @@ void KeyDifference(const compute::KvLayer& layer, int head, std::span<float> out
 
 }  // namespace
 
-Status Pot::Distil(const Rule& rule) {
+Status Pot::Distil() {
   if (!distils()) {
     return MakeError(ErrorCode::kOutOfMemory, "the text does not fit into a cache of " +
                                                   std::to_string(settings_.slots) +
                                                   " entries that is not distilled");
   }
-  if (cache_.length() <= rule.kept) {
+  if (cache_.length() <= kept_) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "question and protected text leave no room in a pot of " +
                          std::to_string(settings_.slots) + " slots");
   }
-  ONDINE_TRY(Observe(rule));
+  ONDINE_TRY(Observe());
   const base::Stopwatch watch(counters_.seconds_selection);
 
   struct Item {
@@ -77,13 +73,13 @@ Status Pot::Distil(const Rule& rule) {
     for (auto i = static_cast<std::size_t>(share.begin); i < static_cast<std::size_t>(share.end);
          ++i) {
       std::vector<char> kept;
-      statuses[i] = Select(rule, items[i].layer, items[i].head, kept);
+      statuses[i] = Select(items[i].layer, items[i].head, kept);
       survivors[i] = Marked(kept);
     }
   });
   for (std::size_t i = 0; i < items.size(); ++i) {
     ONDINE_TRY(statuses[i]);
-    if (static_cast<std::int64_t>(survivors[i].size()) != rule.kept) {
+    if (static_cast<std::int64_t>(survivors[i].size()) != kept_) {
       return MakeError(ErrorCode::kInternal, "a distillation kept a wrong number of entries");
     }
   }
@@ -104,44 +100,18 @@ Status Pot::Distil(const Rule& rule) {
       entries.surprise.resize(survivors[i].size());
     }
   });
-  cache_.SetLength(rule.kept);
+  cache_.SetLength(kept_);
   last_tokens_.clear();
-  ForgetDropped();
+  if (!text_ended_) archive_.Trim(entries_);
   ++counters_.distillations;
   return {};
 }
 
-bool Pot::focuses() const {
-  return distils() && counters_.distillations > 0 && FocusEntries() < cache_.length();
-}
-
-std::int64_t Pot::FocusEntries() const {
-  const double share = *settings_.focus;
-  if (share == 0) return settings_.slots;
-  // A long system message must not push out what it is about.
-  const std::int64_t frame = std::max<std::int64_t>(settings_.sinks, prefix_end_) + kFocusRecent;
-  return std::max(static_cast<std::int64_t>(share * static_cast<double>(settings_.slots)),
-                  2 * frame);
-}
-
-Status Pot::Focus(std::span<const TokenId> question) {
-  const auto longest = static_cast<std::size_t>(std::max<std::int64_t>(0, LongestQuestion()));
-  question = question.last(std::min(
-      {question.size(), longest, static_cast<std::size_t>(models::KvCache::kMaxPrepared)}));
-  if (!focuses() || question.empty()) return {};
-  if (cache_.length() + static_cast<std::int64_t>(question.size()) > settings_.slots) {
-    ONDINE_TRY(Distil(UsualRule()));
-    if (!focuses()) return {};
-  }
-  return Distil({PotPolicy::kCap, FocusEntries(), kFocusRecent, question, kFocusSpan});
-}
-
-Status Pot::Observe(const Rule& rule) {
+Status Pot::Observe() {
   const base::Stopwatch watch(counters_.seconds_catalyst);
-  switch (rule.policy) {
-    case PotPolicy::kCap: return ObserveCatalyst(rule.catalyst);
-    case PotPolicy::kInfiniPot:
-      return settings_.alpha < 1 ? ObserveCatalyst(rule.catalyst) : Status();
+  switch (settings_.policy) {
+    case PotPolicy::kCap: return ObserveCatalyst();
+    case PotPolicy::kInfiniPot: return *settings_.alpha < 1 ? ObserveCatalyst() : Status();
     case PotPolicy::kTova: return ObserveLastTokens(1);
     case PotPolicy::kSnapKv: return ObserveLastTokens(kSnapWindow);
     default: return {};
@@ -149,16 +119,16 @@ Status Pot::Observe(const Rule& rule) {
 }
 
 // The catalyst stands at the end of the pot while it is read and leaves no trace.
-Status Pot::ObserveCatalyst(std::span<const TokenId> catalyst) {
+Status Pot::ObserveCatalyst() {
   const std::int64_t entries = cache_.length();
   scores_.Start(entries, kCatalystSlice, settings_.over_catalyst, settings_.past_only);
-  if (!cache_.Prepare(static_cast<std::int64_t>(catalyst.size()))) {
+  if (!cache_.Prepare(static_cast<std::int64_t>(catalyst_.size()))) {
     return MakeError(ErrorCode::kInternal, "the catalyst does not fit into the pot");
   }
   const models::KvCache::MarkPoint mark = cache_.Mark();
-  for (std::size_t done = 0; done < catalyst.size();) {
-    const std::size_t n = std::min<std::size_t>(kCatalystSlice, catalyst.size() - done);
-    pass_.Run(catalyst.subspan(done, n), cache_, &scores_);
+  for (std::size_t done = 0; done < catalyst_.size();) {
+    const std::size_t n = std::min<std::size_t>(kCatalystSlice, catalyst_.size() - done);
+    pass_.Run(std::span(catalyst_).subspan(done, n), cache_, &scores_);
     done += n;
   }
   CountEntries(cache_.length());
@@ -183,27 +153,26 @@ Status Pot::ObserveLastTokens(std::int64_t count) {
   return {};
 }
 
-void Pot::MarkProtected(const HeadEntries& head, std::int64_t recent,
-                        std::vector<char>& kept) const {
+void Pot::MarkProtected(const HeadEntries& head, std::vector<char>& kept) const {
   const std::size_t n = head.origin.size();
   kept.assign(n, 0);
   const std::int64_t first = std::max<std::int64_t>(settings_.sinks, prefix_end_);
   for (std::size_t i = 0; i < n; ++i) {
     const std::int64_t origin = head.origin[i];
     kept[i] = origin < first || (origin >= question_begin_ && origin < question_end_) ||
-              static_cast<std::int64_t>(n - i) <= recent;
+              static_cast<std::int64_t>(n - i) <= recent_;
   }
 }
 
-Status Pot::Select(const Rule& rule, int layer, int head, std::vector<char>& kept) const {
+Status Pot::Select(int layer, int head, std::vector<char>& kept) const {
   const HeadEntries& entries =
       entries_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(head)];
-  MarkProtected(entries, rule.recent, kept);
-  const std::int64_t open = rule.kept - std::count(kept.begin(), kept.end(), 1);
+  MarkProtected(entries, kept);
+  const std::int64_t open = kept_ - std::count(kept.begin(), kept.end(), 1);
   if (open < 0) {
     return MakeError(ErrorCode::kInvalidArgument,
-                     "protected text (" + std::to_string(rule.kept - open) +
-                         " tokens) is longer than the " + std::to_string(rule.kept) +
+                     "protected text (" + std::to_string(kept_ - open) +
+                         " tokens) is longer than the " + std::to_string(kept_) +
                          " entries a distillation keeps; take a larger --pot");
   }
   const std::size_t n = kept.size();
@@ -216,12 +185,12 @@ Status Pot::Select(const Rule& rule, int layer, int head, std::vector<char>& kep
   };
   const auto by_catalyst = [&](std::vector<float>& scores, std::int64_t count) {
     scores_.ForHead(layer, head, settings_.over_group, scores);
-    MeanOverNeighbours(scores, rule.attention_span, buffer);
+    MeanOverNeighbours(scores, settings_.attention_span, buffer);
     rankings.push_back({scores, count});
   };
-  switch (rule.policy) {
+  switch (settings_.policy) {
     case PotPolicy::kInfiniPot: {
-      const std::int64_t surprising = std::llround(settings_.alpha * static_cast<double>(open));
+      const std::int64_t surprising = std::llround(*settings_.alpha * static_cast<double>(open));
       if (surprising > 0) by_surprise(first, settings_.surprise_span, surprising);
       if (surprising < open) by_catalyst(second, open - surprising);
       break;

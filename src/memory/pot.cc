@@ -55,15 +55,17 @@ Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
   }
   // Written so that NaN fails too.
   if (!(settings.keep > 0 && settings.keep < 1)) return invalid("keep must lie between 0 and 1");
-  if (!(settings.alpha >= 0 && settings.alpha <= 1)) {
+  if (!(*settings.alpha >= 0 && *settings.alpha <= 1)) {
     return invalid("alpha must lie between 0 and 1");
   }
   if (!(settings.rarity >= 0 && settings.rarity <= 1)) {
     return invalid("rarity must lie between 0 and 1");
   }
-  if (settings.focus && !(*settings.focus >= 0 && *settings.focus < 1)) {
-    return invalid("focus must be at least 0 and below 1");
+  if (*settings.archive < 0 || *settings.archive > kMostSlots) {
+    return invalid("an archive has 0 to " + std::to_string(kMostSlots) + " tokens, not " +
+                   std::to_string(*settings.archive));
   }
+  if (settings.surprise_stride < 1) return invalid("the stride of surprise must be at least 1");
   if (settings.surprise_span < 0 || settings.attention_span < 1 || settings.sinks < 0 ||
       settings.recent.value_or(0) < 0) {
     return invalid(
@@ -79,7 +81,7 @@ Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
                    std::to_string(models::KvCache::kMaxPrepared) + " are possible");
   }
   if (catalyst == 0 && (settings.policy == PotPolicy::kCap ||
-                        (settings.policy == PotPolicy::kInfiniPot && settings.alpha < 1))) {
+                        (settings.policy == PotPolicy::kInfiniPot && *settings.alpha < 1))) {
     return invalid("an empty catalyst needs alpha = 1 or a policy that uses none");
   }
   const std::int64_t kept = Kept(settings), protected_entries = settings.sinks + Recent(settings);
@@ -93,9 +95,9 @@ Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
 }
 
 PotSettings WithDefaults(PotSettings settings) {
-  const bool best = settings.policy == PotPolicy::kInfiniPot;
-  if (!settings.consolidate) settings.consolidate = best;
-  if (!settings.focus) settings.focus = best ? 0.1 : 0;
+  if (!settings.alpha) settings.alpha = 1;
+  if (!settings.consolidate) settings.consolidate = false;
+  if (!settings.archive) settings.archive = 0;
   return settings;
 }
 
@@ -104,14 +106,16 @@ PotSettings WithDefaults(PotSettings settings) {
 Pot::Pot(const std::shared_ptr<const models::Decoder>& decoder, compute::ThreadPool& pool,
          const PotSettings& settings, std::vector<TokenId> catalyst,
          std::shared_ptr<const SentenceEnds> ends)
-    : settings_(WithDefaults(settings)),
+    : settings_(settings),
       kept_(Kept(settings)),
       recent_(Recent(settings)),
       catalyst_(std::move(catalyst)),
       pass_(decoder, pool),
       cache_(decoder->spec(), CacheSettings(settings)),
       scores_(decoder->spec(), settings.slots),
-      sentence_(std::move(ends)) {
+      sentence_(ends),
+      archive_(*settings_.archive, std::move(ends)) {
+  if (archives()) archive_.Reserve(kept_, settings_.slots);
   const models::DecoderSpec& spec = decoder->spec();
   entries_.resize(static_cast<std::size_t>(spec.layers));
   for (int i = 0; i < spec.layers; ++i) {
@@ -122,9 +126,10 @@ Pot::Pot(const std::shared_ptr<const models::Decoder>& decoder, compute::ThreadP
 }
 
 Result<std::unique_ptr<Pot>> Pot::Create(const std::shared_ptr<const models::Decoder>& decoder,
-                                         compute::ThreadPool& pool, const PotSettings& settings,
+                                         compute::ThreadPool& pool, const PotSettings& wanted,
                                          std::vector<TokenId> catalyst,
                                          std::shared_ptr<const SentenceEnds> ends) {
+  const PotSettings settings = WithDefaults(wanted);
   ONDINE_TRY(CheckSettings(settings, static_cast<std::int64_t>(catalyst.size())));
   try {
     return std::unique_ptr<Pot>(
@@ -137,7 +142,7 @@ Result<std::unique_ptr<Pot>> Pot::Create(const std::shared_ptr<const models::Dec
 }
 
 std::size_t Pot::bytes() const {
-  std::size_t total = cache_.bytes() + scores_.bytes() + read_.capacity() * sizeof(ReadToken);
+  std::size_t total = cache_.bytes() + scores_.bytes() + archive_.bytes();
   for (const auto& layer : entries_) {
     for (const HeadEntries& head : layer) {
       total +=
@@ -151,9 +156,13 @@ bool Pot::distils() const {
   return Distils(settings_.policy);
 }
 
+bool Pot::archives() const {
+  return distils() && (*settings_.archive > 0 || *settings_.consolidate);
+}
+
 bool Pot::needs_surprise() const {
   return settings_.policy == PotPolicy::kSirLlm ||
-         (settings_.policy == PotPolicy::kInfiniPot && settings_.alpha > 0);
+         (settings_.policy == PotPolicy::kInfiniPot && *settings_.alpha > 0);
 }
 
 std::int64_t Pot::limit() const {
@@ -188,7 +197,9 @@ Status Pot::Feed(std::span<const TokenId> tokens, Part part, const StopToken& st
 
 Status Pot::Flush(const StopToken& stop) {
   ONDINE_TRY(RunReady(1, stop));
-  sentence_.Clear();  // no sentence reaches from one part into the next
+  // No sentence reaches from one part into the next.
+  sentence_.Clear();
+  archive_.EndSentence();
   return {};
 }
 
@@ -206,7 +217,7 @@ Status Pot::RunReady(std::int64_t at_least, const StopToken& stop) {
     const std::int64_t room_later = room > 0 ? room : limit() - kept_;
     if (waiting < std::min({at_least, models::DecoderPass::kMaxTokens, room_later})) break;
     if (room <= 0) {
-      status = Distil(UsualRule());
+      status = Distil();
       if (!status) break;
       room = limit() - cache_.length();
     }
@@ -230,11 +241,11 @@ Status Pot::RunPass(std::span<const TokenId> tokens) {
   std::vector<float> surprise(tokens.size(), 0.0f);
   if (needs_surprise() || surprise_listener_) {
     const base::Stopwatch watch(counters_.seconds_surprise);
-    pass_.Surprise(tokens.subspan(1), std::span(surprise).subspan(1));
+    pass_.Surprise(tokens.subspan(1), settings_.surprise_stride, std::span(surprise).subspan(1));
     if (logits_valid_) {
       surprise[0] = compute::LogSumExp(logits_) - logits_[static_cast<std::size_t>(tokens[0])];
     } else if (!carried_.empty()) {
-      surprise[0] = pass_.Surprise(carried_, tokens[0]);
+      surprise[0] = pass_.Surprise(carried_, tokens[0], settings_.surprise_stride);
     }
   }
   if (surprise_listener_) surprise_listener_(surprise);
@@ -262,11 +273,8 @@ void Pot::AppendEntries(std::span<const TokenId> tokens, std::span<const float> 
       head.surprise.insert(head.surprise.end(), surprise.begin(), surprise.end());
     }
   }
+  if (archives() && !text_ended_) archive_.Append(first, tokens, surprise);
   if (settings_.surprise_span == 0 && needs_surprise()) AverageSentences(tokens, surprise);
-  if (!consolidates()) return;
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    read_.push_back({static_cast<std::int32_t>(first + static_cast<std::int64_t>(i)), tokens[i]});
-  }
 }
 
 void Pot::AverageSentences(std::span<const TokenId> tokens, std::span<const float> surprise) {
@@ -331,7 +339,8 @@ void Pot::Reset(const Mark& mark) {
   logits_valid_ = false;
   counters_ = mark.counters;
   sentence_.Clear();
-  while (!read_.empty() && read_.back().origin >= StreamPosition()) read_.pop_back();
+  archive_.EndSentence();
+  if (!text_ended_) archive_.Truncate(StreamPosition());
   question_begin_ = mark.question_begin;
   question_end_ = mark.question_end;
   pending_.clear();

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "memory/archive.h"
 #include "memory/attention_scores.h"
 #include "memory/sentences.h"
 #include "models/decoder_pass.h"
@@ -21,19 +22,11 @@
 
 namespace ondine::memory {
 
-using TokenId = std::int32_t;
-
 // Far more than any text that is read at once; streams are as long as one likes.
 inline constexpr std::int64_t kMostSlots = std::int64_t{1} << 24;
 
 // SnapKV's window, as its authors use it under continual distillation.
 inline constexpr std::int64_t kSnapWindow = 32;
-
-// What one KV head knows of its entries besides keys and values; ascending by origin.
-struct HeadEntries {
-  std::vector<std::int32_t> origin;  // index in the stream
-  std::vector<float> surprise;       // when it was read, in nats: by itself or of its sentence
-};
 
 struct PotCounters {
   std::int64_t tokens = 0;        // that went in, catalysts not counted
@@ -44,11 +37,6 @@ struct PotCounters {
   double seconds_catalyst = 0;       // forward passes over the catalyst (CaP)
   double seconds_selection = 0;      // choosing entries and moving them together
   double seconds_consolidation = 0;  // reading the survivors once more
-};
-
-struct ReadToken {
-  std::int32_t origin;
-  TokenId token;
 };
 
 class Pot {
@@ -67,7 +55,7 @@ class Pot {
   std::int64_t kept() const { return kept_; }  // C
   const PotCounters& counters() const { return counters_; }
   std::int64_t prefix_tokens() const { return prefix_end_; }
-  // Keys and values, entry lists and scoring buffers.
+  // Keys and values, entry lists, scoring buffers and archive.
   std::size_t bytes() const;
 
   enum class Part {
@@ -81,14 +69,10 @@ class Pot {
   Status Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop);
   Status Flush(const StopToken& stop);
 
-  // At the end of a text: where it had to be distilled and the settings ask for it, reads the
-  // tokens that at least half of the heads hold once more, as one text. After an error the pot is
-  // unusable.
-  Status Consolidate(const StopToken& stop);
-  // Whether Focus() does anything to this pot.
-  bool focuses() const;
-  // Distils the pot to what `question` attends to. Only a PotSnapshot undoes it.
-  Status Focus(std::span<const TokenId> question);
+  // At the end of a text: what comes later does not get into known(). Where the text had to be
+  // distilled and the settings ask for it, the tokens that at least half of the heads hold are read
+  // once more, as one text. After an error the pot is unusable.
+  Status EndText(const StopToken& stop);
 
   // Receives the surprise of all tokens as they are read, whatever the policy needs.
   void OnSurprise(std::function<void(std::span<const float>)> listener) {
@@ -108,7 +92,9 @@ class Pot {
   std::int64_t LongestQuestion() const;
 
   // Of every layer (empty for sliding-window layers) and KV head.
-  const std::vector<std::vector<HeadEntries>>& entries() const { return entries_; }
+  const std::vector<LayerEntries>& entries() const { return entries_; }
+  // What is known of the text as text.
+  std::span<const KnownToken> known() const { return archive_.tokens(); }
   const models::KvCache& cache() const { return cache_; }
   const std::vector<float>& carried() const { return carried_; }
 
@@ -132,13 +118,14 @@ class Pot {
       const PotSettings& settings, std::vector<TokenId> catalyst,
       std::shared_ptr<const SentenceEnds> ends);
   bool distils() const;
+  bool archives() const;  // whether tokens of the text are known
   bool needs_surprise() const;
   // Length up to which text is read: the catalyst must still fit above it.
   std::int64_t limit() const;
 
   // Index in the stream of the next token.
   std::int64_t StreamPosition() const { return cache_.position() + skipped_; }
-  bool consolidates() const;
+  Status Consolidate(const StopToken& stop);
 
   Status RunReady(std::int64_t at_least, const StopToken& stop);
   Status RunPass(std::span<const TokenId> tokens);
@@ -147,27 +134,13 @@ class Pot {
   void AverageSentences(std::span<const TokenId> tokens, std::span<const float> surprise);
   void Remember(std::span<const TokenId> tokens);
 
-  // What a distillation goes by.
-  struct Rule {
-    PotPolicy policy;
-    std::int64_t kept;
-    std::int64_t recent;
-    std::span<const TokenId> catalyst;
-    int attention_span;
-  };
-  Rule UsualRule() const {
-    return {settings_.policy, kept_, recent_, catalyst_, settings_.attention_span};
-  }
-  Status Distil(const Rule& rule);
-  std::int64_t FocusEntries() const;
+  Status Distil();
   // Attention scores for the policy at hand, where it needs some.
-  Status Observe(const Rule& rule);
-  Status ObserveCatalyst(std::span<const TokenId> catalyst);
+  Status Observe();
+  Status ObserveCatalyst();
   Status ObserveLastTokens(std::int64_t count);
-  Status Select(const Rule& rule, int layer, int head, std::vector<char>& kept) const;
-  void MarkProtected(const HeadEntries& head, std::int64_t recent, std::vector<char>& kept) const;
-  // Of the tokens that were read, only those stay known that some head still holds.
-  void ForgetDropped();
+  Status Select(int layer, int head, std::vector<char>& kept) const;
+  void MarkProtected(const HeadEntries& head, std::vector<char>& kept) const;
   void CountEntries(std::int64_t entries);
   // Everything of a mark but the cache and the entries.
   void Reset(const Mark& mark);
@@ -179,10 +152,10 @@ class Pot {
   models::DecoderPass pass_;
   models::KvCache cache_;
   AttentionScores scores_;
-  std::vector<std::vector<HeadEntries>> entries_;  // [layer][head]
-  SentenceMean sentence_;                          // the one being read
-  // Tokens that some head holds, ascending by origin; only while they may be consolidated.
-  std::vector<ReadToken> read_;
+  std::vector<LayerEntries> entries_;  // [layer][head]
+  SentenceMean sentence_;              // the one being read
+  Archive archive_;
+  bool text_ended_ = false;
   std::vector<float> carried_;  // last row of the final norm: predicts the next token
   std::vector<float> logits_;   // [vocabulary], empty until asked for
   bool logits_valid_ = false;

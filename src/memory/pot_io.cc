@@ -86,6 +86,15 @@ Status ReadEntries(std::vector<HeadEntries>& heads, std::int64_t rows, bool orig
   return {};
 }
 
+// What surprised while reading does not matter any more.
+Status WriteKnown(std::span<const KnownToken> known, bool origins, base::FileSink& sink) {
+  std::vector<std::int32_t> values(known.size());
+  std::transform(known.begin(), known.end(), values.begin(), [origins](const KnownToken& token) {
+    return origins ? token.origin : token.token;
+  });
+  return sink.Write(std::as_bytes(std::span(values)));
+}
+
 tl::unexpected<Error> Corrupt(const PotFile& file, std::string message) {
   return MakeError(ErrorCode::kCorrupt, std::move(message), file.path());
 }
@@ -106,6 +115,29 @@ Status CheckEntries(const PotFile& file, const std::vector<HeadEntries>& heads,
     }
   }
   return {};
+}
+
+Result<std::vector<KnownToken>> ReadKnown(const PotFile& file, std::int64_t most,
+                                          std::int64_t position, std::int64_t vocabulary) {
+  ONDINE_ASSIGN(const std::int64_t count, file.GetInt("state.known", 0, std::min(most, position)));
+  ONDINE_ASSIGN(const auto origins,
+                file.Array<std::int32_t>("known.origin", static_cast<std::uint64_t>(count)));
+  ONDINE_ASSIGN(const auto tokens,
+                file.Array<TokenId>("known.token", static_cast<std::uint64_t>(count)));
+  std::vector<KnownToken> known;
+  known.reserve(origins.size());
+  std::int64_t before = -1;
+  for (std::size_t i = 0; i < origins.size(); ++i) {
+    if (origins[i] <= before || origins[i] >= position) {
+      return Corrupt(file, "what is known is not in the order of the text");
+    }
+    before = origins[i];
+    if (tokens[i] < 0 || tokens[i] >= vocabulary) {
+      return Corrupt(file, "a known token is not of this model");
+    }
+    known.push_back({origins[i], tokens[i], 0, 0});
+  }
+  return known;
 }
 
 const char* ReduceName(Reduce reduce) {
@@ -132,11 +164,12 @@ void PotIo::Describe(const Pot& pot, PotFileWriter& file) {
   file.Set("pot.slots", settings.slots);
   file.Set("pot.policy", std::string(PotPolicyName(settings.policy)));
   file.Set("pot.keep", settings.keep);
-  file.Set("pot.alpha", settings.alpha);
+  file.Set("pot.alpha", *settings.alpha);
   file.Set("pot.surprise_span", std::int64_t{settings.surprise_span});
+  file.Set("pot.surprise_stride", std::int64_t{settings.surprise_stride});
   file.Set("pot.rarity", settings.rarity);
   file.Set("pot.consolidate", *settings.consolidate);
-  file.Set("pot.focus", *settings.focus);
+  file.Set("pot.archive", *settings.archive);
   file.Set("pot.attention_span", std::int64_t{settings.attention_span});
   file.Set("pot.over_catalyst", std::string(ReduceName(settings.over_catalyst)));
   file.Set("pot.over_group", std::string(ReduceName(settings.over_group)));
@@ -152,6 +185,7 @@ void PotIo::Describe(const Pot& pot, PotFileWriter& file) {
   file.Set("state.skipped", pot.skipped_);
   file.Set("state.local_length", pot.cache_.local_length());
   file.Set("state.prefix_tokens", pot.prefix_end_);
+  file.Set("state.known", static_cast<std::int64_t>(pot.known().size()));
   file.Set("state.last_tokens", static_cast<std::int64_t>(pot.last_tokens_.size()));
   file.Set("counters.tokens", pot.counters_.tokens);
   file.Set("counters.peak_entries", pot.counters_.peak_entries);
@@ -160,6 +194,11 @@ void PotIo::Describe(const Pot& pot, PotFileWriter& file) {
   file.AddSection("catalyst", std::as_bytes(std::span(pot.catalyst_)));
   file.AddSection("last_tokens", std::as_bytes(std::span(pot.last_tokens_)));
   file.AddSection("carried", std::as_bytes(std::span(pot.carried_)));
+  for (const bool origins : {true, false}) {
+    file.AddSection(
+        origins ? "known.origin" : "known.token", pot.known().size() * 4,
+        [&pot, origins](base::FileSink& sink) { return WriteKnown(pot.known(), origins, sink); });
+  }
   const models::KvCache& cache = pot.cache_;
   for (int i = 0; i < cache.layers(); ++i) {
     const models::KvCache::Layer& layer = cache.layer(i);
@@ -195,9 +234,11 @@ Result<PotSettings> PotIo::ReadSettings(const PotFile& file) {
   ONDINE_ASSIGN(settings.alpha, file.GetNumber("pot.alpha", 0, 1));
   ONDINE_ASSIGN(const std::int64_t surprise_span, file.GetInt("pot.surprise_span", 0, 1 << 20));
   ONDINE_ASSIGN(const std::int64_t attention_span, file.GetInt("pot.attention_span", 1, 1 << 20));
+  ONDINE_ASSIGN(const std::int64_t stride, file.GetInt("pot.surprise_stride", 1, 1 << 20));
+  settings.surprise_stride = static_cast<int>(stride);
   ONDINE_ASSIGN(settings.rarity, file.GetNumber("pot.rarity", 0, 1));
   ONDINE_ASSIGN(settings.consolidate, file.GetBool("pot.consolidate"));
-  ONDINE_ASSIGN(settings.focus, file.GetNumber("pot.focus", 0, 1));
+  ONDINE_ASSIGN(settings.archive, file.GetInt("pot.archive", 0, kMostSlots));
   settings.surprise_span = static_cast<int>(surprise_span);
   settings.attention_span = static_cast<int>(attention_span);
   ONDINE_ASSIGN(settings.over_catalyst, ReadReduce(file, "pot.over_catalyst"));
@@ -287,6 +328,12 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
     }
     ONDINE_TRY(CheckEntries(file, heads, position + pot.skipped_));
   }
+  // As many as Archive::Reserve() made room for.
+  const std::int64_t most =
+      pot.archives() ? std::max(*pot.settings_.archive, 2 * pot.kept_) + pot.settings_.slots : 0;
+  ONDINE_ASSIGN(auto known, ReadKnown(file, most, position + pot.skipped_, vocabulary));
+  pot.archive_.Assign(std::move(known));
+  pot.text_ended_ = true;
   cache.Restore(length, position, local);
   pot.logits_valid_ = false;
   return {};

@@ -108,9 +108,8 @@ TEST_F(BadInput, PotsThatMakeNoSense) {
   Refusal(kUsage, read({"--pot", "128", "--sinks", "2000000000"}));
   Refusal(kUsage, read({"--pot", "128", "--recent", "2000000000"}));
   Refusal(kUsage, read({"--pot", "128", "--surprise-span", "-1"}));
-  for (const char* focus : {"-0.1", "1", "nan"}) {
-    Refusal(kUsage, read({"--pot", "128", "--focus", focus}));
-  }
+  Refusal(kUsage, read({"--pot", "128", "--archive", "-1"}));
+  Refusal(kUsage, read({"--pot", "128", "--reread", "-1"}));
   Refusal(kUsage, read({"--pot", "128", "--alpha", "0.5", "--catalyst", ""}));
   Refusal(kUsage, read({"--pot", "4096", "--catalyst", std::string(513, 'x')}));
 }

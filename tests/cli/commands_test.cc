@@ -126,6 +126,21 @@ TEST_F(Commands, ReadPrintsTheKeysOfTheContract) {
   }
 }
 
+TEST_F(Commands, ReadNamesThePassagesThatItReadOnceMore) {
+  const std::string prose = base::ReadFile(Prose(2000)).value();
+  const std::string text =
+      Write("fact.txt", prose + "\nThe obelisk of Zanzibar is painted emerald green.\n" + prose);
+  const auto passages = [&](const std::string& reread) {
+    return Json({"read", "-m", Model(), "--pot", "512", text, "--ask", "Where is the obelisk?",
+                 "-n", "5", "--reread", reread, "--json"})
+        .at("answers")[0]
+        .at("passages");
+  };
+  ASSERT_EQ(passages("128").size(), 1u);
+  EXPECT_THAT(passages("128")[0].get<std::string>(), ::testing::HasSubstr("obelisk of Zanzibar"));
+  EXPECT_EQ(passages("0").size(), 0u);
+}
+
 TEST_F(Commands, ReadSavesAPotThatAnswersAlikeAnyNumberOfTimes) {
   const std::string text = Prose(2000), pot = Path("prose.pot");
   const auto answers = [](const json& out) {

@@ -225,6 +225,7 @@ TEST_P(HostilePotFile, TokensThatTheModelDoesNotHave) {
     ExpectElementRefused("catalyst", 0, token);
     ExpectElementRefused("catalyst", 7, token);
     ExpectElementRefused("last_tokens", 0, token);
+    ExpectElementRefused("known.token", 5, token);
   }
 }
 
@@ -256,6 +257,10 @@ TEST_P(HostilePotFile, EntriesOutOfOrder) {
   std::vector<std::byte>& bytes = parts.Section(name);
   std::memcpy(bytes.data() + 4, bytes.data(), 4);  // the same token twice
   ExpectRefused(parts, name);
+  for (const std::int32_t origin : {-1, 0, 700, std::numeric_limits<std::int32_t>::max(),
+                                    std::numeric_limits<std::int32_t>::min()}) {
+    ExpectElementRefused("known.origin", 20, origin);
+  }
 }
 
 // Whatever is accepted must be usable: one value after the other changed a little.
@@ -285,7 +290,7 @@ TEST_P(HostilePotFile, WhatIsAcceptedCanBeAsked) {
       if (!session) continue;
       ++accepted;
       for (const int tokens : {3, 60}) {
-        const auto answer = session->Ask("And then?", Exactly(tokens));
+        const auto answer = session->Ask("And then?", {Exactly(tokens)});
         if (!answer) {
           EXPECT_NE(answer.error().code, ErrorCode::kInternal) << key;
         }

@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string Ask(Session& session, const std::string& question) {
-  auto answer = session.Ask(question, Exactly(40));
+  auto answer = session.Ask(question, {Exactly(40)});
   EXPECT_TRUE(answer) << answer.error().ToString();
   return answer ? answer->text : "";
 }

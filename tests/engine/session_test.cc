@@ -12,7 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string Ask(Session& session, const std::string& question, int tokens = 24) {
-  auto answer = session.Ask(question, Exactly(tokens));
+  auto answer = session.Ask(question, {Exactly(tokens)});
   EXPECT_TRUE(answer) << answer.error().ToString();
   return answer ? answer->text : "";
 }
@@ -27,7 +27,7 @@ TEST(Session, WithoutATextThereIsNothingToAskSaveOrExplain) {
   auto session = Session::Create(TinyLlamaModel(), InPot(128));
   ASSERT_TRUE(session);
   const auto expect_refused = [&] {
-    const auto answer = session->Ask("What?", Exactly(3));
+    const auto answer = session->Ask("What?", {Exactly(3)});
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().code, ErrorCode::kInvalidArgument);
     EXPECT_THAT(answer.error().message, HasSubstr("read"));
@@ -54,7 +54,7 @@ TEST(Session, AReadingThatWasStoppedCannotBeAsked) {
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
   EXPECT_LT(session->report().tokens, 6000);
-  EXPECT_FALSE(session->Ask("What?", Exactly(3)));
+  EXPECT_FALSE(session->Ask("What?", {Exactly(3)}));
 }
 
 TEST(Session, ProgressGrowsAndStaysInThePot) {
@@ -105,10 +105,10 @@ TEST(Session, AQuestionThatCannotBeAnsweredLeavesThePotAlone) {
   const std::string answer = Ask(session, "Why?");
   GenerationOptions wrong = Exactly(100);
   wrong.sampling.top_p = -1;
-  EXPECT_FALSE(session.Ask("What then?", wrong));
+  EXPECT_FALSE(session.Ask("What then?", {wrong}));
   GenerationOptions stopped = Exactly(100);
   stopped.stop_token.Stop();
-  const auto result = session.Ask("What then?", stopped);
+  const auto result = session.Ask("What then?", {stopped});
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(Ask(session, "Why?"), answer);
@@ -125,7 +125,7 @@ TEST(Session, PeaksOfQuestionsCount) {
 
 TEST(Session, ThePrefixBeginsTheAnswer) {
   Session session = SessionThatRead(TinyLlamaModel(), InPot(256), RandomProse(100));
-  const auto answer = session.Ask("Who?", Exactly(10), "It is");
+  const auto answer = session.Ask("Who?", {Exactly(10), "It is"});
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->text.substr(0, 5), "It is");
   EXPECT_NE(answer->text, "It is" + Ask(session, "Who?", 10));
@@ -177,22 +177,24 @@ TEST(Session, TruncateKeepsBothEndsAndRoomForAnAnswer) {
 
 TEST(Session, QuestionAwareReadingKeepsOtherEntries) {
   const std::string text = RandomProse(3000);
-  ReadOptions options;
-  SessionOptions in_pot = InPot(200, PotPolicy::kCap);
-  auto agnostic = Session::Create(TinyLlamaModel(), in_pot);
-  ASSERT_TRUE(agnostic->Read(*TextFromString(text), options));
-  EXPECT_FALSE(agnostic->report().question_aware);
-  options.question = "Who has the blue key?";
-  auto aware = Session::Create(TinyLlamaModel(), in_pot);
-  ASSERT_TRUE(aware->Read(*TextFromString(text), options));
-  EXPECT_TRUE(aware->report().question_aware);
-  const auto shares = [&](Session& session) {
-    std::vector<float> all;
-    EXPECT_TRUE(session.Explain(*TextFromString(text),
-                                [&](std::string_view, float share) { all.push_back(share); }));
-    return all;
-  };
-  EXPECT_NE(shares(*agnostic), shares(*aware));
+  for (const PotPolicy policy : {PotPolicy::kCap, PotPolicy::kInfiniPot}) {
+    SessionOptions in_pot = InPot(200, policy);
+    in_pot.pot->alpha.reset();  // of InfiniPot, both kinds of reading have one of their own
+    const auto shares = [&](const std::string& question) {
+      auto session = Session::Create(TinyLlamaModel(), in_pot);
+      ReadOptions options;
+      options.question = question;
+      EXPECT_TRUE(session->Read(*TextFromString(text), options));
+      EXPECT_EQ(session->report().question_aware, !question.empty());
+      std::vector<float> all;
+      EXPECT_TRUE(session->Explain(*TextFromString(text),
+                                   [&](std::string_view, float share) { all.push_back(share); }));
+      return all;
+    };
+    const std::vector<float> aware = shares("Who has the blue key?");
+    EXPECT_NE(aware, shares(""));
+    EXPECT_NE(aware, shares("Where is the second house?"));
+  }
 }
 
 TEST(Session, ExplainsEveryTokenOfTheText) {

@@ -1,5 +1,5 @@
-// What was added to the paper's loop: surprise of sentences, rarity, reading the survivors once
-// more, and the distillation before an answer.
+// What was added to the paper's loop: surprise of sentences, rarity, and reading the survivors once
+// more.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -78,6 +78,7 @@ TEST_F(Consolidation, SurvivorsAreReadAgainAsOneText) {
   for (const auto& decoder : {TinyLlama(), TinyGemma()}) {
     PotSettings settings = SmallPot(200);
     settings.alpha = 1;  // all heads agree
+    settings.consolidate = true;
     const Tokens text = RandomText(700);
     auto pot = MakePot(decoder, pool_, settings);
     ASSERT_TRUE(Read(*pot, text));
@@ -86,7 +87,7 @@ TEST_F(Consolidation, SurvivorsAreReadAgainAsOneText) {
     while (pot->entries()[layer].empty()) ++layer;
     const Origins origins = pot->entries()[layer][0].origin;
     const auto counters = pot->counters();
-    ASSERT_TRUE(pot->Consolidate(StopToken()));
+    ASSERT_TRUE(pot->EndText(StopToken()));
     for (const auto& heads : pot->entries()) {
       for (const memory::HeadEntries& head : heads) EXPECT_EQ(head.origin, origins);
     }
@@ -109,6 +110,7 @@ TEST_F(Consolidation, SurvivorsAreReadAgainAsOneText) {
 TEST_F(Consolidation, HeadsThatDifferAgreeOnWhatHalfOfThemHold) {
   PotSettings settings = SmallPot(120);
   settings.alpha = 0;  // each head by its own attention
+  settings.consolidate = true;
   auto pot = MakePot(TinyLlama(), pool_, settings);
   ASSERT_TRUE(Read(*pot, RandomText(9), Pot::Part::kPrefix));
   ASSERT_TRUE(Read(*pot, RandomText(600, 2)));
@@ -125,65 +127,41 @@ TEST_F(Consolidation, HeadsThatDifferAgreeOnWhatHalfOfThemHold) {
     if (2 * count >= heads) agreed.push_back(origin);
   }
   ASSERT_LE(agreed.size(), static_cast<std::size_t>(pot->length()));
-  ASSERT_TRUE(pot->Consolidate(StopToken()));
+  ASSERT_TRUE(pot->EndText(StopToken()));
   EXPECT_EQ(pot->entries()[0][0].origin, agreed);
   EXPECT_THAT(agreed, ::testing::IsSupersetOf({0, 1, 2, 3, 4, 5, 6, 7, 8}));
   EXPECT_LE(pot->counters().peak_entries, 120);
 }
 
 TEST_F(Consolidation, WhatFitsIsLeftAsItIs) {
-  auto pot = MakePot(TinyLlama(), pool_, SmallPot(400));
+  PotSettings settings = SmallPot(400);
+  settings.consolidate = true;
+  auto pot = MakePot(TinyLlama(), pool_, settings);
   ASSERT_TRUE(Read(*pot, RandomText(300)));
   const std::uint64_t state = StateOf(*pot);
-  ASSERT_TRUE(pot->Consolidate(StopToken()));
-  EXPECT_FALSE(pot->focuses());
-  ASSERT_TRUE(pot->Focus(RandomText(5, 3)));
+  ASSERT_TRUE(pot->EndText(StopToken()));
   EXPECT_EQ(StateOf(*pot), state);
 }
 
 TEST_F(Consolidation, StopsWhenItIsTold) {
-  auto pot = MakePot(TinyLlama(), pool_, SmallPot(200));
+  PotSettings settings = SmallPot(200);
+  settings.consolidate = true;
+  auto pot = MakePot(TinyLlama(), pool_, settings);
   ASSERT_TRUE(Read(*pot, RandomText(500)));
   const StopToken stop;
   stop.Stop();
-  const Status status = pot->Consolidate(stop);
+  const Status status = pot->EndText(stop);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
 }
 
-TEST_F(Consolidation, AQuestionLeavesItsShareAndASnapshotBringsBackTheRest) {
-  for (const auto& decoder : {TinyLlama(), TinyGemma()}) {
-    PotSettings settings = SmallPot(400);
-    settings.focus = 0.25;
-    auto pot = MakePot(decoder, pool_, settings);
-    ASSERT_TRUE(Read(*pot, RandomText(7), Pot::Part::kPrefix));
-    ASSERT_TRUE(Read(*pot, RandomText(900, 2)));
-    const std::uint64_t state = StateOf(*pot);
-    const auto snapshot = memory::PotSnapshot::Take(*pot);
-    ASSERT_TRUE(snapshot);
-    ASSERT_TRUE(pot->focuses());
-    ASSERT_TRUE(pot->Focus(RandomText(12, 3)));
-    EXPECT_EQ(pot->length(), 100);
-    for (const auto& layer : pot->entries()) {
-      for (const memory::HeadEntries& head : layer) {
-        EXPECT_THAT(head.origin, ::testing::IsSupersetOf({0, 1, 2, 3, 4, 5, 6, 906}));
-      }
-    }
-    EXPECT_LE(pot->counters().peak_entries, 400);
-    ASSERT_TRUE(snapshot->Restore(*pot));
-    EXPECT_EQ(StateOf(*pot), state);
-  }
-}
-
-TEST_F(Consolidation, OnlyTheDefaultPolicyConsolidatesAndFocusesByItself) {
-  for (const PotPolicy policy : {PotPolicy::kSirLlm, PotPolicy::kStreaming, PotPolicy::kTova}) {
-    auto pot = MakePot(TinyLlama(), pool_, SmallPot(200, policy));
-    ASSERT_TRUE(Read(*pot, RandomText(500)));
-    const std::uint64_t state = StateOf(*pot);
-    ASSERT_TRUE(pot->Consolidate(StopToken()));
-    EXPECT_FALSE(pot->focuses());
-    EXPECT_EQ(StateOf(*pot), state);
-  }
+TEST_F(Consolidation, ComesOnlyWhereItIsAskedFor) {
+  auto pot = MakePot(TinyLlama(), pool_, SmallPot(200));
+  ASSERT_TRUE(Read(*pot, RandomText(500)));
+  const std::uint64_t state = StateOf(*pot);
+  ASSERT_TRUE(pot->EndText(StopToken()));
+  EXPECT_EQ(StateOf(*pot), state);
+  EXPECT_TRUE(pot->known().empty());
 }
 
 }  // namespace

@@ -152,13 +152,60 @@ TEST_F(Importance, SurpriseInSlicesEqualsThatOfAllLogits) {
   ASSERT_TRUE(cache.Prepare(kText));
   pass.Run(text_, cache);
   std::vector<float> surprise(kText - 1);
-  pass.Surprise(std::span(text_).subspan(1), surprise);
+  pass.Surprise(std::span(text_).subspan(1), 1, surprise);
   std::vector<float> logits(kTinyVocabulary);
   for (std::size_t i = 0; i < surprise.size(); ++i) {
     pass.Logits(pass.Hidden(static_cast<std::int64_t>(i)), logits);
     const auto next = static_cast<std::size_t>(text_[i + 1]);
     EXPECT_NEAR(surprise[i], compute::LogSumExp(logits) - logits[next], 1e-4);
   }
+}
+
+// By the definition, in doubles: what is sampled stands for all the rest, the target for itself.
+double EstimatedSurprise(const std::vector<float>& logits, std::size_t target, int stride) {
+  constexpr auto kFrequent = static_cast<std::size_t>(models::HeadSurprise::kFrequent);
+  constexpr auto kSlice = static_cast<std::size_t>(models::HeadSurprise::kSlice);
+  double frequent = 0, sample = 0, sampled = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double weight = std::exp(static_cast<double>(logits[i]));
+    if (i < kFrequent) {
+      frequent += weight;
+    } else if ((i - kFrequent) / kSlice % static_cast<std::size_t>(stride) == 0) {
+      sample += i == target ? 0 : weight;
+      ++sampled;
+    }
+  }
+  const double rest = static_cast<double>(logits.size() - kFrequent);
+  double sum = frequent + sample * rest / sampled;
+  if (target >= kFrequent) sum += std::exp(static_cast<double>(logits[target]));
+  return std::log(sum) - static_cast<double>(logits[target]);
+}
+
+TEST_F(Importance, AStrideEstimatesSurpriseFromAPartOfTheRareTokens) {
+  constexpr int kVocabulary = 10'000;  // 12 slices behind the frequent tokens, the last one short
+  const auto decoder = LoadTiny({.extra_tokens = kVocabulary - kTinyVocabulary, .seed = 3});
+  models::DecoderPass pass(decoder, pool_);
+  models::KvCache cache(decoder->spec(), {128, compute::KvType::kF16, models::Positions::kReset});
+  ASSERT_TRUE(cache.Prepare(kText));
+  pass.Run(text_, cache);
+  // Frequent, sampled, not sampled with strides 2 and 5, at the borders of slices.
+  Tokens targets = {0, 256, 4095, 4096, 4607, 4608, 5119, 5120, 6656, 7168, 9215, 9216, 9999};
+  std::vector<float> surprise(targets.size()), logits(kVocabulary);
+  double difference = 0;
+  for (const int stride : {1, 2, 5, 100}) {
+    pass.Surprise(targets, stride, surprise);
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      pass.Logits(pass.Hidden(static_cast<std::int64_t>(i)), logits);
+      const auto target = static_cast<std::size_t>(targets[i]);
+      const double exact = compute::LogSumExp(logits) - logits[target];
+      const double expected = stride == 1 ? exact : EstimatedSurprise(logits, target, stride);
+      EXPECT_NEAR(surprise[i], expected, 1e-4) << stride << " " << target;
+      difference = std::max(difference, std::abs(surprise[i] - exact));
+      EXPECT_EQ(surprise[i],
+                pass.Surprise(pass.Hidden(static_cast<std::int64_t>(i)), targets[i], stride));
+    }
+  }
+  EXPECT_GT(difference, 1e-3);  // it is an estimate
 }
 
 }  // namespace

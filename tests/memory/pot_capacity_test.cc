@@ -207,11 +207,19 @@ TEST_F(PotCapacity, StopsWhereItIsAskedTo) {
 }
 
 TEST_F(PotCapacity, BytesStayWhatTheyAreOnceThePotIsFull) {
-  auto pot = MakePot(TinyLlama(), pool_, SmallPot(256));
-  ASSERT_TRUE(Read(*pot, RandomText(1000)));
-  const std::size_t bytes = pot->bytes();
-  ASSERT_TRUE(Read(*pot, RandomText(4000)));
-  EXPECT_EQ(pot->bytes(), bytes);
+  for (const std::int64_t archive : {0, 300, 1000}) {
+    for (const double alpha : {0.0, 1.0}) {  // heads that differ, heads that agree
+      PotSettings settings = SmallPot(256);
+      settings.alpha = alpha;
+      settings.archive = archive;
+      settings.consolidate = true;
+      auto pot = MakePot(TinyLlama(), pool_, settings);
+      ASSERT_TRUE(Read(*pot, RandomText(1000)));
+      const std::size_t bytes = pot->bytes();
+      ASSERT_TRUE(Read(*pot, RandomText(4000)));
+      EXPECT_EQ(pot->bytes(), bytes);
+    }
+  }
 }
 
 class PotCacheTypes : public PotCapacity, public ::testing::WithParamInterface<CacheType> {};

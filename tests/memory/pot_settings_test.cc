@@ -134,8 +134,9 @@ TEST_F(PotSettingsTest, NumbersOutOfRangeAreRefused) {
   ExpectRefused([](PotSettings& s) { s.attention_span = 0; });
   for (const double share : {-0.1, 1.5, std::numeric_limits<double>::quiet_NaN()}) {
     ExpectRefused([&](PotSettings& s) { s.rarity = share; });
-    ExpectRefused([&](PotSettings& s) { s.focus = share; });
   }
+  ExpectRefused([](PotSettings& s) { s.archive = -1; });
+  ExpectRefused([](PotSettings& s) { s.surprise_stride = 0; });
   ExpectRefused([](PotSettings& s) { s.sinks = std::numeric_limits<int>::max(); });
   ExpectRefused([](PotSettings& s) { s.recent = std::numeric_limits<int>::max(); });
 }

@@ -71,8 +71,8 @@ void ReferencePot::RunBlock(const Tokens& block) {
   cache_.Prepare(static_cast<std::int64_t>(block.size()));
   pass_.Run(block, cache_);
   std::vector<float> surprise(block.size(), 0.0f);
-  pass_.Surprise(std::span(block).subspan(1), std::span(surprise).subspan(1));
-  if (!carried_.empty()) surprise[0] = pass_.Surprise(carried_, block[0]);
+  pass_.Surprise(std::span(block).subspan(1), 1, std::span(surprise).subspan(1));
+  if (!carried_.empty()) surprise[0] = pass_.Surprise(carried_, block[0], 1);
   const auto last = pass_.Hidden(pass_.rows() - 1);
   carried_.assign(last.begin(), last.end());
   for (auto& layer : entries_) {
@@ -120,7 +120,7 @@ std::vector<std::int32_t> ReferencePot::Select(int layer, int head,
                static_cast<std::int64_t>(n - i) <= *settings_.recent;
   }
   const auto open = kept_ - std::count(taken.begin(), taken.end(), 1);
-  std::int64_t surprising = std::llround(settings_.alpha * static_cast<double>(open));
+  std::int64_t surprising = std::llround(*settings_.alpha * static_cast<double>(open));
   if (settings_.policy == PotPolicy::kCap) surprising = 0;
   if (settings_.policy == PotPolicy::kSirLlm) surprising = open;
   TakeBest(Pooled(entries.surprise, settings_.surprise_span), surprising, taken);

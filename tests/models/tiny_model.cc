@@ -68,6 +68,10 @@ class Writer {
     }
     tokens.push_back("<|endoftext|>");
     types.push_back(3);  // control
+    for (int i = 0; i < model_.extra_tokens; ++i) {
+      tokens.push_back("<extra " + std::to_string(i) + ">");
+      types.push_back(3);
+    }
     file_.Set("tokenizer.ggml.model", std::string("gpt2"));
     file_.Set("tokenizer.ggml.pre", std::string("gpt-2"));
     file_.Set("tokenizer.ggml.tokens", tokens);
@@ -95,8 +99,9 @@ class Writer {
     const TinyModel& m = model_;
     const int queries = m.heads * m.head_dim, keys = m.kv_heads * m.head_dim;
     const bool gemma = m.architecture == "gemma3";
-    Add("token_embd.weight", m.width, kTinyVocabulary, 0.6f);
-    if (m.separate_head) Add("output.weight", m.width, kTinyVocabulary, 0.3f);
+    const int vocabulary = kTinyVocabulary + m.extra_tokens;
+    Add("token_embd.weight", m.width, vocabulary, 0.6f);
+    if (m.separate_head) Add("output.weight", m.width, vocabulary, 0.3f);
     Add("output_norm.weight", m.width, 1, 0.2f, 1.0f);
     if (m.rope_factors) Add("rope_freqs.weight", m.head_dim / 2, 1, 1.5f, 2.6f);
     for (int i = 0; i < m.layers; ++i) {

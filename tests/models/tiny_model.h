@@ -15,6 +15,7 @@ struct TinyModel {
   int window = 0;              // gemma3: sliding window
   bool rope_factors = false;   // Llama 3's frequency divisors
   bool separate_head = false;  // output.weight of its own
+  int extra_tokens = 0;        // behind the vocabulary described below; no text has them
   std::uint32_t seed = 1;
 };
 
