@@ -19,6 +19,7 @@ namespace {
 struct Options {
   ModelChoice model;
   PotChoice pot;
+  std::vector<std::int64_t> reread;
   eval::NeedleOptions needle;
   eval::RulerOptions ruler;
   eval::LEvalOptions leval;
@@ -44,12 +45,11 @@ nlohmann::json ToJson(const eval::Report& report, bool with_items) {
   }
   if (!with_items) return out;
   for (const eval::Answer& answer : report.answers) {
-    out["items"].push_back({{"item", answer.item},
-                            {"question", answer.query.question},
-                            {"gold", answer.query.gold},
-                            {"answer", answer.text},
-                            {"score", answer.score},
-                            {"labels", answer.query.labels}});
+    nlohmann::json item = {{"item", answer.item},       {"question", answer.query.question},
+                           {"gold", answer.query.gold}, {"answer", answer.text},
+                           {"score", answer.score},     {"labels", answer.query.labels}};
+    if (answer.reread) item["reread"] = *answer.reread;
+    out["items"].push_back(std::move(item));
   }
   return out;
 }
@@ -90,6 +90,7 @@ Result<eval::RunOptions> Settings(const Options& options) {
   ONDINE_ASSIGN(run.session.pot, pot.Settings());
   run.session.threads = options.model.threads;
   run.chat_template = !options.no_template;
+  run.reread = options.reread;
   run.limit = options.limit;
   run.stop_token = InterruptToken();
   return run;
@@ -121,6 +122,11 @@ Status Evaluate(const Options& options, const MakeTask& make) {
 void AddCommon(CLI::App& command, Options& options) {
   options.model.AddTo(command);
   options.pot.AddAll(command);
+  command
+      .add_option("--reread", options.reread,
+                  "as in read; with several values each question is asked once with each")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber);
   command.get_option("--policy")
       ->description(command.get_option("--policy")->get_description() +
                     "; rag: chunks found by BM25");
@@ -163,6 +169,8 @@ CLI::App* AddNeedle(CLI::App& eval_command, Options& options) {
                    "facts in each document: number, words, paraphrase")
       ->delimiter(',')
       ->capture_default_str();
+  command->add_option("--texts", options.needle.texts,
+                      "text file, or folder of .txt files, to hide facts in (default: essays)");
   command->add_option("--depths", options.needle.depths, "where the facts stand, 0 to 1")
       ->delimiter(',')
       ->capture_default_str();

@@ -10,16 +10,16 @@ namespace ondine::eval {
 
 namespace fs = std::filesystem;
 
-Result<std::string> LoadEssays(const std::string& data) {
-  const fs::path folder = fs::path(data) / "longctx" / "PaulGrahamEssays";
-  std::vector<std::string> names;
+Result<std::string> LoadTexts(const std::string& path) {
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+  if (fs::is_regular_file(path, error)) return base::ReadFile(path);
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
     if (entry.path().extension() == ".txt") names.push_back(entry.path().string());
   }
   if (names.empty()) {
-    return MakeError(ErrorCode::kNotFound, "no essays found; name the data folder with --data",
-                     folder.string());
+    return MakeError(ErrorCode::kNotFound, "no texts found; name the data folder with --data",
+                     path);
   }
   std::sort(names.begin(), names.end());
   std::string text;
@@ -28,6 +28,10 @@ Result<std::string> LoadEssays(const std::string& data) {
     text += essay + "\n\n";
   }
   return text;
+}
+
+Result<std::string> LoadEssays(const std::string& data) {
+  return LoadTexts((fs::path(data) / "longctx" / "PaulGrahamEssays").string());
 }
 
 Haystack::Haystack(const Model& model, std::string text) : text_(std::move(text)) {

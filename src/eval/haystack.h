@@ -12,7 +12,9 @@
 
 namespace ondine::eval {
 
-// All essays in <data>/longctx/PaulGrahamEssays, joined in the bytewise order of their file names.
+// A text file, or all .txt files of a folder, joined in the bytewise order of their names.
+Result<std::string> LoadTexts(const std::string& path);
+// <data>/longctx/PaulGrahamEssays.
 Result<std::string> LoadEssays(const std::string& data);
 
 class Haystack {

@@ -168,8 +168,11 @@ Result<std::unique_ptr<Task>> MakeNeedleTask(std::shared_ptr<const Model> model,
       options.items < 1) {
     return MakeError(ErrorCode::kInvalidArgument, "no kinds, lengths, depths or items to evaluate");
   }
-  ONDINE_ASSIGN(std::string essays, LoadEssays(options.data));
-  return std::make_unique<NeedleTask>(std::move(model), options, std::move(essays));
+  ONDINE_ASSIGN(std::string text,
+                options.texts.empty() ? LoadEssays(options.data) : LoadTexts(options.texts));
+  if (text.empty())
+    return MakeError(ErrorCode::kInvalidArgument, "the text is empty", options.texts);
+  return std::make_unique<NeedleTask>(std::move(model), options, std::move(text));
 }
 
 }  // namespace ondine::eval

@@ -10,9 +10,8 @@
 
 namespace ondine::eval {
 
-// Cuts `text` into chunks of about 256 tokens, ranks them by BM25 (k1 = 1.2, b = 0.75; Robertson
-// and Zaragoza, 2009) and returns the best ones, in the order of the text, as long as they fit into
-// `max_tokens`.
+// Cuts `text` into chunks of about 256 tokens, ranks them by BM25 and returns the best ones, in the
+// order of the text, as long as they fit into `max_tokens`.
 std::string Retrieve(const Model& model, std::string_view text, std::string_view question,
                      std::int64_t max_tokens);
 

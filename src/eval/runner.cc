@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <optional>
 
 #include "base/stopwatch.h"
 #include "base/try.h"
@@ -48,17 +49,33 @@ class Runner {
         ONDINE_TRY(Read(Retrieve(*model_, item.document, query.question, slots - kRoomForQuestion),
                         "", session));
       }
-      GenerationOptions generation;
-      generation.max_tokens = query.max_tokens;
-      generation.stop_token = options_.stop_token;
-      const base::Stopwatch watch(report_.seconds_asking);
-      ONDINE_ASSIGN(Generation answer, session.Ask(query.question, generation, query.prefix));
-      if (answer.finish == FinishReason::kCancelled) {
-        return MakeError(ErrorCode::kCancelled, "stopped");
+      if (options_.reread.empty()) ONDINE_TRY(Ask(index, query, std::nullopt, session));
+      for (const std::int64_t reread : options_.reread) {
+        ONDINE_TRY(Ask(index, query, reread, session));
       }
-      const std::string text = answer.text.substr(query.prefix.size());
-      report_.answers.push_back({index, query, text, task_.Score(query, text)});
     }
+    return {};
+  }
+
+  bool asks_repeatedly() const { return options_.reread.size() > 1; }
+
+  // Not where the same question counts already.
+  bool Counts(const Answer& answer) const {
+    return !asks_repeatedly() || answer.reread == options_.reread.front();
+  }
+
+  Status Ask(std::int64_t index, const Query& query, std::optional<std::int64_t> reread,
+             Session& session) {
+    AskOptions ask{{}, query.prefix, reread};
+    ask.generation.max_tokens = query.max_tokens;
+    ask.generation.stop_token = options_.stop_token;
+    const base::Stopwatch watch(report_.seconds_asking);
+    ONDINE_ASSIGN(const ondine::Answer answer, session.Ask(query.question, ask));
+    if (answer.finish == FinishReason::kCancelled) {
+      return MakeError(ErrorCode::kCancelled, "stopped");
+    }
+    const std::string text = answer.text.substr(query.prefix.size());
+    report_.answers.push_back({index, query, text, task_.Score(query, text), reread});
     return {};
   }
 
@@ -78,17 +95,25 @@ class Runner {
 
   double Mean() const {
     double sum = 0;
-    for (const Answer& answer : report_.answers) sum += answer.score;
-    return report_.answers.empty() ? 0 : sum / static_cast<double>(report_.answers.size());
+    int n = 0;
+    for (const Answer& answer : report_.answers) {
+      if (!Counts(answer)) continue;
+      sum += answer.score;
+      ++n;
+    }
+    return n == 0 ? 0 : sum / n;
   }
 
   void Break() {
     std::vector<double> all;
     std::map<std::string, std::map<std::string, std::vector<double>>> scores;
     for (const Answer& answer : report_.answers) {
-      all.push_back(answer.score);
+      if (Counts(answer)) all.push_back(answer.score);
       for (const auto& [label, value] : answer.query.labels) {
-        scores[label][value].push_back(answer.score);
+        if (Counts(answer)) scores[label][value].push_back(answer.score);
+        if (!asks_repeatedly()) continue;
+        const std::string tokens = std::to_string(*answer.reread);
+        scores["reread/" + label][tokens + "/" + value].push_back(answer.score);
       }
     }
     report_.total = Summarize(all);

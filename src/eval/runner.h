@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ struct RunOptions {
   SessionOptions session;
   Reading reading = Reading::kAgnostic;
   bool chat_template = true;
+  // AskOptions::reread. With several, each question is asked with each: scores are the first one's,
+  // and those of all are broken down by "reread/<label>". Empty: the default.
+  std::vector<std::int64_t> reread;
   std::int64_t limit = -1;  // items; < 0: all
   std::function<void(std::int64_t done, std::int64_t total, double score)> on_progress;
   StopToken stop_token;
@@ -36,6 +40,7 @@ struct Answer {
   Query query;
   std::string text;
   double score = 0;
+  std::optional<std::int64_t> reread;  // where RunOptions says so
 };
 
 struct Cell {

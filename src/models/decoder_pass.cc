@@ -14,7 +14,7 @@ using compute::Store;
 using compute::Worker;
 
 DecoderPass::DecoderPass(std::shared_ptr<const Decoder> decoder, compute::ThreadPool& pool)
-    : decoder_(std::move(decoder)), pool_(pool) {}
+    : decoder_(std::move(decoder)), pool_(pool), head_surprise_(decoder_->head(), pool) {}
 
 void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
                       AttentionObserver* observer) {
@@ -209,69 +209,24 @@ void DecoderPass::Logits(std::int64_t first, std::int64_t rows, std::span<float>
   });
 }
 
-void DecoderPass::Surprise(std::span<const std::int32_t> targets, std::span<float> surprise) {
+void DecoderPass::Surprise(std::span<const std::int32_t> targets, int stride,
+                           std::span<float> surprise) {
   assert(static_cast<std::int64_t>(targets.size()) <= final_.rows());
-  HeadSurprise(final_, targets, surprise);
+  head_surprise_.Compute(final_, targets, stride, surprise);
 }
 
-float DecoderPass::Surprise(std::span<const float> hidden, std::int32_t target) {
+float DecoderPass::Surprise(std::span<const float> hidden, std::int32_t target, int stride) {
   one_row_.Resize(1, decoder_->spec().width);
   std::copy(hidden.begin(), hidden.end(), one_row_.Row(0));
   one_row_.Finish(0);
   float surprise = 0;
-  HeadSurprise(one_row_, {&target, 1}, {&surprise, 1});
+  head_surprise_.Compute(one_row_, {&target, 1}, stride, {&surprise, 1});
   return surprise;
 }
 
-void DecoderPass::HeadSurprise(const Activations& x, std::span<const std::int32_t> targets,
-                               std::span<float> surprise) {
-  // 128 x 512 logits at a time stay in the second-level cache between product and exponentials.
-  constexpr std::int64_t kOutputs = 512, kRows = 128;
-  const std::int64_t vocabulary = decoder_->vocabulary();
-  const std::int64_t slices = (vocabulary + kOutputs - 1) / kOutputs;
-  const auto scored = static_cast<std::int64_t>(targets.size());
-  slice_logits_.resize(static_cast<std::size_t>(pool_.threads() * kRows * kOutputs));
-  slice_sums_.resize(static_cast<std::size_t>(slices * scored));
-  target_logits_.resize(static_cast<std::size_t>(scored));
-
-  pool_.Run([&](Worker& worker) {
-    float* logits = slice_logits_.data() + worker.index() * kRows * kOutputs;
-    const Worker::Range share = worker.Share(slices);
-    for (std::int64_t s = share.begin; s < share.end; ++s) {
-      const Worker::Range outputs = {s * kOutputs, std::min((s + 1) * kOutputs, vocabulary)};
-      for (std::int64_t first = 0; first < scored; first += kRows) {
-        const Worker::Range rows = {first, std::min(first + kRows, scored)};
-        decoder_->head().MultiplyPart(outputs, rows, x, logits, kOutputs);
-        for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-          const std::span<const float> row(logits + (i - first) * kOutputs,
-                                           static_cast<std::size_t>(outputs.end - outputs.begin));
-          slice_sums_[static_cast<std::size_t>(s * scored + i)] = compute::LogSumExp(row);
-          const std::int64_t target = targets[static_cast<std::size_t>(i)];
-          if (target >= outputs.begin && target < outputs.end) {
-            target_logits_[static_cast<std::size_t>(i)] =
-                row[static_cast<std::size_t>(target - outputs.begin)];
-          }
-        }
-      }
-    }
-    worker.Barrier();
-    const Worker::Range mine = worker.Share(scored);
-    std::vector<float> sums(static_cast<std::size_t>(slices));
-    for (std::int64_t i = mine.begin; i < mine.end; ++i) {
-      for (std::int64_t s = 0; s < slices; ++s) {
-        sums[static_cast<std::size_t>(s)] = slice_sums_[static_cast<std::size_t>(s * scored + i)];
-      }
-      surprise[static_cast<std::size_t>(i)] =
-          compute::LogSumExp(sums) - target_logits_[static_cast<std::size_t>(i)];
-    }
-  });
-}
-
 std::size_t DecoderPass::bytes() const {
-  const std::size_t floats = residual_.capacity() + projection_.capacity() +
-                             slice_logits_.capacity() + slice_sums_.capacity() +
-                             target_logits_.capacity();
-  return floats * sizeof(float) + attention_scratch_.bytes();
+  const std::size_t floats = residual_.capacity() + projection_.capacity();
+  return floats * sizeof(float) + head_surprise_.bytes() + attention_scratch_.bytes();
 }
 
 }  // namespace ondine::models

@@ -12,6 +12,7 @@
 #include "compute/attention.h"
 #include "compute/thread_pool.h"
 #include "models/decoder.h"
+#include "models/head_surprise.h"
 #include "models/kv_cache.h"
 
 namespace ondine::models {
@@ -50,11 +51,11 @@ class DecoderPass {
   void Logits(std::span<const float> hidden, std::span<float> logits);
   // Logits [rows][vocabulary] of rows [first, first + rows) of the last Run().
   void Logits(std::int64_t first, std::int64_t rows, std::span<float> logits);
-  // surprise[i] = -log p(targets[i] | row i) for the first targets.size() rows of the last Run().
-  // The head is computed in slices of the vocabulary: never more than a few hundred KB of logits.
-  void Surprise(std::span<const std::int32_t> targets, std::span<float> surprise);
+  // surprise[i] = -log p(targets[i] | row i) for the first targets.size() rows of the last Run();
+  // exact with `stride` 1, else estimated: see HeadSurprise.
+  void Surprise(std::span<const std::int32_t> targets, int stride, std::span<float> surprise);
   // The same for one row of the final norm's output, such as one carried over from an earlier pass.
-  float Surprise(std::span<const float> hidden, std::int32_t target);
+  float Surprise(std::span<const float> hidden, std::int32_t target, int stride);
 
   // Bytes of working memory.
   std::size_t bytes() const;
@@ -73,8 +74,6 @@ class DecoderPass {
   void FinishProjections(const compute::Worker& worker, const DecoderLayer& layer,
                          const KvCache& cache, const KvCache::Layer& kv);
   void PrepareAngles(const KvCache& cache);
-  void HeadSurprise(const compute::Activations& x, std::span<const std::int32_t> targets,
-                    std::span<float> surprise);
 
   std::shared_ptr<const Decoder> decoder_;
   compute::ThreadPool& pool_;
@@ -93,9 +92,7 @@ class DecoderPass {
     std::vector<float> cosines, sines;
   };
   Angles angles_[2];
-  std::vector<float> slice_logits_;   // [workers][rows][slice]
-  std::vector<float> slice_sums_;     // [slices][n]: log of the sum of exponentials
-  std::vector<float> target_logits_;  // [n]
+  HeadSurprise head_surprise_;
 };
 
 }  // namespace ondine::models

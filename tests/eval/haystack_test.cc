@@ -56,6 +56,13 @@ TEST_F(HaystackTest, EssaysAreJoinedInTheOrderOfTheirNames) {
   EXPECT_EQ(*text, "before both\n\nfirst\n\nsecond\n\n");
 }
 
+TEST_F(HaystackTest, AFileIsATextToo) {
+  WriteText(essays() / "b.txt", "only this");
+  const auto text = LoadTexts((essays() / "b.txt").string());
+  ASSERT_TRUE(text);
+  EXPECT_EQ(*text, "only this");
+}
+
 TEST_F(HaystackTest, MissingEssaysAreNamed) {
   const auto text = LoadEssays(data());
   ASSERT_FALSE(text);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/try.h"
 #include "eval/fixture.h"
 
 namespace ondine::eval {
@@ -134,6 +135,33 @@ TEST_F(RunTaskTest, QuestionAwareReadingReadsForEveryQuestion) {
   ASSERT_TRUE(agnostic && aware);
   EXPECT_GT(agnostic->tokens_read, 0);
   EXPECT_EQ(aware->tokens_read, 2 * agnostic->tokens_read);
+}
+
+// One document, much longer than the pot.
+class Long : public Known {
+ public:
+  std::int64_t size() const override { return 1; }
+  Result<Item> Make(std::int64_t index) const override {
+    ONDINE_ASSIGN(Item item, Known::Make(index));
+    item.document = Sentences(0, 40) + "The easy obelisk is green. " + Sentences(40, 40);
+    return item;
+  }
+};
+
+TEST_F(RunTaskTest, OneReadingIsAskedWithEveryAmountOfRereading) {
+  RunOptions options = Options();
+  const auto usual = RunTask(model_, Long(), options);
+  options.reread = {0, 200};
+  const auto both = RunTask(model_, Long(), options);
+  ASSERT_TRUE(usual && both);
+  EXPECT_EQ(both->tokens_read, usual->tokens_read);
+  ASSERT_THAT(both->answers, SizeIs(4));
+  EXPECT_NE(both->answers[0].text, both->answers[1].text);  // the same question
+  EXPECT_EQ(both->total.n, 2);                              // each question once
+  EXPECT_EQ(both->cells.at("kind").at("easy").n, 1);
+  EXPECT_EQ(both->cells.at("reread/kind").at("0/easy").n, 1);
+  EXPECT_EQ(both->cells.at("reread/kind").at("200/easy").n, 1);
+  EXPECT_EQ(usual->cells.count("reread/kind"), 0);
 }
 
 TEST_F(RunTaskTest, StopsWhenAsked) {
