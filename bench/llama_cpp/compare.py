@@ -1,57 +1,118 @@
 #!/usr/bin/env python3
-"""Runs `ondine bench` and llama.cpp by turns and prints one Markdown table with the ratios.
+"""Runs ondine and llama.cpp by turns and prints one Markdown table with the ratios.
 
-Usually called by scripts/bench. llama.cpp is measured with flash attention off and on; the faster of
-the two stands in the table, named.
+Usually called by scripts/bench. llama.cpp is measured with flash attention off and on, in every
+build that is named with --peer; the fastest of these stands in the table, with its setting.
+
+  compare.py -m MODEL --peer plain=build/peer/bin/python --peer blas=build/peer-blas/bin/python \\
+             --read 32768 --text book.txt
+
+A text of --read tokens is read by ondine in a pot and by llama.cpp into a cache that holds all of
+it. llama.cpp's setting is the one that is fastest at a quarter of the length, by the last tokens of
+a shorter reading. Texts longer than --peer-longest are read by ondine alone.
 """
 
 import argparse
-import json
 import os
 import pathlib
-import platform
-import statistics
 import subprocess
-import sys
+import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+from peers import ONDINE, add_peer_option, best, machine, make_peers, median, output_of
 
-
-def rows(command):
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if result.returncode != 0:
-        sys.exit(f"compare.py: failed: {' '.join(map(str, command))}")
-    return json.loads(result.stdout)
+def ondine_bench(args, prompt, gen, depth, pot=0):
+    command = [ONDINE, "bench", "-m", args.model, "-p", prompt, "-n", gen, "-d", depth,
+               "-r", args.reps, "--threads", args.threads, "-o", "json"]
+    return output_of(command + (["--pot", pot] if pot else []))
 
 
-def ondine(args, depth):
-    return rows([ROOT / "build" / "bin" / "ondine", "bench", "-m", args.model,
-                 "-p", str(args.prompt), "-n", str(args.gen), "-d", str(depth),
-                 "-r", str(args.reps), "--threads", str(args.threads), "-o", "json"])
+def fastest(args, peers, *bench):
+    """The fastest peer's row in a test of llama-bench, with the peer's name."""
+    rows = [{**peer.run(args.model, args.threads, "bench", *bench, "-r", args.reps)[0], "setting": peer.name}
+            for peer in peers]
+    return max(rows, key=best, default=None)
 
 
-def llama_cpp(args, depth, flash):
-    return rows([args.peer_python, HERE / "llama_peer.py", "bench", "-m", args.model,
-                 "-p", str(args.prompt), "-n", str(args.gen), "-d", str(depth),
-                 "-r", str(args.reps), "-t", str(args.threads), "-fa", str(flash)])
+def print_row(test, ours, theirs):
+    def cell(key, form):
+        return form.format(ours[key]) if key in ours else ""
+
+    peer = (f"{best(theirs):.1f}, {median(theirs):.1f} ({theirs['setting']}) "
+            f"| {best(ours) / best(theirs):.2f}, {median(ours) / median(theirs):.2f} |"
+            if theirs else "| |")
+    print(f"| {test} | {best(ours):.1f}, {median(ours):.1f} | {cell('gb_per_s', '{:.1f}')} "
+          f"| {cell('gops', '{:.0f}')} | {cell('bound_percent', '{:.0f}')} | {peer}", flush=True)
 
 
-def name(row):
-    test = f"pp{row['n_prompt']}" if row["n_prompt"] else f"tg{row['n_gen']}"
-    return test + (f" @ d{row['n_depth']}" if row["n_depth"] else "")
+def compare_bench(args, peers):
+    for depth in args.depth:
+        for row in ondine_bench(args, args.prompt, args.gen, depth):
+            theirs = fastest(args, peers, "-p", row["n_prompt"], "-n", row["n_gen"], "-d", depth)
+            print_row(row["test"], row, theirs)
+            if depth and row["n_gen"] and args.pot:
+                in_pot = ondine_bench(args, 0, args.gen, depth, args.pot)[0]
+                print_row(f"{row['test']}, pot of {args.pot}", in_pot, theirs)
 
 
-def best(row):
-    return max(row["samples_ts"])
+def count_tokens(args, text):
+    result = subprocess.run([ONDINE, "tokenize", "-m", args.model, "--ids"], input=text,
+                            stdout=subprocess.PIPE, check=True)
+    return len(result.stdout.split())
 
 
-def median(row):
-    return statistics.median(row["samples_ts"])
+def text_of(args, tokens):
+    """The beginning of the texts, of about `tokens` tokens (1 in 500); None where they are shorter."""
+    text = b"\n\n".join(pathlib.Path(file).read_bytes() for file in args.text)
+    length, count = len(text), count_tokens(args, text)
+    if count < tokens:
+        return None
+    while abs(count - tokens) > max(8, tokens / 500):
+        length = length * tokens // count
+        count = count_tokens(args, text[:length])
+    return text[:length].decode("utf-8", "ignore").encode()  # not cut inside a character
 
 
-def cell(value, form="{:.1f}"):
-    return form.format(value) if value is not None else ""
+def last_rate(run):
+    """Tokens per second of the last step of a peer's reading."""
+    before, last = run["curve"][-2:]
+    return (last["tokens"] - before["tokens"]) / (last["seconds"] - before["seconds"])
+
+
+def compare_read(args, peers):
+    notes = []
+    with tempfile.TemporaryDirectory() as folder:
+        for tokens in args.read:
+            text = text_of(args, tokens)
+            if text is None:
+                notes.append(f"read {tokens}: the texts are shorter")
+                continue
+            path = pathlib.Path(folder) / "text.txt"
+            path.write_bytes(text)
+            report = output_of([ONDINE, "read", "-m", args.model, "--pot", args.pot, "--threads",
+                                args.threads, path, "--json"])
+            ours = {"samples_ts": [report["tokens_per_second"]]}
+            theirs = None
+            if peers and tokens <= args.peer_longest:
+                probe = max(tokens // 4, 4096)
+
+                def read(peer, tokens):
+                    return peer.run(args.model, args.threads, "read", "--tokens", tokens)
+
+                peer = max(peers, key=lambda p: last_rate(read(p, probe)))
+                theirs = {"samples_ts": [read(peer, tokens)["avg_ts"]], "setting": peer.name}
+            print_row(f"read {tokens}, pot of {args.pot}", ours, theirs)
+            seconds = report["seconds"]
+            shares = ", ".join(f"{name} {100 * seconds[name] / seconds['read']:.1f} %" for name in
+                               ("model", "surprise", "catalyst", "selection", "consolidation"))
+            notes.append(f"read {tokens}: {shares}; at most {report['pot']['peak_entries']} entries "
+                         f"and {report['rss_peak_bytes'] / 1e6:.1f} MB resident")
+    print()
+    for note in notes:
+        print(f"* {note}")
+
+
+def numbers(text):
+    return [int(part) for part in text.split(",") if part]
 
 
 def main():
@@ -60,41 +121,27 @@ def main():
     parser.add_argument("-m", "--model", required=True)
     parser.add_argument("-p", "--prompt", type=int, default=512)
     parser.add_argument("-n", "--gen", type=int, default=128)
-    parser.add_argument("-d", "--depth", default="0,8192", help="tokens in the cache before")
+    parser.add_argument("-d", "--depth", type=numbers, default=[0, 8192],
+                        help="tokens in the cache before")
     parser.add_argument("-r", "--reps", type=int, default=5)
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--peer-python", default="", help="a Python that has llama_cpp")
+    parser.add_argument("--pot", type=int, default=2048, help="0: no rows with a pot")
+    parser.add_argument("--read", type=numbers, default=[], help="tokens of texts to read")
+    parser.add_argument("--peer-longest", type=int, default=32768)
+    parser.add_argument("--text", nargs="+", default=[], help="files that --read takes texts from")
+    add_peer_option(parser)
     args = parser.parse_args()
+    if args.read and not (args.text and args.pot):
+        parser.error("--read needs --text and a pot")
+    peers = make_peers(args.peer)
 
-    ours, theirs = {}, {}
-    load = os.getloadavg()[0]
-    for depth in [int(d) for d in args.depth.split(",")]:
-        ours.update({name(row): row for row in ondine(args, depth)})
-        for flash in (0, 1) if args.peer_python else ():
-            for row in llama_cpp(args, depth, flash):
-                known = theirs.get(name(row))
-                if known is None or best(row) > best(known):
-                    theirs[name(row)] = row
-
-    cpu = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as f:
-            cpu = next((line.split(":", 1)[1].strip() for line in f if "model name" in line), cpu)
-    except OSError:
-        pass
     print(f"{os.path.basename(args.model)}, {args.threads} threads, {args.reps} repetitions; "
-          f"{cpu}, {os.cpu_count()} cores, load {load:.1f} before the run\n")
+          f"{machine()}\n")
     print("| test | ondine t/s: best, median | GB/s | GOPS | % of bound "
           "| llama.cpp t/s: best, median | ratio: best, median |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for test, row in ours.items():
-        peer = theirs.get(test)
-        flash = " (fa)" if peer and peer["flash_attn"] else ""
-        print(f"| {test} | {best(row):.1f}, {median(row):.1f} | {cell(row.get('gb_per_s'))} "
-              f"| {cell(row.get('gops'), '{:.0f}')} | {cell(row.get('bound_percent'), '{:.0f}')} | "
-              + (f"{best(peer):.1f}, {median(peer):.1f}{flash} "
-                 f"| {best(row) / best(peer):.2f}, {median(row) / median(peer):.2f} |"
-                 if peer else "| |"))
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    compare_bench(args, peers)
+    compare_read(args, peers)
 
 
 if __name__ == "__main__":

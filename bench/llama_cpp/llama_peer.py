@@ -10,9 +10,10 @@ repeats what those two do, call for call, so that its figures are theirs. `scrip
   llama_peer.py perplexity -m M -f wiki.test.raw --chunks 40 --save-logits base.kld
   llama_peer.py greedy -m M --prompts prompts.jsonl -n 64
   llama_peer.py tokenize -m M < text
+  llama_peer.py convert -m M -o OUT
 
 Results are JSON on standard output: an array of rows (bench), one object (read, perplexity), one
-object a line (greedy, tokenize). Exit code 0 only on success.
+object a line (greedy, tokenize); convert writes a file. Exit code 0 only on success.
 """
 
 import argparse
@@ -364,6 +365,16 @@ def run_tokenize(args):
         print(json.dumps(llama.tokenize(line, args.special)))
 
 
+def run_convert(args):
+    """The same weights in 32-bit floats: no product of theirs rounds its inputs to 8 bits."""
+    ll.llama_log_set(_drop_log, ctypes.c_void_p(0))
+    params = ll.llama_model_quantize_default_params()
+    params.ftype = ll.LLAMA_FTYPE_ALL_F32
+    params.allow_requantize = True
+    if ll.llama_model_quantize(args.model.encode(), args.output.encode(), params) != 0:
+        sys.exit(f"llama_peer.py: {args.model}: llama.cpp cannot convert this model")
+
+
 def numbers(text):
     return [int(part) for part in text.split(",")]
 
@@ -407,6 +418,9 @@ def main():
     sub = command("tokenize", run_tokenize, "token ids of standard input")
     sub.add_argument("--lines", action="store_true", help="each line by itself")
     sub.add_argument("--special", action="store_true")
+
+    sub = command("convert", run_convert, "a model's weights in F32")
+    sub.add_argument("-o", "--output", required=True)
 
     args = parser.parse_args()
     args.function(args)
