@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Holds ondine's numbers against llama.cpp's on the same model file.
 
-  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000]
+  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000] [--reference F32]
 
-Prints a Markdown table: how many greedy continuations of 20 prompts (five languages and code) are
-the same, mean Kullback-Leibler divergence and perplexity over chunks of 512 tokens. Run it with the
-Python that has llama_cpp (scripts/bench --with-llama-cpp makes one).
+Prints a row of a Markdown table: how many greedy continuations of 20 prompts (five languages and
+code) are the same, mean Kullback-Leibler divergence and perplexity over chunks of 512 tokens. With
+--reference, the same weights in F32 (llama_peer.py convert), also how far each of the two is from
+llama.cpp with these. Run it with the Python that has llama_cpp (scripts/bench --with-llama-cpp).
 """
 
 import argparse
@@ -51,6 +52,7 @@ def main():
     parser.add_argument("--ondine", default="build/bin/ondine")
     parser.add_argument("--chunks", type=int, default=40)
     parser.add_argument("--bytes", type=int, default=400000)
+    parser.add_argument("--reference", help="a model file")
     parser.add_argument("-n", type=int, default=64, help="tokens of a continuation")
     parser.add_argument("-t", "--threads", type=int, default=2)
     args = parser.parse_args()
@@ -76,13 +78,24 @@ def main():
             else:
                 print(f"differs: {prompt!r}\n  ondine    {ours['text']!r}\n"
                       f"  llama.cpp {their['text']!r}", file=sys.stderr)
+        size = ["-f", text, "--chunks", str(args.chunks), "--ctx", "512", "-t", str(args.threads)]
         base = os.path.join(folder, "base.kld")
-        their = json.loads(run(peer + ["perplexity", "-m", args.model, "-f", text, "--chunks",
-                                       str(args.chunks), "--ctx", "512", "--save-logits", base,
-                                       "-t", str(args.threads)]))
-        our = json.loads(run([args.ondine, "perplexity", "-m", args.model, "-f", text, "--chunks",
-                              str(args.chunks), "--ctx", "512", "--kl-base", base, "--json",
-                              "-t", str(args.threads)]))
+
+        def llama_cpp(model, *option):
+            return json.loads(run(peer + ["perplexity", "-m", model, *size, *option]))
+
+        def ondine():
+            return json.loads(run([args.ondine, "perplexity", "-m", args.model, *size, "--kl-base",
+                                   base, "--json"]))
+
+        if args.reference:
+            llama_cpp(args.reference, "--save-logits", base)
+            for name, result in (("llama.cpp", llama_cpp(args.model, "--kl-base", base)),
+                                 ("ondine", ondine())):
+                print(f"{name} from the reference: {result['kld_mean']:.2e}, same top token "
+                      f"{100 * result['top1_agreement']:.2f} %")
+        their = llama_cpp(args.model, "--save-logits", base)
+        our = ondine()
     difference = 100 * (our["ppl"] / their["ppl"] - 1)
     print(f"| {os.path.basename(args.model)} | {same}/{len(PROMPTS)} | {our['kld_mean']:.2e} ± "
           f"{our['kld_stderr']:.1e} | {100 * our['top1_agreement']:.2f} % | {their['ppl']:.4f} | "

@@ -268,6 +268,27 @@ def write_log_probs(f, log_probs):
             f.write(b"\0\0")
 
 
+class LogProbsReader:
+    """Reads what write_log_probs() wrote, chunk by chunk."""
+
+    def __init__(self, path, n_ctx, n_vocab, ids):
+        self.file = open(path, "rb")
+        self.rows, self.n_vocab = n_ctx - 1 - n_ctx // 2, n_vocab
+        if self.file.read(8) != b"_logits_":
+            sys.exit(f"llama_peer.py: {path}: no file of logits")
+        base_ctx, base_vocab, chunks = struct.unpack("<iii", self.file.read(12))
+        tokens = np.frombuffer(self.file.read(4 * base_ctx * chunks), "<i4")
+        n = min(len(tokens), len(ids))
+        if (base_ctx, base_vocab) != (n_ctx, n_vocab) or list(tokens[:n]) != ids[:n]:
+            sys.exit(f"llama_peer.py: {path}: of another text or vocabulary")
+
+    def next_chunk(self):
+        size = 8 + 2 * (self.n_vocab + self.n_vocab % 2)
+        data = np.frombuffer(self.file.read(size * self.rows), np.uint8).reshape(self.rows, size)
+        scale, low = (data[:, at:at + 4].copy().view("<f4") for at in (0, 4))
+        return data[:, 8:8 + 2 * self.n_vocab].copy().view("<u2") * scale + low
+
+
 def run_perplexity(args):
     llama = Llama(args.model)
     with open(args.file, "rb") as f:
@@ -283,7 +304,8 @@ def run_perplexity(args):
         sys.exit(f"llama_peer.py: {args.file}: fewer than {args.ctx} tokens")
 
     sink = open(args.save_logits, "wb") if args.save_logits else contextlib.nullcontext()
-    losses = []
+    base = LogProbsReader(args.kl_base, args.ctx, llama.n_vocab, ids) if args.kl_base else None
+    losses, divergences, same_top = [], [], []
     start = time.perf_counter()
     with sink as out, llama.context(args.ctx, args.threads, args.flash[0],
                                     max(args.ctx, N_BATCH)) as ctx:
@@ -303,13 +325,22 @@ def run_perplexity(args):
                           .astype(np.float64))
             if out:
                 write_log_probs(out, log_probs)
+            if base:
+                reference = base.next_chunk()
+                divergences.append((np.exp(reference) * (reference - log_probs)).sum(axis=1))
+                same_top.append(reference.argmax(axis=1) == log_probs.argmax(axis=1))
             mean = np.concatenate(losses).mean()
             print(f"[{c + 1}]{math.exp(mean):.4f},", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     nll = np.concatenate(losses)
     ppl = math.exp(nll.mean())
     stderr = ppl * math.sqrt(nll.var() / (len(nll) - 1))
-    json.dump({**llama.describe(), **machine(), "n_threads": args.threads, "n_ctx": args.ctx,
+    found = {}
+    if base:
+        found = {"kld_mean": float(np.concatenate(divergences).mean()),
+                 "top1_agreement": float(np.concatenate(same_top).mean())}
+    json.dump({**llama.describe(), **machine(), **found, "n_threads": args.threads,
+               "n_ctx": args.ctx,
                "chunks": n_chunks, "text_bytes": len(text), "text_tokens": len(ids),
                "tokenize_seconds": tokenize_seconds, "seconds": time.perf_counter() - start,
                "text_sha256": hashlib.sha256(text).hexdigest(), "flash_attn": bool(args.flash[0]),
@@ -409,6 +440,8 @@ def main():
     sub.add_argument("--chunks", type=int, default=0, help="0: all")
     sub.add_argument("--save-logits", metavar="FILE",
                      help="log-probabilities as llama-perplexity --kl-divergence-base writes them")
+
+    sub.add_argument("--kl-base", metavar="FILE", help="such a file to compare with")
 
     sub = command("greedy", run_greedy, "most likely continuations, for comparing token by token")
     sub.add_argument("--prompts", required=True, help="one a line: text or JSON with \"prompt\"")

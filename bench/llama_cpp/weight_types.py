@@ -5,9 +5,9 @@
 
 For each type a model is made up: a llama with 1,024 channels, 6 layers and random weights, so that
 every block size fits (SmolLM2's 576 channels take no K types), with the tokenizer of the default
-model. Speed does not depend on what the weights are. Of llama.cpp the fastest of all builds named
-with --peer stands in the table, with flash attention or without. Run by scripts/bench --weight-types
-with a Python that has llama_cpp and gguf.
+model. Speed does not depend on what the weights are. Of llama.cpp the fastest of the builds named
+with --peer stands in the table, with flash attention, which is the faster setting where there is no
+long text. Run by scripts/bench --weight-types with a Python that has llama_cpp and gguf.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def main():
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
     add_peer_option(parser)
     args = parser.parse_args()
-    peers = make_peers(args.peer)
+    peers = [peer for peer in make_peers(args.peer) if peer.flash]
     library = ggml_library()
     size = ["-p", args.prompt, "-n", args.gen, "-r", args.reps]
     print(f"{args.threads} threads, best of {args.reps}; {machine()}\n")

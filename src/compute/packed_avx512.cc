@@ -241,13 +241,14 @@ PackedKernel FindKernel(const PackedFormat& format) {
   using S = ScaleKind;
   const bool super = IsSuper(format.scales), min = HasMin(format.scales);
   switch (format.codes) {
-    case C::k2: return Multiply<C::k2, S::kSuperPairMin>;
+    case C::k2: return min ? Multiply<C::k2, S::kSuperPairMin> : Multiply<C::k2, S::kSuper>;
     case C::k3: return Multiply<C::k3, S::kSuperPair>;
     case C::k4:
       if (super) return Multiply<C::k4, S::kSuperMin>;
       return min ? Multiply<C::k4, S::kHalfMin> : Multiply<C::k4, S::kHalf>;
     case C::k4Table:
-      if (super) return Multiply<C::k4Table, S::kSuper>;
+      if (format.scales == S::kSuper) return Multiply<C::k4Table, S::kSuper>;
+      if (super) return Multiply<C::k4Table, S::kSuperPair>;
       if (format.scales == S::kBFloat16) return Multiply<C::k4Table, S::kBFloat16>;
       return format.scales == S::kHalfPair ? Multiply<C::k4Table, S::kHalfPair>
                                            : Multiply<C::k4Table, S::kHalf>;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "compute/codebook_types.h"
+
 namespace ondine::compute {
 namespace {
 
@@ -188,53 +190,53 @@ std::optional<PackedFormat> FindPackedFormat(TensorType type) {
     case TensorType::kIQ4_XS: return PackedFormat{C::k4Table, S::kSuper, kSignedOffset, &kGrid4};
     case TensorType::kMXFP4: return PackedFormat{C::k4Table, S::kBFloat16, kSignedOffset, &kFloat4};
     case TensorType::kNVFP4: return PackedFormat{C::k4Table, S::kHalfPair, kSignedOffset, &kFloat4};
-    default: return std::nullopt;
+    default: return FindCodebookFormat(type);
   }
 }
 
-void ReadStoredBlock(TensorType type, const std::byte* row, std::int64_t block, StoredBlock& out) {
-  const formats::TensorTypeInfo info = formats::Describe(type);
-  const std::int64_t per_stored = info.block_size / PackedFormat::kBlock;
-  const std::byte* at = row + block / per_stored * info.bytes_per_block;
-  const int part = static_cast<int>(block % per_stored);
+void ReadStoredBlocks(TensorType type, const std::byte* at, StoredBlock* out) {
+  const auto each = [at, out](int parts, auto read) {
+    for (int part = 0; part < parts; ++part) read(at, part, out[part]);
+  };
+  constexpr int kParts = static_cast<int>(PackedFormat::kBlocksPerSuper);
   switch (type) {
     case TensorType::kQ4_0:
     case TensorType::kIQ4_NL:
-      out.scale[0] = Bytes(at).Half(0);
-      ReadNibbles(at + 2, out);
+      out->scale[0] = Bytes(at).Half(0);
+      ReadNibbles(at + 2, *out);
       break;
     case TensorType::kQ4_1:
-      out.scale[0] = Bytes(at).Half(0);
-      out.min[0] = Bytes(at).Half(2);
-      ReadNibbles(at + 4, out);
+      out->scale[0] = Bytes(at).Half(0);
+      out->min[0] = Bytes(at).Half(2);
+      ReadNibbles(at + 4, *out);
       break;
     case TensorType::kQ5_0:
-      out.scale[0] = Bytes(at).Half(0);
-      ReadNibbles(at + 6, out);
-      ReadFifthBits(at + 2, out);
+      out->scale[0] = Bytes(at).Half(0);
+      ReadNibbles(at + 6, *out);
+      ReadFifthBits(at + 2, *out);
       break;
     case TensorType::kQ5_1:
-      out.scale[0] = Bytes(at).Half(0);
-      out.min[0] = Bytes(at).Half(2);
-      ReadNibbles(at + 8, out);
-      ReadFifthBits(at + 4, out);
+      out->scale[0] = Bytes(at).Half(0);
+      out->min[0] = Bytes(at).Half(2);
+      ReadNibbles(at + 8, *out);
+      ReadFifthBits(at + 4, *out);
       break;
     case TensorType::kQ8_0:
-      out.scale[0] = Bytes(at).Half(0);
-      for (int i = 0; i < 32; ++i) out.codes[i] = Bytes(at)[2 + i] ^ 0x80;
+      out->scale[0] = Bytes(at).Half(0);
+      for (int i = 0; i < 32; ++i) out->codes[i] = Bytes(at)[2 + i] ^ 0x80;
       break;
     case TensorType::kMXFP4:
-      out.scale[0] = HalvedPowerOfTwo(Bytes(at)[0]);
-      ReadNibbles(at + 1, out);
+      out->scale[0] = HalvedPowerOfTwo(Bytes(at)[0]);
+      ReadNibbles(at + 1, *out);
       break;
-    case TensorType::kNVFP4: ReadNVFP4(at, part, out); break;
-    case TensorType::kQ2_K: ReadQ2K(at, part, out); break;
-    case TensorType::kQ3_K: ReadQ3K(at, part, out); break;
-    case TensorType::kQ4_K: ReadQ4K(at, part, out); break;
-    case TensorType::kQ5_K: ReadQ5K(at, part, out); break;
-    case TensorType::kQ6_K: ReadQ6K(at, part, out); break;
-    case TensorType::kIQ4_XS: ReadIQ4XS(at, part, out); break;
-    default: break;
+    case TensorType::kNVFP4: each(2, ReadNVFP4); break;
+    case TensorType::kQ2_K: each(kParts, ReadQ2K); break;
+    case TensorType::kQ3_K: each(kParts, ReadQ3K); break;
+    case TensorType::kQ4_K: each(kParts, ReadQ4K); break;
+    case TensorType::kQ5_K: each(kParts, ReadQ5K); break;
+    case TensorType::kQ6_K: each(kParts, ReadQ6K); break;
+    case TensorType::kIQ4_XS: each(kParts, ReadIQ4XS); break;
+    default: ReadCodebookBlocks(type, at, out);
   }
 }
 

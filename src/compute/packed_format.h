@@ -67,9 +67,9 @@ struct StoredBlock {
   std::int8_t sub_scale[2], sub_min[2];
 };
 
-// Block `block` of a row as GGUF stores it. `type` has a packed format.
-void ReadStoredBlock(formats::TensorType type, const std::byte* row, std::int64_t block,
-                     StoredBlock& out);
+// The blocks of 32 elements, 1 to kBlocksPerSuper, that one block of GGUF holds. `type` has a
+// packed format.
+void ReadStoredBlocks(formats::TensorType type, const std::byte* at, StoredBlock* out);
 
 }  // namespace ondine::compute
 

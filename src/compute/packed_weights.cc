@@ -2,6 +2,7 @@
 
 #include <ggml.h>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cmath>
@@ -116,26 +117,35 @@ void PackedWeights::PackBlock(const StoredBlock (&rows)[kPanelRows], std::uint8_
 
 std::int64_t PackedWeights::Pack(std::span<const std::byte> data, ThreadPool& pool) {
   const std::int64_t row_bytes = static_cast<std::int64_t>(data.size()) / out_;
+  const formats::TensorTypeInfo stored = formats::Describe(type_);
+  const std::int64_t parts = stored.block_size / PackedFormat::kBlock;
   std::atomic<std::int64_t> bad_row{out_};
   pool.Run([&](Worker& worker) {
     const Worker::Range share = worker.Share(panels());
-    StoredBlock rows[kPanelRows];
+    StoredBlock blocks[PackedFormat::kBlocksPerSuper][kPanelRows];
+    StoredBlock of_row[PackedFormat::kBlocksPerSuper];
     for (std::int64_t panel = share.begin; panel < share.end; ++panel) {
-      for (std::int64_t block = 0; block < blocks_; ++block) {
+      for (std::int64_t block = 0; block < blocks_; block += parts) {
         for (std::int64_t i = 0; i < kPanelRows; ++i) {
           const std::int64_t row = panel * kPanelRows + i;
-          if (row >= out_) {
-            rows[i] = {};
-            continue;
+          std::fill_n(of_row, parts, StoredBlock());
+          if (row < out_) {
+            ReadStoredBlocks(type_,
+                             data.data() + row * row_bytes +
+                                 block / parts * static_cast<std::int64_t>(stored.bytes_per_block),
+                             of_row);
           }
-          ReadStoredBlock(type_, data.data() + row * row_bytes, block, rows[i]);
-          if (!Usable(format_.scales, rows[i])) {
+          for (std::int64_t part = 0; part < parts; ++part) {
+            blocks[part][i] = of_row[part];
+            if (Usable(format_.scales, of_row[part])) continue;
             std::int64_t first = bad_row.load();
             while (row < first && !bad_row.compare_exchange_weak(first, row)) {
             }
           }
         }
-        PackBlock(rows, data_.get() + panel * panel_bytes_, block);
+        for (std::int64_t part = 0; part < parts; ++part) {
+          PackBlock(blocks[part], data_.get() + panel * panel_bytes_, block + part);
+        }
       }
     }
   });

@@ -112,8 +112,9 @@ class Runner {
       for (const auto& [label, value] : answer.query.labels) {
         if (Counts(answer)) scores[label][value].push_back(answer.score);
         if (!asks_repeatedly()) continue;
-        const std::string tokens = std::to_string(*answer.reread);
-        scores["reread/" + label][tokens + "/" + value].push_back(answer.score);
+        std::string name = std::to_string(*answer.reread);
+        name.append("/").append(value);
+        scores["reread/" + label][name].push_back(answer.score);
       }
     }
     report_.total = Summarize(all);
