@@ -27,6 +27,7 @@ struct GenerationOptions {
   int max_tokens = 256;
   SamplingSettings sampling;
   std::vector<std::string> stop;  // generation ends before any of these texts
+  int min_tokens = 0;             // before which no end-of-text token is chosen
   bool ignore_end = false;        // go on after an end-of-text token
   // Receives text as it comes, always whole UTF-8 characters.
   std::function<void(std::string_view)> on_text;

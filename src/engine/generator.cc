@@ -1,6 +1,8 @@
 #include "engine/generator.h"
 
 #include <algorithm>
+#include <limits>
+#include <vector>
 
 #include "base/stopwatch.h"
 #include "base/try.h"
@@ -56,6 +58,16 @@ class StopTextFilter {
   std::string held_;
 };
 
+// `logits` without the tokens that end a text.
+std::vector<float> WithoutEnds(const Model::Parts& model, std::span<const float> logits) {
+  std::vector<float> others(logits.begin(), logits.end());
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    if (!model.tokenizer.EndsGeneration(static_cast<TokenId>(i))) continue;
+    others[i] = -std::numeric_limits<float>::infinity();
+  }
+  return others;
+}
+
 }  // namespace
 
 Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
@@ -73,7 +85,9 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
       result.finish = FinishReason::kCancelled;
       break;
     }
-    const TokenId token = sampler.Sample(pot.Logits());
+    const bool may_end = options.ignore_end || result.tokens_generated >= options.min_tokens;
+    const TokenId token = sampler.Sample(
+        may_end ? pot.Logits() : std::span<const float>(WithoutEnds(model, pot.Logits())));
     const bool ends = model.tokenizer.EndsGeneration(token);
     if (ends && !options.ignore_end) {
       result.finish = FinishReason::kEndOfText;

@@ -1,6 +1,7 @@
 #include "engine/passages.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "engine/prompt_format.h"
@@ -34,13 +35,25 @@ std::vector<Passage> Cut(const memory::SentenceEnds& ends, std::span<const Known
   return passages;
 }
 
-std::vector<double> Scores(const Model::Parts& model, const std::vector<Passage>& passages,
+// Words like "what" or "about" stand in every question, however rare they are in the text. 0 for
+// the most frequent words, 1 for those of several tokens: vocabularies are sorted by frequency.
+double Weight(const Model& model, std::string_view word) {
+  const std::vector<TokenId> tokens =
+      EncodeText(model.parts(), std::string(" ").append(word), true);
+  if (tokens.size() != 1) return 1;
+  constexpr double kEquallyFrequent = 300;  // the first ones: bytes, letters, marks
+  const double rank = std::log1p(static_cast<double>(tokens[0]) / kEquallyFrequent);
+  const double last = std::log1p(static_cast<double>(model.info().vocabulary) / kEquallyFrequent);
+  return rank * rank / (last * last);
+}
+
+std::vector<double> Scores(const Model& model, const std::vector<Passage>& passages,
                            std::string_view question) {
-  text::Bm25 ranking(question);
+  text::Bm25 ranking(question, [&](std::string_view word) { return Weight(model, word); });
   std::string text;
   for (const Passage& passage : passages) {
     text.clear();
-    for (const KnownToken& token : passage) text += model.tokenizer.Piece(token.token);
+    for (const KnownToken& token : passage) text += model.parts().tokenizer.Piece(token.token);
     ranking.Add(text);
   }
   return ranking.Scores();
@@ -56,7 +69,7 @@ Passages FindPassages(const Model& model, std::span<const KnownToken> known,
   auto room = static_cast<std::size_t>(most_tokens);
   const std::vector<Passage> passages =
       Cut(*model.parts().sentence_ends, known, std::min(kLongest, room - gap.size()));
-  const std::vector<double> scores = Scores(model.parts(), passages, question);
+  const std::vector<double> scores = Scores(model, passages, question);
   std::vector<std::size_t> order(passages.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),

@@ -294,12 +294,13 @@ Result<Answer> Session::Impl::Ask(std::string_view question, const AskOptions& o
   if (!pot_->CanRewind(more + options.generation.max_tokens)) {
     ONDINE_ASSIGN(snapshot, memory::PotSnapshot::Take(*pot_));
   }
+  GenerationOptions generation = options.generation;
+  generation.min_tokens = std::max(1, generation.min_tokens);  // silence is no answer
   Status status = FeedQuestion(tokens, stop);
   const double seconds_prompt = timer.Elapsed();
   Result<Generation> result =
-      status
-          ? engine::Generate(parts(), *pot_, std::span(tokens).subspan(reread), options.generation)
-          : tl::make_unexpected(std::move(status).error());
+      status ? engine::Generate(parts(), *pot_, std::span(tokens).subspan(reread), generation)
+             : tl::make_unexpected(std::move(status).error());
   peak_bytes_ = std::max(peak_bytes_, static_cast<std::int64_t>(pot_->bytes()));
   const std::int64_t peak_entries = pot_->counters().peak_entries;
   if (snapshot) {

@@ -12,8 +12,13 @@ constexpr double kK1 = 1.2, kB = 0.75;
 
 }  // namespace
 
-Bm25::Bm25(std::string_view query) {
-  for (std::string& word : Words(query)) terms_.emplace(std::move(word), terms_.size());
+Bm25::Bm25(std::string_view query, const Weight& weight) {
+  const std::vector<std::string> stems = Words(query);
+  const std::vector<std::string> whole = Words(query, query.size());
+  for (std::size_t i = 0; i < stems.size(); ++i) {
+    if (!terms_.emplace(stems[i], terms_.size()).second) continue;
+    weights_.push_back(weight ? weight(whole[i]) : 1);
+  }
 }
 
 void Bm25::Add(std::string_view text) {
@@ -38,7 +43,7 @@ std::vector<double> Bm25::Scores() const {
     const double rarity = std::log(1 + (n - containing + 0.5) / (containing + 0.5));
     for (std::size_t i = 0; i < texts_.size(); ++i) {
       const double count = texts_[i].counts[term];
-      scores[i] += rarity * count * (kK1 + 1) /
+      scores[i] += weights_[term] * rarity * count * (kK1 + 1) /
                    (count + kK1 * (1 - kB + kB * texts_[i].words / mean_length));
     }
   }

@@ -4,6 +4,7 @@
 #define ONDINE_SRC_TEXT_BM25_H_
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,7 +15,10 @@ namespace ondine::text {
 // Keeps counts of the query's words only, not the texts.
 class Bm25 {
  public:
-  explicit Bm25(std::string_view query);
+  // How much a word of the query counts by itself, beside being rare in the texts; called with
+  // whole words in lower case.
+  using Weight = std::function<double(std::string_view word)>;
+  explicit Bm25(std::string_view query, const Weight& weight = nullptr);
 
   void Add(std::string_view text);
   // Of every text added so far, in that order: 0 where it has none of the query's words.
@@ -26,6 +30,7 @@ class Bm25 {
     double words = 0;
   };
   std::unordered_map<std::string, std::size_t> terms_;
+  std::vector<double> weights_;  // of the terms
   std::vector<Text> texts_;
 };
 

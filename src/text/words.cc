@@ -9,8 +9,6 @@
 namespace ondine::text {
 namespace {
 
-constexpr std::size_t kStem = 6;  // characters
-
 struct Range {
   std::uint32_t first, last;
 };
@@ -74,6 +72,8 @@ std::uint32_t Lower(std::uint32_t code) {
 
 class Splitter {
  public:
+  explicit Splitter(std::size_t most) : most_(most) {}
+
   void Add(std::uint32_t code) {
     if (Separates(code)) {
       End();
@@ -86,7 +86,7 @@ class Splitter {
       neighbour_ = std::move(character);
     } else {
       EndCharacters();
-      if (length_++ < kStem) AppendUtf8(Lower(code), word_);
+      if (length_++ < most_) AppendUtf8(Lower(code), word_);
     }
   }
 
@@ -114,6 +114,7 @@ class Splitter {
     paired_ = false;
   }
 
+  std::size_t most_;  // characters of a word
   std::vector<std::string> words_;
   std::string word_;
   std::size_t length_ = 0;  // of the word, before it was cut
@@ -123,8 +124,8 @@ class Splitter {
 
 }  // namespace
 
-std::vector<std::string> Words(std::string_view text) {
-  Splitter splitter;
+std::vector<std::string> Words(std::string_view text, std::size_t most) {
+  Splitter splitter(most);
   while (!text.empty()) {
     const std::size_t length = CharacterLength(text);
     if (length == 0) {

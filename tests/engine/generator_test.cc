@@ -160,6 +160,19 @@ TEST(Generation, EndsAtTheEndOfTextTokenUnlessToldToIgnoreIt) {
   EXPECT_TRUE(ended);
 }
 
+TEST(Generation, DoesNotEndBeforeTheFewestTokens) {
+  bool would_have = false;
+  for (std::uint64_t seed = 0; seed < 40 && !would_have; ++seed) {
+    GenerationOptions options = Sampled(300, seed);
+    options.ignore_end = false;
+    would_have = Complete(options).tokens_generated < 200;
+    options.min_tokens = 200;
+    if (!would_have) continue;
+    EXPECT_GE(Complete(options).tokens_generated, 200);
+  }
+  EXPECT_TRUE(would_have);
+}
+
 TEST(Generation, SettingsOutOfRangeAreAnError) {
   GenerationOptions options = Exactly(5);
   options.sampling.top_p = 0;

@@ -55,6 +55,23 @@ TEST(Bm25, EqualsTheFormulaByHand) {
   EXPECT_EQ(scores[2], 0);
 }
 
+TEST(Bm25, WordsCountAsMuchAsTheirWeightSays) {
+  std::vector<std::string> asked;
+  Bm25 ranking("What do the keepers say? The KEEPERS!", [&](std::string_view word) {
+    asked.emplace_back(word);
+    return word == "keepers" ? 1.0 : 0.25;
+  });
+  EXPECT_THAT(asked, ElementsAre("what", "do", "the", "keepers", "say"));  // whole, and once
+  Bm25 plain("keepers");
+  for (Bm25* each : {&ranking, &plain}) {
+    each->Add("what they do");
+    each->Add("keeper of keys");
+    each->Add("nothing");
+  }
+  EXPECT_EQ(ranking.Scores()[1], plain.Scores()[1]);
+  EXPECT_NEAR(ranking.Scores()[0], 0.25 * 2 * ranking.Scores()[1], 1e-12);
+}
+
 TEST(Bm25, NothingToRank) {
   EXPECT_THAT(Bm25("words").Scores(), IsEmpty());
   Bm25 empty("");
