@@ -327,7 +327,9 @@ def run_perplexity(args):
                 write_log_probs(out, log_probs)
             if base:
                 reference = base.next_chunk()
-                divergences.append((np.exp(reference) * (reference - log_probs)).sum(axis=1))
+                # Below -16 lies what the file does not tell apart, as llama-perplexity has it.
+                terms = np.where(reference > -16, np.exp(reference) * (reference - log_probs), 0)
+                divergences.append(terms.sum(axis=1))
                 same_top.append(reference.argmax(axis=1) == log_probs.argmax(axis=1))
             mean = np.concatenate(losses).mean()
             print(f"[{c + 1}]{math.exp(mean):.4f},", end="", file=sys.stderr, flush=True)

@@ -18,8 +18,7 @@ Result<std::string> LoadTexts(const std::string& path) {
     if (entry.path().extension() == ".txt") names.push_back(entry.path().string());
   }
   if (names.empty()) {
-    return MakeError(ErrorCode::kNotFound, "no texts found; name the data folder with --data",
-                     path);
+    return MakeError(ErrorCode::kNotFound, "neither a text nor a folder with .txt files", path);
   }
   std::sort(names.begin(), names.end());
   std::string text;
@@ -31,7 +30,13 @@ Result<std::string> LoadTexts(const std::string& path) {
 }
 
 Result<std::string> LoadEssays(const std::string& data) {
-  return LoadTexts((fs::path(data) / "longctx" / "PaulGrahamEssays").string());
+  const std::string folder = (fs::path(data) / "longctx" / "PaulGrahamEssays").string();
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    return MakeError(ErrorCode::kNotFound, "no essays found; name the data folder with --data",
+                     folder);
+  }
+  return LoadTexts(folder);
 }
 
 Haystack::Haystack(const Model& model, std::string text) : text_(std::move(text)) {
