@@ -58,7 +58,8 @@ struct PotSettings {
   // form, which rare words fill.
   double rarity = 1;
   // Surprise needs the model's head at every position. With 1 it is exact; with n the normaliser is
-  // estimated from the 4,096 most frequent tokens and every n-th slice of the others (docs/results).
+  // estimated from the 4,096 most frequent tokens and every n-th slice of the others
+  // (docs/results).
   int surprise_stride = 16;
   Reduce over_catalyst = Reduce::kSum;  // kSum or kMax over the catalyst's tokens
   Reduce over_group = Reduce::kMax;     // kMax or kMean over the query heads that share a KV head

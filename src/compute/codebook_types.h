@@ -1,6 +1,6 @@
-// Types of GGUF whose weights are entries of a codebook (IQ1, IQ2, IQ3) or ternary (TQ), taken apart
-// into small integers and scales: the same values in more bits than the file has, for kernels that
-// look nothing up.
+// Types of GGUF whose weights are entries of a codebook (IQ1, IQ2, IQ3) or ternary (TQ), taken
+// apart into small integers and scales: the same values in more bits than the file has, for kernels
+// that look nothing up.
 #ifndef ONDINE_SRC_COMPUTE_CODEBOOK_TYPES_H_
 #define ONDINE_SRC_COMPUTE_CODEBOOK_TYPES_H_
 
