@@ -1,10 +1,10 @@
 #include "engine/passages.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "engine/prompt_format.h"
+#include "memory/rarity.h"
 #include "text/bm25.h"
 
 namespace ondine::engine {
@@ -36,15 +36,15 @@ std::vector<Passage> Cut(const memory::SentenceEnds& ends, std::span<const Known
 }
 
 // Words like "what" or "about" stand in every question, however rare they are in the text. 0 for
-// the most frequent words, 1 for those of several tokens: vocabularies are sorted by frequency.
+// the most frequent words, 1 for those of several tokens.
 double Weight(const Model& model, std::string_view word) {
   const std::vector<TokenId> tokens =
       EncodeText(model.parts(), std::string(" ").append(word), true);
   if (tokens.size() != 1) return 1;
-  constexpr double kEquallyFrequent = 300;  // the first ones: bytes, letters, marks
-  const double rank = std::log1p(static_cast<double>(tokens[0]) / kEquallyFrequent);
-  const double last = std::log1p(static_cast<double>(model.info().vocabulary) / kEquallyFrequent);
-  return rank * rank / (last * last);
+  const double least = memory::Rarity(0);
+  const double share =
+      (memory::Rarity(tokens[0]) - least) / (memory::Rarity(model.info().vocabulary) - least);
+  return share * share;
 }
 
 std::vector<double> Scores(const Model& model, const std::vector<Passage>& passages,

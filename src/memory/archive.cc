@@ -4,10 +4,10 @@
 
 namespace ondine::memory {
 
-bool IsHeld(const KnownToken& token, const std::vector<LayerEntries>& entries) {
+std::size_t CountHeads(const std::vector<LayerEntries>& entries) {
   std::size_t heads = 0;
   for (const LayerEntries& layer : entries) heads += layer.size();
-  return token.holders > 0 && 2 * token.holders >= heads;
+  return heads;
 }
 
 Archive::Archive(std::int64_t most, std::shared_ptr<const SentenceEnds> ends)
@@ -50,9 +50,9 @@ void Archive::CountHolders(const std::vector<LayerEntries>& entries) {
 void Archive::Trim(const std::vector<LayerEntries>& entries) {
   if (tokens_.size() <= most_) return;
   CountHolders(entries);
-  const auto unheld = std::partition(tokens_.begin(), tokens_.end(), [&](const KnownToken& token) {
-    return IsHeld(token, entries);
-  });
+  const auto unheld = std::partition(
+      tokens_.begin(), tokens_.end(),
+      [heads = CountHeads(entries)](const KnownToken& token) { return IsHeld(token, heads); });
   const std::size_t held = static_cast<std::size_t>(unheld - tokens_.begin());
   const std::size_t stay = std::clamp(most_ - most_ / 4, held, tokens_.size());
   if (stay < tokens_.size()) {

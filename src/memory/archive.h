@@ -58,8 +58,11 @@ class Archive {
   std::vector<KnownToken> tokens_;  // ascending by origin
 };
 
+std::size_t CountHeads(const std::vector<LayerEntries>& entries);
 // Whether at least half of the heads hold the token.
-bool IsHeld(const KnownToken& token, const std::vector<LayerEntries>& entries);
+inline bool IsHeld(const KnownToken& token, std::size_t heads) {
+  return token.holders > 0 && 2 * token.holders >= heads;
+}
 
 }  // namespace ondine::memory
 

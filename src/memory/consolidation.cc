@@ -17,10 +17,11 @@ Status Pot::EndText(const StopToken& stop) {
 Status Pot::Consolidate(const StopToken& stop) {
   const base::Stopwatch watch(counters_.seconds_consolidation);
   archive_.CountHolders(entries_);
+  const std::size_t heads = CountHeads(entries_);
   std::vector<std::int32_t> origins;
   std::vector<TokenId> tokens;
   for (const KnownToken& token : known()) {
-    if (!IsHeld(token, entries_)) continue;
+    if (!IsHeld(token, heads)) continue;
     origins.push_back(token.origin);
     tokens.push_back(token.token);
   }

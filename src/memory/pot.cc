@@ -7,6 +7,7 @@
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/elementwise.h"
+#include "memory/rarity.h"
 
 namespace ondine::memory {
 namespace {
@@ -37,12 +38,6 @@ std::int64_t Recent(const PotSettings& settings) {
   const std::int64_t recent =
       settings.recent ? *settings.recent : std::min(settings.slots / 10, Kept(settings) / 4);
   return settings.policy == PotPolicy::kSnapKv ? std::max(recent, kSnapWindow) : recent;
-}
-
-// -log p(token) up to a constant, by Zipf's law: vocabularies are sorted by frequency.
-double Rarity(TokenId token) {
-  constexpr double kEquallyFrequent = 300;  // the first ones: bytes, letters, marks
-  return std::log(static_cast<double>(token) + kEquallyFrequent);
 }
 
 Status CheckSettings(const PotSettings& settings, std::int64_t catalyst) {
