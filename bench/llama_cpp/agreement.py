@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds ondine's numbers against llama.cpp's on the same model file.
 
-  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000] [--reference F32]
+  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000] [--reference F32] [--adapter LORA]
 
 Prints a row of a Markdown table: how many greedy continuations of 20 prompts (five languages and
 code) are the same, mean Kullback-Leibler divergence and perplexity over chunks of 512 tokens. With
@@ -49,6 +49,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("-m", "--model", required=True)
     parser.add_argument("--text", required=True)
+    parser.add_argument("--adapter", help="LoRA adapter as a GGUF file, for both")
     parser.add_argument("--ondine", default="build/bin/ondine")
     parser.add_argument("--chunks", type=int, default=40)
     parser.add_argument("--bytes", type=int, default=400000)
@@ -57,6 +58,7 @@ def main():
     parser.add_argument("-t", "--threads", type=int, default=2)
     args = parser.parse_args()
     peer = [sys.executable, os.path.join(HERE, "llama_peer.py")]
+    adapter = ["--adapter", args.adapter] if args.adapter else []
 
     with tempfile.TemporaryDirectory() as folder:
         text = os.path.join(folder, "text")
@@ -68,17 +70,17 @@ def main():
 
         theirs = [json.loads(line) for line in
                   run(peer + ["greedy", "-m", args.model, "--prompts", prompts, "-n", str(args.n),
-                              "-t", str(args.threads)]).splitlines()]
+                              "-t", str(args.threads), *adapter]).splitlines()]
         same = 0
         for prompt, their in zip(PROMPTS, theirs):
             ours = json.loads(run([args.ondine, "run", "-m", args.model, "-p", prompt, "-n",
-                                   str(args.n), "-t", str(args.threads), "--json"]))
+                                   str(args.n), "-t", str(args.threads), "--json", *adapter]))
             if ours["text"] == their["text"]:
                 same += 1
             else:
                 print(f"differs: {prompt!r}\n  ondine    {ours['text']!r}\n"
                       f"  llama.cpp {their['text']!r}", file=sys.stderr)
-        size = ["-f", text, "--chunks", str(args.chunks), "--ctx", "512", "-t", str(args.threads)]
+        size = ["-f", text, "--chunks", str(args.chunks), "--ctx", "512", "-t", str(args.threads), *adapter]
         base = os.path.join(folder, "base.kld")
 
         def llama_cpp(model, *option):

@@ -49,7 +49,7 @@ def _drop_log(_level, _text, _data):
 class Llama:
     """A loaded model file; contexts are made one at a time."""
 
-    def __init__(self, path):
+    def __init__(self, path, adapter=None):
         ll.llama_log_set(_drop_log, ctypes.c_void_p(0))
         ll.llama_backend_init()
         self.path = path
@@ -60,6 +60,11 @@ class Llama:
         self.vocab = ll.llama_model_get_vocab(self.model)
         self.n_vocab = ll.llama_vocab_n_tokens(self.vocab)
         self.bos = ll.llama_vocab_bos(self.vocab)
+        self.adapter = None
+        if adapter:
+            self.adapter = ll.llama_adapter_lora_init(self.model, adapter.encode())
+            if not self.adapter:
+                sys.exit(f"llama_peer.py: {adapter}: llama.cpp cannot load this adapter")
         self.add_bos = bool(ll.llama_vocab_get_add_bos(self.vocab))
 
     def describe(self):
@@ -85,6 +90,9 @@ class Llama:
         ctx = ll.llama_init_from_model(self.model, params)
         if not ctx:
             sys.exit(f"llama_peer.py: no context of {n_ctx} tokens: out of memory?")
+        if self.adapter:
+            ll.llama_set_adapters_lora(ctx, (ll.llama_adapter_lora_p_ctypes * 1)(self.adapter), 1,
+                                       (ctypes.c_float * 1)(1.0))
         try:
             yield ctx
         finally:
@@ -199,7 +207,7 @@ def bench_one(llama, n_prompt, n_gen, depth, args, flash):
 
 
 def run_bench(args):
-    llama = Llama(args.model)
+    llama = Llama(args.model, args.adapter)
     rows = []
     for depth in args.depth:
         for flash in args.flash:
@@ -216,7 +224,7 @@ def run_bench(args):
 
 def run_read(args):
     """Reads one long text into a cache that holds all of it, as llama.cpp must."""
-    llama = Llama(args.model)
+    llama = Llama(args.model, args.adapter)
     ids = llama.random_tokens(args.tokens, random.Random(1))
     curve = []
     with llama.context(args.tokens, args.threads, args.flash[0]) as ctx:
@@ -290,7 +298,7 @@ class LogProbsReader:
 
 
 def run_perplexity(args):
-    llama = Llama(args.model)
+    llama = Llama(args.model, args.adapter)
     with open(args.file, "rb") as f:
         text = f.read(args.bytes) if args.bytes else f.read()
     start = time.perf_counter()
@@ -366,7 +374,7 @@ def read_prompts(path):
 
 
 def run_greedy(args):
-    llama = Llama(args.model)
+    llama = Llama(args.model, args.adapter)
     for prompt in read_prompts(args.prompts):
         ids = llama.tokenize(prompt, args.special)
         tokens, margins = [], []
@@ -393,7 +401,7 @@ def run_greedy(args):
 
 
 def run_tokenize(args):
-    llama = Llama(args.model)
+    llama = Llama(args.model, args.adapter)
     for line in sys.stdin.buffer if args.lines else [sys.stdin.buffer.read()]:
         print(json.dumps(llama.tokenize(line, args.special)))
 
@@ -421,6 +429,7 @@ def main():
         sub = commands.add_parser(name, help=text)
         sub.set_defaults(function=function)
         sub.add_argument("-m", "--model", required=True, help="GGUF file")
+        sub.add_argument("--adapter", help="LoRA adapter as a GGUF file")
         sub.add_argument("-t", "--threads", type=int, default=os.cpu_count())
         sub.add_argument("-fa", "--flash", type=numbers, default=[0],
                          help="flash attention: 0, 1 or, for bench, 0,1")

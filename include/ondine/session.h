@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ondine/adapter.h"
 #include "ondine/generation.h"
 #include "ondine/model.h"
 #include "ondine/pot.h"
@@ -18,11 +19,13 @@
 
 namespace ondine {
 
+// Initialised one and all, so that some can be given by name.
 struct SessionOptions {
   // Absent: the cache keeps everything while text and answer fit the model's trained context, and
   // is a pot with default settings beyond that.
-  std::optional<PotSettings> pot;
-  int threads = 0;  // 0: one per core
+  std::optional<PotSettings> pot = {};
+  std::vector<ScaledAdapter> adapters = {};  // all at once
+  int threads = 0;                           // 0: one per core
 };
 
 // Text that is read piece by piece, so that its length does not matter.
@@ -111,13 +114,16 @@ class Session {
   // not affect each other.
   Result<Answer> Ask(std::string_view question, const AskOptions& options = {});
 
+  // From now on with these adapters. What was read with others is forgotten; nothing is reloaded.
+  Status SetAdapters(std::vector<ScaledAdapter> adapters);
+
   // A .pot file: the text's distilled memory, to be asked again without reading. Needs Read()
   // first.
   Status Save(const std::string& path) const;
-  // kMismatch where the file was made with another model, naming what differs.
-  // The pot's settings are the file's.
+  // kMismatch where the file was made with another model or other adapters, naming what differs.
+  // The pot's settings are the file's, not the options'.
   static Result<Session> Load(std::shared_ptr<const Model> model, const std::string& path,
-                              int threads = 0);
+                              const SessionOptions& options = {});
 
   // Goes through the text that was read, given once more, and tells of every token which share of
   // the KV heads of all layers (0 to 1) still holds it.

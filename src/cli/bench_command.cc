@@ -16,6 +16,7 @@ namespace {
 
 struct Options {
   ModelChoice model;
+  AdapterChoice adapter;
   PotChoice pot;
   std::vector<std::int64_t> prompts = {512}, generated = {128}, depths = {0};
   int repetitions = 5;
@@ -64,6 +65,7 @@ Status Bench(const Options& options) {
   ONDINE_ASSIGN(const auto model, options.model.Load());
   engine::BenchOptions settings;
   settings.threads = options.model.threads;
+  ONDINE_ASSIGN(settings.adapters, options.adapter.Load(*model));
   settings.repetitions = options.repetitions;
   settings.stop_token = InterruptToken();
   if (options.pot.slots > 0) {
@@ -112,6 +114,7 @@ Action AddBench(CLI::App& app) {
   CLI::App* command = app.add_subcommand("bench", "Measure speed: llama-bench's tests");
   command->footer("Example:\n  ondine bench -p 512 -n 128 -d 0,8192 --pot 2048");
   options->model.AddTo(*command);
+  options->adapter.AddTo(*command);
   command->add_option("-p,--n-prompt", options->prompts, "prompt lengths (0: none)")
       ->delimiter(',')
       ->capture_default_str()

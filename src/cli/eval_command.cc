@@ -18,6 +18,7 @@ namespace {
 
 struct Options {
   ModelChoice model;
+  AdapterChoice adapter;
   PotChoice pot;
   std::vector<std::int64_t> reread;
   eval::NeedleOptions needle;
@@ -78,7 +79,7 @@ void Print(const eval::Report& report) {
             << " tokens/s, never more than " << Grouped(report.peak_entries) << " entries\n";
 }
 
-Result<eval::RunOptions> Settings(const Options& options) {
+Result<eval::RunOptions> Settings(const Options& options, const Model& model) {
   eval::RunOptions run;
   PotChoice pot = options.pot;
   if (pot.policy == "rag") {
@@ -89,6 +90,7 @@ Result<eval::RunOptions> Settings(const Options& options) {
   }
   ONDINE_ASSIGN(run.session.pot, pot.Settings());
   run.session.threads = options.model.threads;
+  ONDINE_ASSIGN(run.session.adapters, options.adapter.Load(model));
   run.chat_template = !options.no_template;
   run.reread = options.reread;
   run.limit = options.limit;
@@ -102,7 +104,7 @@ using MakeTask =
 Status Evaluate(const Options& options, const MakeTask& make) {
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(const auto task, make(model));
-  ONDINE_ASSIGN(eval::RunOptions run, Settings(options));
+  ONDINE_ASSIGN(eval::RunOptions run, Settings(options, *model));
   ProgressLine line(options.progress);
   run.on_progress = [&](std::int64_t done, std::int64_t total, double score) {
     line.Show("document " + Grouped(done) + "/" + Grouped(total) + ", score " +
@@ -121,6 +123,7 @@ Status Evaluate(const Options& options, const MakeTask& make) {
 // Options that all tasks have.
 void AddCommon(CLI::App& command, Options& options) {
   options.model.AddTo(command);
+  options.adapter.AddTo(command);
   options.pot.AddAll(command);
   command
       .add_option("--reread", options.reread,

@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 
@@ -44,6 +45,36 @@ Result<std::shared_ptr<const Model>> ModelChoice::Load() const {
   options.threads = threads;
   options.chat_template = chat_template;
   return Model::Load(chosen, options);
+}
+
+namespace {
+
+// "style.gguf=0.5" is a file and a scale; without a number behind the last "=" all of it is a name.
+std::pair<std::string, float> SplitScale(const std::string& wanted) {
+  const std::size_t sign = wanted.rfind('=');
+  if (sign == std::string::npos) return {wanted, 1.0f};
+  float scale = 1;
+  const char* end = wanted.data() + wanted.size();
+  const auto number = std::from_chars(wanted.data() + sign + 1, end, scale);
+  if (number.ec != std::errc() || number.ptr != end) return {wanted, 1.0f};
+  return {wanted.substr(0, sign), scale};
+}
+
+}  // namespace
+
+void AdapterChoice::AddTo(CLI::App& command) {
+  command.add_option("--adapter", wanted,
+                     "LoRA adapter as a GGUF file, or FILE=SCALE (may be given several times)");
+}
+
+Result<std::vector<ScaledAdapter>> AdapterChoice::Load(const Model& model) const {
+  std::vector<ScaledAdapter> adapters;
+  for (const std::string& one : wanted) {
+    const auto [path, scale] = SplitScale(one);
+    ONDINE_ASSIGN(auto adapter, Adapter::Load(model, path));
+    adapters.push_back({std::move(adapter), scale});
+  }
+  return adapters;
 }
 
 void PotChoice::AddSize(CLI::App& command) {

@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "ondine/adapter.h"
 #include "ondine/generation.h"
 #include "ondine/model.h"
 #include "ondine/pot.h"
@@ -23,6 +25,13 @@ struct ModelChoice {
   // -m, else $ONDINE_MODEL, else the default model that scripts/bootstrap puts beside the program.
   Result<std::string> Path() const;
   Result<std::shared_ptr<const Model>> Load() const;
+};
+
+struct AdapterChoice {
+  std::vector<std::string> wanted;  // FILE or FILE=SCALE
+
+  void AddTo(CLI::App& command);
+  Result<std::vector<ScaledAdapter>> Load(const Model& model) const;
 };
 
 // Where scripts/bootstrap puts the default model; may not exist.

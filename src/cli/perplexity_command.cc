@@ -18,6 +18,7 @@ namespace {
 
 struct Options {
   ModelChoice model;
+  AdapterChoice adapter;
   PotChoice pot;
   std::string file, kl_base;
   std::int64_t context = 512, chunks = -1;
@@ -31,6 +32,7 @@ Status Perplexity(const Options& options) {
   settings.context = options.context;
   settings.chunks = options.chunks;
   settings.threads = options.model.threads;
+  ONDINE_ASSIGN(settings.adapters, options.adapter.Load(*model));
   settings.kl_base = options.kl_base;
   if (options.pot.slots > 0) {
     ONDINE_ASSIGN(settings.pot, options.pot.Settings());
@@ -79,6 +81,7 @@ Action AddPerplexity(CLI::App& app) {
       "Example:\n  ondine perplexity -f wiki.test.txt --ctx 512 --chunks 40\n"
       "  ondine perplexity -f novel.txt --pot 1024 --policy streaming");
   options->model.AddTo(*command);
+  options->adapter.AddTo(*command);
   command->add_option("-f,--file", options->file, "text (-: standard input)")->required();
   command->add_option("--ctx", options->context, "tokens of a chunk; its second half is scored")
       ->capture_default_str()

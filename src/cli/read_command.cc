@@ -20,6 +20,7 @@ namespace {
 
 struct Options {
   ModelChoice model;
+  AdapterChoice adapter;
   PotChoice pot;
   GenerationChoice generation;
   std::vector<std::string> files, questions;
@@ -78,10 +79,12 @@ std::int64_t TotalBytes(const std::vector<std::string>& files) {
   return total;
 }
 
-Result<Session> ReadFiles(const Options& options, const std::shared_ptr<const Model>& model) {
-  ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
+Result<Session> OpenSession(const Options& options, const std::shared_ptr<const Model>& model) {
   SessionOptions session_options;
   session_options.threads = options.model.threads;
+  ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(*model));
+  if (!options.load.empty()) return Session::Load(model, options.load, session_options);
+  ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
   ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
   ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
   ReadOptions read;
@@ -119,9 +122,7 @@ Status Read(const Options& options) {
   const base::Timer watch;
   ONDINE_ASSIGN(const auto model, options.model.Load());
   const double loaded = watch.Elapsed();
-  ONDINE_ASSIGN(Session session, options.load.empty()
-                                     ? ReadFiles(options, model)
-                                     : Session::Load(model, options.load, options.model.threads));
+  ONDINE_ASSIGN(Session session, OpenSession(options, model));
   const double read = watch.Elapsed() - loaded;
   const SessionReport after_reading = session.report();
   if (!options.json && options.load.empty()) PrintSummary(*model, after_reading, read);
@@ -200,6 +201,7 @@ Action AddRead(CLI::App& app) {
       "novel.pot\n"
       "  ondine read --load novel.pot --ask \"Where does it end?\"");
   options->model.AddTo(*command);
+  options->adapter.AddTo(*command);
   command->add_option("files", options->files,
                       "texts to read, one after the other (-: standard input)");
   command->add_option("--ask", options->questions,

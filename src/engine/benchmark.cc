@@ -9,6 +9,7 @@
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/machine_bounds.h"
+#include "engine/adapter_parts.h"
 #include "engine/model_parts.h"
 #include "engine/prompt_format.h"
 #include "memory/pot.h"
@@ -27,6 +28,7 @@ class Benchmark {
         bounds_(compute::MeasureMachineBounds(pool_)) {}
 
   Result<BenchReport> Run() {
+    ONDINE_ASSIGN(lora_, Combine(options_.adapters, *model_.parts().decoder, pool_));
     BenchReport report;
     report.memory_gigabytes_per_second = bounds_.read_bytes_per_second / 1e9;
     report.peak_giga_operations = bounds_.int8_operations_per_second / 1e9;
@@ -59,7 +61,7 @@ class Benchmark {
     }
     ONDINE_ASSIGN(const auto pot, Pot::Create(model_.parts().decoder, pool_, settings,
                                               EncodeText(model_.parts(), settings.catalyst, true),
-                                              model_.parts().sentence_ends));
+                                              model_.parts().sentence_ends, lora_));
     ONDINE_TRY(pot->Feed(RandomTokens(test.depth), Pot::Part::kText, options_.stop_token));
     ONDINE_TRY(pot->Flush(options_.stop_token));
     const double entries = static_cast<double>(pot->length());
@@ -128,7 +130,7 @@ class Benchmark {
     row.giga_operations = 2 * macs * row.best / 1e9;
     const double passes = row.generated > 0 ? tokens : std::ceil(tokens / kPassTokens);
     const double bytes = passes *
-                         (static_cast<double>(decoder.BytesPerToken()) +
+                         (static_cast<double>(decoder.BytesPerToken() + LoraBytes()) +
                           attended * static_cast<double>(info.cache_bytes_per_token)) /
                          tokens;
     row.gigabytes_per_second = bytes * row.best / 1e9;
@@ -142,11 +144,14 @@ class Benchmark {
     }
   }
 
+  std::size_t LoraBytes() const { return lora_ == nullptr ? 0 : lora_->bytes(); }
+
   static constexpr double kPassTokens = models::DecoderPass::kMaxTokens;
 
   const Model& model_;
   const BenchOptions& options_;
   compute::ThreadPool pool_;
+  std::shared_ptr<const models::Lora> lora_;  // may be null
   compute::MachineBounds bounds_;
   std::mt19937_64 random_;
 };

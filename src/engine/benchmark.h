@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ondine/adapter.h"
 #include "ondine/model.h"
 #include "ondine/pot.h"
 #include "ondine/progress.h"
@@ -23,6 +24,7 @@ struct BenchTest {
 struct BenchOptions {
   std::vector<BenchTest> tests;
   int threads = 0;
+  std::vector<ScaledAdapter> adapters;
   int repetitions = 5;
   std::optional<PotSettings> pot;  // absent: a cache that keeps everything
   std::function<void(const std::string&)> on_progress;

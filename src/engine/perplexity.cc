@@ -9,6 +9,7 @@
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/elementwise.h"
+#include "engine/adapter_parts.h"
 #include "engine/logits_file.h"
 #include "engine/model_parts.h"
 #include "memory/pot.h"
@@ -92,7 +93,8 @@ class Measurement {
   }
 
   Status RunAll(std::vector<TokenId>& tokens) {
-    DecoderPass pass(parts_.decoder, pool_);
+    ONDINE_ASSIGN(auto lora, Combine(options_.adapters, *parts_.decoder, pool_));
+    DecoderPass pass(parts_.decoder, pool_, std::move(lora));
     models::KvCache cache(parts_.decoder->spec(),
                           {options_.context, compute::KvType::kF16, models::Positions::kReset});
     for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
@@ -163,9 +165,10 @@ class Measurement {
     plain.add_bos = false;
     PotSettings settings = *options_.pot;
     settings.surprise_stride = 1;  // it is what is measured
+    ONDINE_ASSIGN(auto lora, Combine(options_.adapters, *parts_.decoder, pool_));
     ONDINE_ASSIGN(auto pot, memory::Pot::Create(parts_.decoder, pool_, settings,
                                                 parts_.tokenizer.Encode(settings.catalyst, plain),
-                                                parts_.sentence_ends));
+                                                parts_.sentence_ends, std::move(lora)));
     std::int64_t position = 0;
     pot->OnSurprise([&](std::span<const float> values) {
       for (float value : values) {

@@ -7,7 +7,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "ondine/adapter.h"
 #include "ondine/model.h"
 #include "ondine/pot.h"
 #include "ondine/progress.h"
@@ -24,6 +26,7 @@ struct PerplexityOptions {
   std::int64_t context = 512;  // tokens of a chunk
   std::int64_t chunks = -1;    // at most; < 0: all
   int threads = 0;
+  std::vector<ScaledAdapter> adapters;
   // With a pot the whole text is one stream, read once through the pot; every token after the first
   // `context` is scored, and context only cuts the report into chunks.
   std::optional<PotSettings> pot;

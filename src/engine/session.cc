@@ -6,6 +6,7 @@
 
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "engine/adapter_parts.h"
 #include "engine/generator.h"
 #include "engine/model_parts.h"
 #include "engine/passages.h"
@@ -33,6 +34,7 @@ class Session::Impl {
                          std::string_view system);
   Status Read(TextSource& text, const ReadOptions& options);
   Result<Answer> Ask(std::string_view question, const AskOptions& options);
+  Status SetAdapters(std::vector<ScaledAdapter> adapters);
   Status Save(const std::string& path) const;
   Status Load(const std::string& path);
   Status Explain(TextSource& text,
@@ -42,6 +44,7 @@ class Session::Impl {
  private:
   const Model::Parts& parts() const { return model_->parts(); }
   Status MakePot(const PotSettings& settings, std::vector<TokenId> catalyst);
+  void Forget();
   // Settings for a text of `tokens`: the user's, or a cache for the whole where that is possible.
   PotSettings SettingsFor(std::int64_t tokens) const;
   Status ReadStream(engine::TokenStream& tokens, const ReadOptions& options);
@@ -54,6 +57,7 @@ class Session::Impl {
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
   compute::ThreadPool pool_;
+  std::shared_ptr<const models::Lora> lora_;  // the adapters of the options; may be null
   std::unique_ptr<Pot> pot_;
   std::optional<Frame> document_;  // after Read(): the frame that the text stands in
   bool question_aware_ = false;
@@ -86,12 +90,24 @@ PotSettings ForText(PotSettings settings, bool question_known) {
 }  // namespace
 
 Status Session::Impl::MakePot(const PotSettings& settings, std::vector<TokenId> catalyst) {
-  pot_.reset();  // first, so that two are never there at once
+  Forget();  // first, so that two are never there at once
+  ONDINE_ASSIGN(pot_, Pot::Create(parts().decoder, pool_, settings, std::move(catalyst),
+                                  parts().sentence_ends, lora_));
+  return {};
+}
+
+void Session::Impl::Forget() {
+  pot_.reset();
   document_.reset();
   talking_ = false;
   question_aware_ = false;
-  ONDINE_ASSIGN(pot_, Pot::Create(parts().decoder, pool_, settings, std::move(catalyst),
-                                  parts().sentence_ends));
+}
+
+Status Session::Impl::SetAdapters(std::vector<ScaledAdapter> adapters) {
+  ONDINE_ASSIGN(auto lora, engine::Combine(adapters, *parts().decoder, pool_));
+  if (engine::Identity(adapters) != engine::Identity(options_.adapters)) Forget();
+  lora_ = std::move(lora);
+  options_.adapters = std::move(adapters);
   return {};
 }
 
@@ -326,6 +342,7 @@ Status Session::Impl::Save(const std::string& path) const {
   file.Set("model.fingerprint", parts().fingerprint);
   file.Set("model.name", model_->info().name);
   file.Set("model.architecture", model_->info().architecture);
+  file.Set("model.adapters", engine::Identity(options_.adapters));
   file.Set("text.before", document_->before);
   file.Set("text.behind", document_->behind);
   file.Set("text.question_aware", question_aware_);
@@ -337,6 +354,7 @@ Status Session::Impl::Load(const std::string& path) {
   ONDINE_ASSIGN(const formats::PotFile file, formats::PotFile::Open(path));
   ONDINE_TRY(file.Expect("model.architecture", model_->info().architecture));
   ONDINE_TRY(file.Expect("model.fingerprint", parts().fingerprint));
+  ONDINE_TRY(file.Expect("model.adapters", engine::Identity(options_.adapters)));
   Frame frame;
   ONDINE_ASSIGN(frame.before, file.GetString("text.before"));
   ONDINE_ASSIGN(frame.behind, file.GetString("text.behind"));
@@ -404,13 +422,13 @@ SessionReport Session::Impl::report() const {
 
 Result<Session> Session::Create(std::shared_ptr<const Model> model, const SessionOptions& options) {
   if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a session needs a model");
-  return Session(std::make_unique<Impl>(std::move(model), options));
+  auto impl = std::make_unique<Impl>(std::move(model), options);
+  ONDINE_TRY(impl->SetAdapters(options.adapters));
+  return Session(std::move(impl));
 }
 
 Result<Session> Session::Load(std::shared_ptr<const Model> model, const std::string& path,
-                              int threads) {
-  SessionOptions options;
-  options.threads = threads;
+                              const SessionOptions& options) {
   ONDINE_ASSIGN(Session session, Create(std::move(model), options));
   ONDINE_TRY(session.impl_->Load(path));
   return session;
@@ -434,6 +452,9 @@ Status Session::Read(TextSource& text, const ReadOptions& options) {
 }
 Result<Answer> Session::Ask(std::string_view question, const AskOptions& options) {
   return impl_->Ask(question, options);
+}
+Status Session::SetAdapters(std::vector<ScaledAdapter> adapters) {
+  return impl_->SetAdapters(std::move(adapters));
 }
 Status Session::Save(const std::string& path) const {
   return impl_->Save(path);

@@ -11,7 +11,8 @@
 
 namespace ondine::eval {
 
-// Every item belongs to one part: training and a user's examples, choice of settings, final figures.
+// Every item belongs to one part: training and a user's examples, choice of settings, final
+// figures.
 enum class McqaPart { kTraining, kSettings, kFinal };
 
 // One way of going on. Choices differ in what is scored, or (WinoGrande) in what stands before it.

@@ -100,12 +100,12 @@ PotSettings WithDefaults(PotSettings settings) {
 
 Pot::Pot(const std::shared_ptr<const models::Decoder>& decoder, compute::ThreadPool& pool,
          const PotSettings& settings, std::vector<TokenId> catalyst,
-         std::shared_ptr<const SentenceEnds> ends)
+         std::shared_ptr<const SentenceEnds> ends, std::shared_ptr<const models::Lora> lora)
     : settings_(settings),
       kept_(Kept(settings)),
       recent_(Recent(settings)),
       catalyst_(std::move(catalyst)),
-      pass_(decoder, pool),
+      pass_(decoder, pool, std::move(lora)),
       cache_(decoder->spec(), CacheSettings(settings)),
       scores_(decoder->spec(), settings.slots),
       sentence_(ends),
@@ -123,12 +123,13 @@ Pot::Pot(const std::shared_ptr<const models::Decoder>& decoder, compute::ThreadP
 Result<std::unique_ptr<Pot>> Pot::Create(const std::shared_ptr<const models::Decoder>& decoder,
                                          compute::ThreadPool& pool, const PotSettings& wanted,
                                          std::vector<TokenId> catalyst,
-                                         std::shared_ptr<const SentenceEnds> ends) {
+                                         std::shared_ptr<const SentenceEnds> ends,
+                                         std::shared_ptr<const models::Lora> lora) {
   const PotSettings settings = WithDefaults(wanted);
   ONDINE_TRY(CheckSettings(settings, static_cast<std::int64_t>(catalyst.size())));
   try {
     return std::unique_ptr<Pot>(
-        new Pot(decoder, pool, settings, std::move(catalyst), std::move(ends)));
+        new Pot(decoder, pool, settings, std::move(catalyst), std::move(ends), std::move(lora)));
   } catch (const std::bad_alloc&) {
     return MakeError(ErrorCode::kOutOfMemory,
                      "no memory for a pot of " + std::to_string(settings.slots) +

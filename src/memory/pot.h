@@ -42,12 +42,14 @@ struct PotCounters {
 class Pot {
  public:
   // `catalyst` is the general prompt (CaP-G), at most 512 tokens; its length is P. `ends` covers
-  // the vocabulary; without it, text has no punctuation. Errors: kInvalidArgument where settings
-  // contradict each other (C + P < M and protected < C must hold), kOutOfMemory.
+  // the vocabulary; without it, text has no punctuation. `lora` may be null. Errors:
+  // kInvalidArgument where settings contradict each other (C + P < M and protected < C must hold),
+  // kOutOfMemory.
   static Result<std::unique_ptr<Pot>> Create(const std::shared_ptr<const models::Decoder>& decoder,
                                              compute::ThreadPool& pool, const PotSettings& settings,
                                              std::vector<TokenId> catalyst,
-                                             std::shared_ptr<const SentenceEnds> ends = nullptr);
+                                             std::shared_ptr<const SentenceEnds> ends = nullptr,
+                                             std::shared_ptr<const models::Lora> lora = nullptr);
 
   const PotSettings& settings() const { return settings_; }
   std::int64_t length() const { return cache_.length(); }
@@ -116,7 +118,7 @@ class Pot {
   friend class PotSnapshot;
   Pot(const std::shared_ptr<const models::Decoder>& decoder, compute::ThreadPool& pool,
       const PotSettings& settings, std::vector<TokenId> catalyst,
-      std::shared_ptr<const SentenceEnds> ends);
+      std::shared_ptr<const SentenceEnds> ends, std::shared_ptr<const models::Lora> lora);
   bool distils() const;
   bool archives() const;  // whether tokens of the text are known
   bool needs_surprise() const;

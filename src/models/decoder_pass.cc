@@ -11,8 +11,12 @@ using compute::Activations;
 using compute::Store;
 using compute::Worker;
 
-DecoderPass::DecoderPass(std::shared_ptr<const Decoder> decoder, compute::ThreadPool& pool)
-    : decoder_(std::move(decoder)), pool_(pool), head_surprise_(decoder_->head(), pool) {}
+DecoderPass::DecoderPass(std::shared_ptr<const Decoder> decoder, compute::ThreadPool& pool,
+                         std::shared_ptr<const Lora> lora)
+    : decoder_(std::move(decoder)),
+      lora_(std::move(lora)),
+      pool_(pool),
+      head_surprise_(decoder_->head(), pool) {}
 
 void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
                       AttentionObserver* observer) {
@@ -27,6 +31,10 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
   attended_.Resize(n_, spec.query_width());
   gated_.Resize(n_, spec.hidden);
   final_.Resize(n_, spec.width);
+  if (lora_ != nullptr) {
+    factors_.resize(static_cast<std::size_t>(n_ * spec.hidden));
+    for (Activations& low : low_rank_) low.Resize(n_, lora_->rank);
+  }
 
   PrepareAngles(cache);
 
@@ -49,9 +57,10 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
 void DecoderPass::RunLayer(Worker& worker, int index, KvCache& cache, AttentionObserver* observer) {
   const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
   Attention(worker, index, cache, observer);
-  AddToResidual(worker, layer.output, attended_, layer.post_attention_norm);
-  Mlp(worker, layer);
-  AddToResidual(worker, layer.down, gated_, layer.post_mlp_norm);
+  AddToResidual(worker, layer.output, index, &LoraLayer::output, attended_,
+                layer.post_attention_norm);
+  Mlp(worker, index);
+  AddToResidual(worker, layer.down, index, &LoraLayer::down, gated_, layer.post_mlp_norm);
 }
 
 void DecoderPass::Attention(Worker& worker, int index, KvCache& cache,
@@ -69,6 +78,8 @@ void DecoderPass::Attention(Worker& worker, int index, KvCache& cache,
   layer.query.Multiply(worker, normed_, Store::kAssign, q, stride);
   layer.key.Multiply(worker, normed_, Store::kAssign, k, stride);
   layer.value.Multiply(worker, normed_, Store::kAssign, v, stride);
+  AddLowRank(worker, index, {{&LoraLayer::query, q}, {&LoraLayer::key, k}, {&LoraLayer::value, v}},
+             normed_, stride);
   worker.Barrier();
   FinishProjections(worker, layer, cache, kv);
   worker.Barrier();
@@ -141,16 +152,67 @@ void DecoderPass::FinishProjections(const Worker& worker, const DecoderLayer& la
   }
 }
 
-void DecoderPass::Mlp(Worker& worker, const DecoderLayer& layer) {
+void DecoderPass::Mlp(Worker& worker, int index) {
   const DecoderSpec& spec = decoder_->spec();
+  const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
   Normalize(worker, layer.mlp_norm, normed_);
   worker.Barrier();
-  compute::Linear::MultiplyGated(worker, layer.gate, layer.up, spec.activation, normed_,
-                                 gated_.Row(0), spec.hidden);
+  const bool fused =
+      lora_ == nullptr || !lora_->layers[static_cast<std::size_t>(index)].ChangesGate();
+  if (fused) {
+    compute::Linear::MultiplyGated(worker, layer.gate, layer.up, spec.activation, normed_,
+                                   gated_.Row(0), spec.hidden);
+  } else {
+    layer.gate.Multiply(worker, normed_, Store::kAssign, gated_.Row(0), spec.hidden);
+    layer.up.Multiply(worker, normed_, Store::kAssign, factors_.data(), spec.hidden);
+    AddLowRank(worker, index,
+               {{&LoraLayer::gate, gated_.Row(0)}, {&LoraLayer::up, factors_.data()}}, normed_,
+               spec.hidden);
+  }
   worker.Barrier();
   const Worker::Range rows = worker.Share(n_);
-  for (std::int64_t i = rows.begin; i < rows.end; ++i) gated_.Finish(i);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    const auto hidden = static_cast<std::size_t>(spec.hidden);
+    if (!fused) {
+      compute::ApplyGate(spec.activation, {gated_.Row(i), hidden},
+                         {factors_.data() + i * spec.hidden, hidden});
+    }
+    gated_.Finish(i);
+  }
   worker.Barrier();
+}
+
+void DecoderPass::AddLowRank(Worker& worker, int index, std::initializer_list<Addition> additions,
+                             const Activations& x, std::int64_t stride) {
+  if (lora_ == nullptr) return;
+  const LoraLayer& layer = lora_->layers[static_cast<std::size_t>(index)];
+  // Ranks are too small to share out the outputs of `down`: each worker takes some rows of some of
+  // the matrices.
+  const Worker::Range share = worker.Share(static_cast<std::int64_t>(additions.size()) * n_);
+  std::int64_t first = 0;
+  auto low = low_rank_.begin();
+  bool any = false;
+  for (const Addition& addition : additions) {
+    const auto& factors = layer.*addition.matrix;
+    const Worker::Range rows = {std::clamp<std::int64_t>(share.begin - first, 0, n_),
+                                std::clamp<std::int64_t>(share.end - first, 0, n_)};
+    if (factors && rows.begin < rows.end) {
+      factors->down.MultiplyPart({0, lora_->rank}, rows, x, low->Row(rows.begin), lora_->rank);
+      for (std::int64_t i = rows.begin; i < rows.end; ++i) low->Finish(i);
+    }
+    any = any || factors;
+    first += n_;
+    ++low;
+  }
+  if (!any) return;
+  worker.Barrier();
+  low = low_rank_.begin();
+  for (const Addition& addition : additions) {
+    if (const auto& factors = layer.*addition.matrix) {
+      factors->up.Multiply(worker, *low, Store::kAdd, addition.y, stride);
+    }
+    ++low;
+  }
 }
 
 void DecoderPass::Normalize(const Worker& worker, const std::vector<float>& weight,
@@ -164,16 +226,16 @@ void DecoderPass::Normalize(const Worker& worker, const std::vector<float>& weig
   }
 }
 
-void DecoderPass::AddToResidual(Worker& worker, const compute::Linear& matrix, const Activations& y,
+void DecoderPass::AddToResidual(Worker& worker, const compute::Linear& matrix, int index,
+                                std::optional<LowRank> LoraLayer::*addition, const Activations& y,
                                 const std::vector<float>& post_norm) {
   const std::int64_t width = decoder_->spec().width;
-  if (post_norm.empty()) {
-    matrix.Multiply(worker, y, Store::kAdd, residual_.data(), width);
-    worker.Barrier();
-    return;
-  }
-  matrix.Multiply(worker, y, Store::kAssign, projection_.data(), width);
+  const bool direct = post_norm.empty();
+  float* sum = direct ? residual_.data() : projection_.data();
+  matrix.Multiply(worker, y, direct ? Store::kAdd : Store::kAssign, sum, width);
+  AddLowRank(worker, index, {{addition, sum}}, y, width);
   worker.Barrier();
+  if (direct) return;
   const Worker::Range rows = worker.Share(n_);
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
     const std::span<float> row(projection_.data() + i * width, static_cast<std::size_t>(width));
@@ -223,7 +285,7 @@ float DecoderPass::Surprise(std::span<const float> hidden, std::int32_t target, 
 }
 
 std::size_t DecoderPass::bytes() const {
-  const std::size_t floats = residual_.capacity() + projection_.capacity();
+  const std::size_t floats = residual_.capacity() + projection_.capacity() + factors_.capacity();
   return floats * sizeof(float) + head_surprise_.bytes() + attention_scratch_.bytes();
 }
 

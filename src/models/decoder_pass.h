@@ -2,9 +2,12 @@
 #ifndef ONDINE_SRC_MODELS_DECODER_PASS_H_
 #define ONDINE_SRC_MODELS_DECODER_PASS_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,6 +17,7 @@
 #include "models/decoder.h"
 #include "models/head_surprise.h"
 #include "models/kv_cache.h"
+#include "models/lora.h"
 
 namespace ondine::models {
 
@@ -33,7 +37,9 @@ class DecoderPass {
   // activations stay in the second-level cache.
   static constexpr std::int64_t kMaxTokens = 256;
 
-  DecoderPass(std::shared_ptr<const Decoder> decoder, compute::ThreadPool& pool);
+  // `lora`, where there is one, is made for this decoder.
+  DecoderPass(std::shared_ptr<const Decoder> decoder, compute::ThreadPool& pool,
+              std::shared_ptr<const Lora> lora = nullptr);
 
   const Decoder& decoder() const { return *decoder_; }
   compute::ThreadPool& pool() const { return pool_; }
@@ -63,19 +69,29 @@ class DecoderPass {
  private:
   void RunLayer(compute::Worker& worker, int index, KvCache& cache, AttentionObserver* observer);
   void Attention(compute::Worker& worker, int index, KvCache& cache, AttentionObserver* observer);
-  void Mlp(compute::Worker& worker, const DecoderLayer& layer);
+  void Mlp(compute::Worker& worker, int index);
   // y = norm(x) row by row, in floats and in 8-bit blocks.
   void Normalize(const compute::Worker& worker, const std::vector<float>& weight,
                  compute::Activations& out);
   // x += m y, with the norm the architecture may put in between. Has a barrier at its end.
-  void AddToResidual(compute::Worker& worker, const compute::Linear& matrix,
-                     const compute::Activations& y, const std::vector<float>& post_norm);
+  void AddToResidual(compute::Worker& worker, const compute::Linear& matrix, int index,
+                     std::optional<LowRank> LoraLayer::*addition, const compute::Activations& y,
+                     const std::vector<float>& post_norm);
+  // The adapter's part of up to three products of one input, added to each worker's share of y, as
+  // Linear::Multiply() left it. Has no barrier at its end.
+  struct Addition {
+    std::optional<LowRank> LoraLayer::*matrix;
+    float* y;
+  };
+  void AddLowRank(compute::Worker& worker, int index, std::initializer_list<Addition> additions,
+                  const compute::Activations& x, std::int64_t stride);
   // Biases, head norms and rotation of the projections q, k, v.
   void FinishProjections(const compute::Worker& worker, const DecoderLayer& layer,
                          const KvCache& cache, const KvCache::Layer& kv);
   void PrepareAngles(const KvCache& cache);
 
   std::shared_ptr<const Decoder> decoder_;
+  std::shared_ptr<const Lora> lora_;  // may be null
   compute::ThreadPool& pool_;
   std::int64_t n_ = 0;  // tokens of the current pass
 
@@ -86,6 +102,8 @@ class DecoderPass {
   compute::Activations gated_;     // [n][hidden]
   compute::Activations final_;     // [n][width]
   compute::Activations one_row_;   // [1][width]
+  std::vector<float> factors_;     // [n][hidden], where an adapter changes the gated product
+  std::array<compute::Activations, 3> low_rank_;  // [n][rank]
   compute::AttentionScratch attention_scratch_;
   // Rotation of the pass's tokens, [n][dims], for global and for sliding-window layers.
   struct Angles {

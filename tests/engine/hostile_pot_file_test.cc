@@ -62,12 +62,12 @@ class HostilePotFile : public ::testing::TestWithParam<bool> {
     for (const auto& [key, value] : parts.values) writer.Set(key, value);
     for (const auto& [name, bytes] : parts.sections) writer.AddSection(name, bytes);
     EXPECT_TRUE(writer.Write(bad_));
-    return Session::Load(model(), bad_, 1);
+    return Session::Load(model(), bad_, {.threads = 1});
   }
 
   Result<Session> LoadBytes(const std::string& bytes) const {
     std::ofstream(bad_, std::ios::binary) << bytes;
-    return Session::Load(model(), bad_, 1);
+    return Session::Load(model(), bad_, {.threads = 1});
   }
 
   void ExpectRefused(const Parts& parts, const std::string& what) const {

@@ -38,7 +38,7 @@ TEST_F(SavedPot, AnswersLikeTheSessionThatSavedIt) {
           options.pot->reset_positions = reset;
           Session session = SessionThatRead(model, options, RandomProse(length));
           ASSERT_TRUE(session.Save(path_));
-          auto loaded = Session::Load(model, path_, 1);
+          auto loaded = Session::Load(model, path_, {.threads = 1});
           ASSERT_TRUE(loaded) << loaded.error().ToString();
           for (const std::string question : {"Who?", "And where was it, and why?"}) {
             EXPECT_EQ(Ask(*loaded, question), Ask(session, question));

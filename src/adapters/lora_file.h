@@ -1,0 +1,24 @@
+// LoRA adapters in GGUF files, in llama.cpp's form: docs/formats/lora.md.
+#ifndef ONDINE_SRC_ADAPTERS_LORA_FILE_H_
+#define ONDINE_SRC_ADAPTERS_LORA_FILE_H_
+
+#include <string>
+
+#include "adapters/lora.h"
+#include "compute/thread_pool.h"
+#include "formats/gguf.h"
+#include "ondine/result.h"
+
+namespace ondine::adapters {
+
+// Errors: kUnsupported (no LoRA adapter), kCorrupt (half a pair, shapes that do not fit, NaN).
+Result<LoraAdapter> ReadLora(const formats::GgufFile& file, compute::ThreadPool& pool);
+
+// Factors are written as F32 and the product's factor as adapter.lora.alpha, always different from
+// 0. Errors: kInvalidArgument (ranks that differ between
+// matrices, for which one alpha cannot stand), and those of GgufWriter::Write.
+Status WriteLora(const LoraAdapter& adapter, const std::string& path);
+
+}  // namespace ondine::adapters
+
+#endif  // ONDINE_SRC_ADAPTERS_LORA_FILE_H_

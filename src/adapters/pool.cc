@@ -1,0 +1,131 @@
+#include "adapters/pool.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/quote.h"
+
+namespace ondine {
+namespace {
+
+constexpr const char* kSeparate = "separate";
+constexpr const char* kProduct = "product";
+
+}  // namespace
+
+Result<BlendForm> ParseBlendForm(std::string_view name) {
+  if (name == kSeparate) return BlendForm::kSeparate;
+  if (name == kProduct) return BlendForm::kProduct;
+  return MakeError(ErrorCode::kInvalidArgument,
+                   "adapters are blended separate or product, not " + base::Quote(name));
+}
+
+const char* BlendFormName(BlendForm form) {
+  return form == BlendForm::kSeparate ? kSeparate : kProduct;
+}
+
+namespace adapters {
+namespace {
+
+double Dot(const std::vector<float>& x, const std::vector<float>& y) {
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) sum += static_cast<double>(x[i]) * y[i];
+  return sum;
+}
+
+void AddScaled(double weight, const std::vector<float>& from, std::vector<float>& to) {
+  to.resize(from.size());
+  const auto factor = static_cast<float>(weight);
+  for (std::size_t i = 0; i < from.size(); ++i) to[i] += factor * from[i];
+}
+
+LowRankFactors Separate(const std::vector<LowRankFactors>& all,
+                        const std::vector<double>& weights) {
+  LowRankFactors blend{all[0].in, all[0].out, all[0].rank, {}, {}};
+  for (std::size_t n = 0; n < all.size(); ++n) {
+    AddScaled(weights[n], all[n].a, blend.a);
+    AddScaled(weights[n], all[n].b, blend.b);
+  }
+  return blend;
+}
+
+// The A stand one below the other, the weighted B side by side.
+LowRankFactors Product(const std::vector<LowRankFactors>& all, const std::vector<double>& weights) {
+  const auto count = static_cast<std::int64_t>(all.size());
+  const std::int64_t rank = all[0].rank;
+  LowRankFactors blend{all[0].in, all[0].out, count * rank, {}, {}};
+  blend.b.resize(static_cast<std::size_t>(blend.out * blend.rank));
+  for (std::int64_t n = 0; n < count; ++n) {
+    const LowRankFactors& one = all[static_cast<std::size_t>(n)];
+    const auto weight = static_cast<float>(weights[static_cast<std::size_t>(n)]);
+    blend.a.insert(blend.a.end(), one.a.begin(), one.a.end());
+    for (std::int64_t row = 0; row < blend.out; ++row) {
+      for (std::int64_t r = 0; r < rank; ++r) {
+        blend.b[static_cast<std::size_t>(row * blend.rank + n * rank + r)] =
+            weight * one.b[static_cast<std::size_t>(row * rank + r)];
+      }
+    }
+  }
+  return blend;
+}
+
+}  // namespace
+
+std::vector<double> SoftmaxOf(const std::vector<double>& similarities, double temperature) {
+  std::vector<double> weights;
+  const double largest = *std::max_element(similarities.begin(), similarities.end());
+  double total = 0;
+  for (const double similarity : similarities) {
+    weights.push_back(std::exp((similarity - largest) / temperature));
+    total += weights.back();
+  }
+  for (double& weight : weights) weight /= total;
+  return weights;
+}
+
+Result<std::vector<double>> Similarities(const Pool& pool, const std::vector<float>& feature) {
+  if (feature.size() != pool.mean.size()) {
+    return MakeError(ErrorCode::kMismatch,
+                     "the pool's indicators have " + std::to_string(pool.mean.size()) +
+                         " dimensions, the model's features " + std::to_string(feature.size()),
+                     pool.name);
+  }
+  std::vector<float> direction(feature.size());
+  for (std::size_t i = 0; i < feature.size(); ++i) direction[i] = feature[i] - pool.mean[i];
+  const double length = std::sqrt(Dot(direction, direction));
+  if (!std::isfinite(length)) {
+    return MakeError(ErrorCode::kInvalidArgument, "a feature is not finite");
+  }
+  std::vector<double> similarities;
+  for (const std::vector<float>& indicator : pool.indicators) {
+    similarities.push_back(length == 0 ? 0 : Dot(direction, indicator) / length);
+  }
+  return similarities;
+}
+
+Result<LoraAdapter> Blend(const Pool& pool, const std::vector<double>& weights, BlendForm form) {
+  if (weights.size() != pool.size()) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     std::to_string(weights.size()) + " weights for a pool of " +
+                         std::to_string(pool.size()) + " adapters",
+                     pool.name);
+  }
+  for (const double weight : weights) {
+    if (!std::isfinite(weight)) {
+      return MakeError(ErrorCode::kInvalidArgument, "a weight is not finite", pool.name);
+    }
+  }
+  LoraAdapter adapter;
+  adapter.name = pool.name;
+  adapter.architecture = pool.architecture;
+  // alpha / rank stays what it was in training, whatever the blend's rank.
+  const bool product = form == BlendForm::kProduct;
+  adapter.alpha = product ? pool.alpha * static_cast<double>(pool.size()) : pool.alpha;
+  for (const auto& [tensor, factors] : pool.matrices) {
+    adapter.matrices[tensor] = product ? Product(factors, weights) : Separate(factors, weights);
+  }
+  return adapter;
+}
+
+}  // namespace adapters
+}  // namespace ondine

@@ -1,0 +1,20 @@
+// Tensors of adapter and pool files as floats.
+#ifndef ONDINE_SRC_ADAPTERS_TENSOR_FLOATS_H_
+#define ONDINE_SRC_ADAPTERS_TENSOR_FLOATS_H_
+
+#include <vector>
+
+#include "compute/thread_pool.h"
+#include "formats/gguf.h"
+#include "ondine/result.h"
+
+namespace ondine::adapters {
+
+// All elements, in the file's order, whatever weight type they have. kCorrupt where one is not
+// finite, naming file and tensor.
+Result<std::vector<float>> ReadFloats(const formats::GgufFile& file,
+                                      const formats::GgufTensor& tensor, compute::ThreadPool& pool);
+
+}  // namespace ondine::adapters
+
+#endif  // ONDINE_SRC_ADAPTERS_TENSOR_FLOATS_H_

@@ -1,0 +1,117 @@
+// ondine customize: an adapter for a task, from a few examples and a pool.
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "cli/command.h"
+#include "cli/console.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "ondine/adapter_pool.h"
+
+namespace ondine::cli {
+namespace {
+
+struct Options {
+  ModelChoice model;
+  std::string pool, examples, output, form;
+  std::vector<double> weights;
+  std::optional<double> temperature;
+  bool json = false;
+};
+
+void Print(const PoolWeights& result) {
+  std::printf("adapter  similarity  weight\n");
+  for (std::size_t n = 0; n < result.weights.size(); ++n) {
+    const std::string similarity =
+        result.similarities.empty() ? "-" : Fixed(result.similarities[n], 3);
+    std::printf(
+        "%7zu  %10s  %6.3f  %s\n", n, similarity.c_str(), result.weights[n],
+        std::string(static_cast<std::size_t>(40 * std::clamp(result.weights[n], 0.0, 1.0)), '#')
+            .c_str());
+  }
+  std::fflush(stdout);
+}
+
+Status Customize(const Options& options) {
+  ONDINE_ASSIGN(const auto model, options.model.Load());
+  ONDINE_ASSIGN(const auto pool, AdapterPool::Load(model, options.pool));
+  std::optional<BlendForm> form;
+  if (!options.form.empty()) {
+    ONDINE_ASSIGN(form, ParseBlendForm(options.form));
+  }
+  std::vector<Example> examples;
+  if (options.weights.empty()) {
+    ONDINE_ASSIGN(examples, LoadExamples(options.examples));
+  }
+  const base::Timer timer;
+  PoolWeights weights{{}, options.weights};
+  if (options.weights.empty()) {
+    ONDINE_ASSIGN(weights, pool->Weigh(examples, options.temperature));
+  }
+  ONDINE_ASSIGN(const auto adapter, pool->Blend(weights.weights, form));
+  const double milliseconds = 1000 * timer.Elapsed();
+  if (!options.output.empty()) ONDINE_TRY(adapter->Save(options.output));
+
+  const double size = adapter->RelativeSize(*model);
+  if (options.json) {
+    std::cout << Dump({{"pool", options.pool},
+                       {"examples", examples.size()},
+                       {"similarities", weights.similarities},
+                       {"weights", weights.weights},
+                       {"blend", BlendFormName(form.value_or(pool->info().blend))},
+                       {"rank", adapter->info().rank},
+                       {"relative_size", size},
+                       {"milliseconds", milliseconds},
+                       {"adapter", options.output}})
+              << "\n";
+    return {};
+  }
+  Print(weights);
+  std::cout << "Blended in " << Fixed(milliseconds, 1) << " ms: rank " << adapter->info().rank
+            << ", " << Fixed(100 * size, 2) << " % of the size of the matrices it changes.\n";
+  if (!options.output.empty()) std::cout << "Written to " << options.output << "\n";
+  return {};
+}
+
+}  // namespace
+
+Action AddCustomize(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("customize", "Blend a pool's adapters for a task given by examples");
+  command->footer(
+      "Examples are JSON lines with \"prompt\" and, where there is one, \"answer\"; only prompts "
+      "are "
+      "looked at.\n\nExample:\n  ondine customize --examples mine.jsonl --pool pool.gguf -o "
+      "mine.gguf\n  ondine run --adapter mine.gguf -p \"...\"");
+  options->model.AddTo(*command);
+  command->add_option("--pool", options->pool, "pool of adapters, a GGUF file")->required();
+  CLI::Option* examples = command->add_option("--examples", options->examples,
+                                              "file of JSON lines (-: standard input)");
+  command->add_option("--weights", options->weights, "one for each adapter, instead of examples")
+      ->delimiter(',')
+      ->excludes(examples);
+  command->add_option("-o,--output", options->output, "write the adapter to this GGUF file");
+  command->add_option("--blend", options->form,
+                      "separate or product (default: what the pool was trained for)");
+  command->add_option(
+      "--temperature", options->temperature,
+      "of the weights (default: the pool's); high: all alike, low: the nearest one");
+  command->add_flag("--json", options->json, "print as JSON");
+  return [options]() -> Status {
+    if (options->examples.empty() && options->weights.empty()) {
+      return MakeError(ErrorCode::kInvalidArgument, "name a file of examples with --examples");
+    }
+    return Customize(*options);
+  };
+}
+
+}  // namespace ondine::cli

@@ -1,0 +1,98 @@
+#include "ondine/adapter_pool.h"
+
+#include <cmath>
+
+#include "adapters/feature.h"
+#include "adapters/pool_file.h"
+#include "base/quote.h"
+#include "base/try.h"
+#include "engine/adapter_parts.h"
+#include "engine/model_parts.h"
+#include "formats/gguf.h"
+#include "models/base_fingerprint.h"
+
+namespace ondine {
+struct AdapterPool::Parts {
+  std::shared_ptr<const Model> model;
+  PoolInfo info;
+  adapters::Pool pool;
+};
+
+Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<const Model> model,
+                                                             const std::string& path) {
+  ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
+  compute::ThreadPool threads(1);
+  ONDINE_ASSIGN(adapters::Pool pool, adapters::ReadPool(file, threads));
+  const models::Decoder& decoder = *model->parts().decoder;
+  const std::string fingerprint = models::BaseFingerprint(decoder);
+  if (pool.base_fingerprint != fingerprint) {
+    return MakeError(ErrorCode::kMismatch,
+                     "the pool belongs to " + base::Quote(pool.base_name) +
+                         " (pool.base.fingerprint " + base::Quote(pool.base_fingerprint) +
+                         "), the model is " + base::Quote(model->info().name) + " (" + fingerprint +
+                         ")",
+                     path);
+  }
+  // Any blend has the same tensors and shapes.
+  ONDINE_ASSIGN(const adapters::LoraAdapter sample,
+                adapters::Blend(pool, std::vector<double>(pool.size()), pool.form));
+  ONDINE_TRY(adapters::CheckFits(sample, decoder));
+  if (static_cast<std::int64_t>(pool.mean.size()) != decoder.layers().front().query.out()) {
+    return MakeError(ErrorCode::kMismatch,
+                     "the pool's mean has " + std::to_string(pool.mean.size()) +
+                         " dimensions; the model's features have " +
+                         std::to_string(decoder.layers().front().query.out()),
+                     path);
+  }
+  PoolInfo info;
+  info.path = path;
+  info.base = pool.base_name;
+  info.training = pool.training;
+  info.provenance = pool.provenance;
+  info.blend = pool.form;
+  info.adapters = static_cast<std::int64_t>(pool.size());
+  info.rank = pool.matrices.begin()->second.front().rank;
+  info.alpha = pool.alpha;
+  info.temperature = pool.temperature;
+  return std::shared_ptr<const AdapterPool>(new AdapterPool(
+      std::unique_ptr<Parts>(new Parts{std::move(model), std::move(info), std::move(pool)})));
+}
+
+AdapterPool::AdapterPool(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+AdapterPool::~AdapterPool() = default;
+
+const PoolInfo& AdapterPool::info() const {
+  return parts_->info;
+}
+
+Result<PoolWeights> AdapterPool::Weigh(const std::vector<Example>& examples,
+                                       std::optional<double> temperature) const {
+  if (examples.empty()) return MakeError(ErrorCode::kInvalidArgument, "there are no examples");
+  const double used = temperature.value_or(parts_->info.temperature);
+  if (!std::isfinite(used) || !(used > 0)) {
+    return MakeError(ErrorCode::kInvalidArgument, "a temperature must be above 0");
+  }
+  std::vector<std::vector<TokenId>> prompts;
+  for (const Example& example : examples) {
+    prompts.push_back(parts_->model->Tokenize(example.prompt, /*add_bos=*/false));
+    if (prompts.back().empty()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "example " + std::to_string(prompts.size()) + " has an empty prompt");
+    }
+  }
+  PoolWeights result;
+  const models::Decoder& decoder = *parts_->model->parts().decoder;
+  ONDINE_ASSIGN(result.similarities,
+                adapters::Similarities(parts_->pool, adapters::QueryFeature(decoder, prompts)));
+  result.weights = adapters::SoftmaxOf(result.similarities, used);
+  return result;
+}
+
+Result<std::shared_ptr<const Adapter>> AdapterPool::Blend(const std::vector<double>& weights,
+                                                          std::optional<BlendForm> form) const {
+  ONDINE_ASSIGN(adapters::LoraAdapter lora,
+                adapters::Blend(parts_->pool, weights, form.value_or(parts_->info.blend)));
+  return engine::MakeAdapter(std::move(lora), "");
+}
+
+}  // namespace ondine

@@ -1,0 +1,32 @@
+#include "models/base_fingerprint.h"
+
+#include <array>
+#include <cstdio>
+#include <span>
+
+#include "base/checksum.h"
+
+namespace ondine::models {
+
+std::string BaseFingerprint(const Decoder& decoder) {
+  const DecoderSpec& spec = decoder.spec();
+  base::Checksum hash;
+  hash.Update(std::as_bytes(std::span(spec.architecture)));
+  const std::array<std::int64_t, 7> shape = {spec.layers,         spec.width,  spec.heads,
+                                             spec.kv_heads,       spec.hidden, spec.head_dim,
+                                             decoder.vocabulary()};
+  hash.Update(std::as_bytes(std::span(shape)));
+  const auto add = [&](const std::vector<float>& norm) {
+    hash.Update(std::as_bytes(std::span(norm)));
+  };
+  for (const DecoderLayer& layer : decoder.layers()) {
+    add(layer.attention_norm);
+    add(layer.mlp_norm);
+  }
+  add(decoder.final_norm());
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash.Value()));
+  return digits;
+}
+
+}  // namespace ondine::models
