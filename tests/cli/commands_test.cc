@@ -58,7 +58,7 @@ TEST_F(Commands, EveryOneExplainsItselfWithAnExample) {
   EXPECT_THAT(Output({"--help"}), HasSubstr("Example:"));
   EXPECT_THAT(Output({"--version"}), HasSubstr("ondine "));
   for (const char* command :
-       {"info", "tokenize", "run", "chat", "read", "perplexity", "bench", "eval"}) {
+       {"info", "tokenize", "run", "chat", "read", "customize", "perplexity", "bench", "eval"}) {
     const Outcome help = Run({command, "--help"});
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_EQ(help.error, "") << command;
