@@ -61,7 +61,7 @@ constexpr std::array kSets = {
          File{kArcEasyDev, ArcItem, kAllFinal}},
         {kArcChallengeDev, kArcEasyDev}},
     Set{"openbookqa",
-        {File{"instruct-form/openbookqa_train.json", OpenBookQaTrainItem, {95, 100}},
+        {File{"instruct-form/openbookqa_train.json", InstructItem, {95, 100}},
          File{kOpenBookQaTest, ArcItem, kAllFinal}},
         {kOpenBookQaTest}},
     Set{"commonsenseqa", {File{"commonsenseqa/dev_rand_split.jsonl", ArcItem, kMixed}}},

@@ -94,32 +94,6 @@ std::vector<std::string> AtMarks(std::string_view text) {
   return pieces;
 }
 
-// {"instruction": "... question: STEM\n\nAnswer1: ... Answer2: ...\n\nAnswer format: ...",
-//  "answer": "answer2"}; the stem is the key.
-Result<KeyedItem> InstructItem(const JsonRecord& record) {
-  ONDINE_ASSIGN(const std::string instruction, TextField(record, "instruction"));
-  ONDINE_ASSIGN(const std::string answer, TextField(record, "answer"));
-  std::string_view text =
-      std::string_view(instruction).substr(0, instruction.find("\n\nAnswer format"));
-  if (!Cut(text, "Please choose the correct answer to the question: ", "")) {
-    return record.Broken("does not ask to choose an answer to a question");
-  }
-  std::vector<std::string> options = AtMarks(text);
-  const std::string stem = options.front();
-  options.erase(options.begin());
-  if (stem.empty() || options.size() < 2 ||
-      std::any_of(options.begin(), options.end(),
-                  [](const auto& option) { return option.empty(); })) {
-    return record.Broken("has no question with two or more options under \"instruction\"");
-  }
-  for (std::size_t i = 0; i < options.size(); ++i) {
-    if (answer == "answer" + std::to_string(i + 1)) {
-      return KeyedItem{stem, Answered(Asked(stem), options, i)};
-    }
-  }
-  return record.Broken(base::Quote(answer) + " is none of the options");
-}
-
 // Bytes of the words that all texts begin with, with the blank behind them.
 std::size_t SharedWords(const std::vector<std::string>& texts) {
   std::string_view shared = texts.front();
@@ -160,8 +134,30 @@ Result<KeyedItem> ArcItem(const JsonRecord& record) {
   return KeyedItem{stem, Answered(Asked(stem), options, gold)};
 }
 
-Result<KeyedItem> OpenBookQaTrainItem(const JsonRecord& record) {
-  return InstructItem(record);
+// {"instruction": "... question: STEM\n\nAnswer1: ... Answer2: ...\n\nAnswer format: ...",
+//  "answer": "answer2"}; the stem is the key.
+Result<KeyedItem> InstructItem(const JsonRecord& record) {
+  ONDINE_ASSIGN(const std::string instruction, TextField(record, "instruction"));
+  ONDINE_ASSIGN(const std::string answer, TextField(record, "answer"));
+  std::string_view text =
+      std::string_view(instruction).substr(0, instruction.find("\n\nAnswer format"));
+  if (!Cut(text, "Please choose the correct answer to the question: ", "")) {
+    return record.Broken("does not ask to choose an answer to a question");
+  }
+  std::vector<std::string> options = AtMarks(text);
+  const std::string stem = options.front();
+  options.erase(options.begin());
+  if (stem.empty() || options.size() < 2 ||
+      std::any_of(options.begin(), options.end(),
+                  [](const auto& option) { return option.empty(); })) {
+    return record.Broken("has no question with two or more options under \"instruction\"");
+  }
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    if (answer == "answer" + std::to_string(i + 1)) {
+      return KeyedItem{stem, Answered(Asked(stem), options, i)};
+    }
+  }
+  return record.Broken(base::Quote(answer) + " is none of the options");
 }
 
 Result<KeyedItem> SocialIqaItem(const JsonRecord& record) {

@@ -17,8 +17,8 @@ struct KeyedItem {
 };
 
 // Errors: kCorrupt, at the record's place.
-Result<KeyedItem> ArcItem(const JsonRecord& record);  // also OpenBookQA's test, CommonsenseQA
-Result<KeyedItem> OpenBookQaTrainItem(const JsonRecord& record);
+Result<KeyedItem> ArcItem(const JsonRecord& record);       // also OpenBookQA's test, CommonsenseQA
+Result<KeyedItem> InstructItem(const JsonRecord& record);  // OpenBookQA's training file
 Result<KeyedItem> SocialIqaItem(const JsonRecord& record);
 Result<KeyedItem> BoolQItem(const JsonRecord& record);
 Result<KeyedItem> BoolQClosedItem(const JsonRecord& record);
