@@ -24,8 +24,9 @@ struct ChoiceScore {
   std::int64_t tokens = 0;
 };
 
-// Scores one question after the other with the same working memory. Belongs to one thread at a
-// time. A score is the same, bit for bit, whatever was scored before it and beside it.
+// Scores one question after the other with the same working memory. What a context shares with the
+// one before it is not run again; still a score is the same, bit for bit, whatever was scored
+// before it and beside it. Belongs to one thread at a time.
 class ChoiceScorer {
  public:
   explicit ChoiceScorer(std::shared_ptr<const Model> model, int threads = 0);

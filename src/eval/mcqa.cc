@@ -78,24 +78,19 @@ class Runner {
           list = DrawItems(std::move(list), static_cast<std::size_t>(options_.limit), kOrderSeed);
         }
         ONDINE_ASSIGN(const std::string few_shot, FewShot(task));
-        total_ += static_cast<std::int64_t>(list.size());
         tasks_[task] = {std::move(list), few_shot};
       }
     }
+    for (const auto& [name, task] : tasks_) total_ += static_cast<std::int64_t>(task.items.size());
     if (total_ > 0) return {};
     return MakeError(ErrorCode::kInvalidArgument, "the tasks have no items in this part");
   }
 
   Result<std::string> FewShot(const std::string& task) const {
     if (options_.few_shot <= 0) return std::string();
-    const auto count = static_cast<std::size_t>(options_.few_shot);
-    ONDINE_ASSIGN(std::vector<McqaItem> items, LoadMcqa(options_.data, task, McqaPart::kTraining));
-    if (items.size() < count) {
-      return MakeError(
-          ErrorCode::kInvalidArgument,
-          task + " has no more than " + std::to_string(items.size()) + " training items");
-    }
-    items = DrawItems(std::move(items), count, options_.seed);
+    ONDINE_ASSIGN(std::vector<McqaItem> items,
+                  DrawExamples(options_.data, task, static_cast<std::size_t>(options_.few_shot),
+                               options_.seed));
     for (McqaItem& item : items) item = InForm(std::move(item), options_.form);
     return FewShotPrompt(items);
   }
@@ -129,21 +124,14 @@ class Runner {
     return {};
   }
 
-  // Choices that stand behind one context are scored together.
   Result<std::vector<ChoiceScore>> Score(const McqaItem& item, const std::string& few_shot) {
     std::vector<ChoiceScore> scores;
-    for (std::size_t begin = 0; begin < item.choices.size();) {
-      const std::string& context = item.choices[begin].context;
-      std::vector<std::string> continuations;
-      while (begin + continuations.size() < item.choices.size()) {
-        const McqaChoice& choice = item.choices[begin + continuations.size()];
-        if (choice.context != context) break;
-        continuations.push_back(choice.continuation);
-      }
-      ONDINE_ASSIGN(const std::vector<ChoiceScore> some,
-                    scorer_.Score(few_shot + context, continuations, options_.stop_token));
-      scores.insert(scores.end(), some.begin(), some.end());
-      begin += continuations.size();
+    for (const McqaChoice& choice : item.choices) {
+      // Runs a context only where it differs from the last choice's.
+      ONDINE_ASSIGN(
+          const std::vector<ChoiceScore> score,
+          scorer_.Score(few_shot + choice.context, {&choice.continuation, 1}, options_.stop_token));
+      scores.push_back(score.front());
     }
     return scores;
   }

@@ -43,8 +43,13 @@ Result<std::vector<McqaItem>> LoadMcqa(const std::string& data, std::string_view
                                        McqaPart part);
 
 // `count` of the items, or all where there are fewer; which ones and in which order depends on the
-// seed and the items' prompts alone. A user's examples are drawn from the training part like this.
+// seed and the items' prompts alone.
 std::vector<McqaItem> DrawItems(std::vector<McqaItem> items, std::size_t count, std::uint64_t seed);
+
+// What a user of a task has: `count` of its training items, drawn like that. Errors: those of
+// LoadMcqa; kInvalidArgument where there are fewer.
+Result<std::vector<McqaItem>> DrawExamples(const std::string& data, const std::string& task,
+                                           std::size_t count, std::uint64_t seed);
 
 }  // namespace ondine::eval
 

@@ -130,8 +130,7 @@ TEST_F(McqaTest, FewShotQuestionsStandBeforeEachOne) {
     const McqaReport zero = Run(options);
     options.few_shot = 2;
     const McqaReport two = Run(options);
-    auto training = LoadMcqa(data(), task, McqaPart::kTraining);
-    const std::string prompt = FewShotPrompt(DrawItems(*training, 2, options.seed));
+    const std::string prompt = FewShotPrompt(*DrawExamples(data(), task, 2, options.seed));
     ASSERT_THAT(two.answers, SizeIs(3));
     for (std::size_t i = 0; i < 3; ++i) {
       EXPECT_EQ(two.answers[i].item.prompt, zero.answers[i].item.prompt);
