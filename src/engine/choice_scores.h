@@ -31,10 +31,10 @@ class ChoiceScorer {
  public:
   explicit ChoiceScorer(std::shared_ptr<const Model> model, int threads = 0);
 
-  // Of each continuation behind the context, which is run once. A continuation is what follows the
-  // context's tokens among those of both texts together, so it begins with the blank, not the
-  // context ends with it. Errors: kInvalidArgument (a context or continuation without tokens, or
-  // more of them than the model was trained for), kCancelled.
+  // Of each continuation behind the context. The tokens of a continuation are those that follow the
+  // context's among the tokens of both texts together, so a blank between them belongs to the
+  // continuation. Errors: kInvalidArgument (a context or continuation without tokens, or more of
+  // them than the model was trained for), kCancelled.
   Result<std::vector<ChoiceScore>> Score(std::string_view context,
                                          std::span<const std::string> continuations,
                                          const StopToken& stop_token = {});
