@@ -23,6 +23,9 @@ Action AddRead(CLI::App& app);
 Action AddRun(CLI::App& app);
 Action AddTokenize(CLI::App& app);
 
+// A task of eval with a file of its own.
+Action AddEvalMcqa(CLI::App& eval_command);
+
 }  // namespace ondine::cli
 
 #endif  // ONDINE_SRC_CLI_COMMAND_H_

@@ -1,4 +1,4 @@
-// ondine eval: scores on tasks of long text.
+// ondine eval: scores on tasks of long text, and the command's other tasks.
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/eval_report.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "eval/leval.h"
@@ -29,12 +30,8 @@ struct Options {
   bool json = false, items = false, progress = false, no_template = false;
 };
 
-nlohmann::json ToJson(const eval::Cell& cell) {
-  return {{"n", cell.n}, {"score", cell.score}, {"ci95", cell.ci95}};
-}
-
 nlohmann::json ToJson(const eval::Report& report, bool with_items) {
-  nlohmann::json out = ToJson(report.total);
+  nlohmann::json out = ScoreJson(report.total);
   out["task"] = report.task;
   out["documents"] = report.documents;
   out["tokens_read"] = report.tokens_read;
@@ -42,7 +39,7 @@ nlohmann::json ToJson(const eval::Report& report, bool with_items) {
   out["peak_bytes"] = report.peak_bytes;
   out["seconds"] = {{"read", report.seconds_reading}, {"ask", report.seconds_asking}};
   for (const auto& [label, values] : report.cells) {
-    for (const auto& [value, cell] : values) out["by"][label][value] = ToJson(cell);
+    for (const auto& [value, cell] : values) out["by"][label][value] = ScoreJson(cell);
   }
   if (!with_items) return out;
   for (const eval::Answer& answer : report.answers) {
@@ -55,22 +52,13 @@ nlohmann::json ToJson(const eval::Report& report, bool with_items) {
   return out;
 }
 
-std::string Line(const std::string& name, const eval::Cell& cell) {
-  std::string line = name;
-  line.resize(std::max<std::size_t>(28, line.size() + 1), ' ');
-  line.append(Fixed(100 * cell.score, 1)).append(" %  [").append(Fixed(100 * cell.ci95[0], 1));
-  line.append(", ").append(Fixed(100 * cell.ci95[1], 1)).append("]  n = ");
-  line.append(std::to_string(cell.n));
-  return line;
-}
-
 void Print(const eval::Report& report) {
-  std::cout << Line(report.task, report.total) << "\n";
+  std::cout << ScoreLine(report.task, report.total) << "\n";
   for (const auto& [label, values] : report.cells) {
     for (const auto& [value, cell] : values) {
       std::string name = "  ";
       name.append(label).append(" ").append(value);
-      std::cout << Line(name, cell) << "\n";
+      std::cout << ScoreLine(name, cell) << "\n";
     }
   }
   std::cout << report.documents << " documents, " << Grouped(report.tokens_read)
@@ -216,12 +204,15 @@ Result<std::unique_ptr<eval::Task>> MakeLEval(const Options& options) {
 
 Action AddEval(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("eval", "Score a model on tasks of long text");
+  CLI::App* command =
+      app.add_subcommand("eval", "Score a model on tasks of long text or with choices");
   command->require_subcommand(1);
   command->footer("Example:\n  ondine eval needle --lengths 4096,32768 --documents 50 --pot 2048");
   CLI::App* needle = AddNeedle(*command, *options);
   CLI::App* ruler = AddRuler(*command, *options);
   CLI::App* leval = AddLEval(*command, *options);
+  const Action run_mcqa = AddEvalMcqa(*command);
+  CLI::App* mcqa = command->get_subcommand("mcqa");
 
   return [=]() -> Status {
     options->needle.data = options->ruler.data = options->data;
@@ -238,6 +229,7 @@ Action AddEval(CLI::App& app) {
     if (leval->parsed()) {
       return Evaluate(*options, [&](const auto&) { return MakeLEval(*options); });
     }
+    if (mcqa->parsed()) return run_mcqa();
     return MakeError(ErrorCode::kInvalidArgument, "name a task");
   };
 }

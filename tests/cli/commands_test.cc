@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -187,6 +188,49 @@ TEST_F(Commands, PerplexityPrintsTheKeysOfTheContract) {
   const json compared = Json(with_base);
   EXPECT_NEAR(compared.at("kld_mean").get<double>(), 0, 1e-3);
   EXPECT_GT(compared.at("top1_agreement").get<double>(), 0.99);
+}
+
+TEST_F(Commands, EvalOfChoicesPrintsTheKeysOfTheContract) {
+  std::string lines;
+  for (int i = 0; i < 50; ++i) {
+    lines += json{{"query", "Day " + std::to_string(i) + " was dry, therefore"},
+                  {"choices", {"we swam.", "we ate."}},
+                  {"gold", i % 2}}
+                 .dump() +
+             "\n";
+  }
+  std::filesystem::create_directories(Path("mcqa/copa"));
+  Write("mcqa/copa/copa_val.jsonl", lines);
+  const std::vector<std::string> command = {"eval",   "mcqa",    "-m",   Model(),   "--data",
+                                            Path(""), "--tasks", "copa", "--limit", "3"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), command.begin(), command.end());
+    return more;
+  };
+  const json out = Json(with({"--few-shot", "1", "--seed", "3", "--items", "--json"}));
+  EXPECT_EQ(out.at("task"), "mcqa");
+  EXPECT_EQ(out.at("n"), 3);
+  const json& copa = out.at("by").at("task").at("copa");
+  EXPECT_EQ(copa.at("n"), 3);
+  EXPECT_EQ(copa.at("score"), out.at("macro"));
+  EXPECT_EQ(copa.at("score"), out.at("score"));
+  EXPECT_EQ(copa.at("score"), copa.at("accuracy").at("tokens"));
+  EXPECT_EQ(copa.at("ci95").size(), 2u);
+  EXPECT_GE(copa.at("base_rate").get<double>(), 0.5);
+  ASSERT_EQ(out.at("items").size(), 3u);
+  for (const json& item : out.at("items")) {
+    EXPECT_EQ(item.at("task"), "copa");
+    EXPECT_THAT(item.at("question").get<std::string>(), HasSubstr(" was dry, therefore"));
+    EXPECT_LT(item.at("gold").get<int>(), 2);
+    EXPECT_LT(item.at("chosen").get<int>(), 2);
+    ASSERT_EQ(item.at("choices").size(), 2u);
+    EXPECT_EQ(item.at("choices")[1].at("continuation"), " we ate.");
+    EXPECT_EQ(item.at("choices")[1].at("tokens"), 8);
+    EXPECT_LT(item.at("choices")[1].at("log_likelihood").get<double>(), 0);
+  }
+  EXPECT_THAT(Output(command), HasSubstr("copa"));
+  EXPECT_EQ(Run(with({"--form", "table"})).code, 2);
+  EXPECT_EQ(Run({"eval", "mcqa", "-m", Model(), "--data", Path(""), "--tasks", "piqa"}).code, 1);
 }
 
 TEST_F(Commands, BenchPrintsTheColumnsOfLlamaBench) {
