@@ -16,6 +16,8 @@ namespace {
 
 struct Options {
   ModelChoice model;
+  AdapterChoice adapter;
+  std::string pool, pool_use = "blend", blend;
   eval::McqaOptions mcqa;
   std::string split = "final", form = "plain", norm = "tokens";
   bool json = false, items = false, progress = false;
@@ -49,6 +51,7 @@ nlohmann::json ToJson(const eval::McqaReport& report, bool with_items) {
     nlohmann::json& cell = out["by"]["task"][name];
     cell = ScoreJson(task.cell);
     cell["base_rate"] = task.base_rate;
+    if (!task.weights.empty()) cell["weights"] = task.weights;
     cell["accuracy"] = {{"tokens", Accuracy(task, eval::McqaNorm::kTokens)},
                         {"bytes", Accuracy(task, eval::McqaNorm::kBytes)},
                         {"none", Accuracy(task, eval::McqaNorm::kNone)}};
@@ -74,7 +77,15 @@ Status Evaluate(Options& options) {
   ONDINE_ASSIGN(mcqa.norm, eval::ParseMcqaNorm(options.norm));
   mcqa.threads = options.model.threads;
   mcqa.stop_token = InterruptToken();
+  ONDINE_ASSIGN(mcqa.pool_use, eval::ParsePoolUse(options.pool_use));
+  if (!options.blend.empty()) {
+    ONDINE_ASSIGN(mcqa.blend, ParseBlendForm(options.blend));
+  }
   ONDINE_ASSIGN(const auto model, options.model.Load());
+  ONDINE_ASSIGN(mcqa.adapters, options.adapter.Load(*model));
+  if (!options.pool.empty()) {
+    ONDINE_ASSIGN(mcqa.pool, AdapterPool::Load(model, options.pool));
+  }
   ProgressLine line(options.progress);
   mcqa.on_progress = [&](std::int64_t done, std::int64_t total, double score) {
     line.Show("question " + Grouped(done) + "/" + Grouped(total) + ", score " +
@@ -98,6 +109,21 @@ Action AddEvalMcqa(CLI::App& eval_command) {
   CLI::App* command =
       eval_command.add_subcommand("mcqa", "choose answers to questions by likelihood");
   options->model.AddTo(*command);
+  options->adapter.AddTo(*command);
+  command->add_option("--pool", options->pool,
+                      "pool whose adapters are blended for each task from --shots examples");
+  command
+      ->add_option("--shots", mcqa.shots,
+                   "training questions of each task that the pool is weighed by")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--pool-use", options->pool_use,
+                   "weights: blend, or for comparison nearest, uniform, shuffled")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"blend", "nearest", "uniform", "shuffled"}));
+  command->add_option("--temperature", mcqa.temperature, "of the weights, instead of the pool's");
+  command->add_option("--blend", options->blend, "separate or product, instead of the pool's");
   command
       ->add_option("--tasks", mcqa.tasks,
                    "some of arc_challenge, arc_easy, openbookqa, commonsenseqa, piqa, boolq, "
@@ -115,7 +141,7 @@ Action AddEvalMcqa(CLI::App& eval_command) {
   command->add_option("--few-shot", mcqa.few_shot, "solved training questions before each one")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--seed", mcqa.seed, "of the choice of solved questions")
+  command->add_option("--seed", mcqa.seed, "of the choice of training questions")
       ->capture_default_str();
   command
       ->add_option("--form", options->form,
@@ -133,7 +159,9 @@ Action AddEvalMcqa(CLI::App& eval_command) {
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print as JSON");
-  command->footer("Example:\n  ondine eval mcqa --tasks piqa,arc_easy --split settings");
+  command->footer(
+      "Example:\n  ondine eval mcqa --tasks piqa,arc_easy --split settings\n"
+      "  ondine eval mcqa --tasks piqa --pool pool.gguf --shots 10");
   return [options] { return Evaluate(*options); };
 }
 

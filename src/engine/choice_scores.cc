@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "compute/elementwise.h"
+#include "engine/adapter_parts.h"
 #include "engine/model_parts.h"
 
 namespace ondine::engine {
@@ -27,7 +28,15 @@ std::int64_t Size(const T& tokens) {
 ChoiceScorer::ChoiceScorer(std::shared_ptr<const Model> model, int threads)
     : model_(std::move(model)),
       pool_(ThreadCount(threads)),
-      pass_(model_->parts().decoder, pool_) {}
+      pass_(std::in_place, model_->parts().decoder, pool_) {}
+
+Status ChoiceScorer::SetAdapters(std::span<const ScaledAdapter> adapters) {
+  const auto& decoder = model_->parts().decoder;
+  ONDINE_ASSIGN(auto lora, Combine(adapters, *decoder, pool_));
+  pass_.emplace(decoder, pool_, std::move(lora));
+  if (cache_) Keep(0);
+  return {};
+}
 
 Result<std::vector<ChoiceScore>> ChoiceScorer::Score(std::string_view context,
                                                      std::span<const std::string> continuations,
@@ -63,7 +72,7 @@ Status ChoiceScorer::MakeRoom(std::int64_t tokens) {
   if (cache_ && cache_->capacity() >= tokens) return {};
   const std::int64_t capacity = std::min(most, (tokens + kRoom - 1) / kRoom * kRoom);
   cached_.clear();
-  cache_.emplace(pass_.decoder().spec(),
+  cache_.emplace(pass_->decoder().spec(),
                  models::KvSettings{capacity, compute::KvType::kF16, models::Positions::kReset});
   return {};
 }
@@ -81,8 +90,8 @@ Status ChoiceScorer::RunContext(std::span<const TokenId> context, const StopToke
     ONDINE_TRY(Run(block, stop_token));
     cached_.insert(cached_.end(), block.begin(), block.end());
   }
-  logits_.resize(static_cast<std::size_t>(pass_.decoder().vocabulary()));
-  pass_.Logits(pass_.rows() - 1, 1, logits_);
+  logits_.resize(static_cast<std::size_t>(pass_->decoder().vocabulary()));
+  pass_->Logits(pass_->rows() - 1, 1, logits_);
   log_sum_ = compute::LogSumExp(logits_);
   return {};
 }
@@ -100,7 +109,7 @@ Result<ChoiceScore> ChoiceScorer::ScoreOne(std::span<const TokenId> continuation
         static_cast<std::size_t>(std::min(models::DecoderPass::kMaxTokens, Size(rest) - 1));
     ONDINE_TRY(Run(rest.first(n), stop_token));
     surprise_.resize(n);
-    pass_.Surprise(rest.subspan(1, n), 1, surprise_);
+    pass_->Surprise(rest.subspan(1, n), 1, surprise_);
     for (const float surprise : surprise_) score.log_likelihood -= surprise;
     rest = rest.subspan(n);
   }
@@ -118,7 +127,7 @@ Status ChoiceScorer::Run(std::span<const TokenId> tokens, const StopToken& stop_
     return MakeError(ErrorCode::kCancelled, "stopped");
   }
   cache_->Prepare(Size(tokens));
-  pass_.Run(tokens, *cache_);
+  pass_->Run(tokens, *cache_);
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include "compute/thread_pool.h"
 #include "models/decoder_pass.h"
 #include "models/kv_cache.h"
+#include "ondine/adapter.h"
 #include "ondine/model.h"
 #include "ondine/progress.h"
 #include "ondine/result.h"
@@ -30,6 +31,9 @@ struct ChoiceScore {
 class ChoiceScorer {
  public:
   explicit ChoiceScorer(std::shared_ptr<const Model> model, int threads = 0);
+
+  // From now on with these adapters.
+  Status SetAdapters(std::span<const ScaledAdapter> adapters);
 
   // Of each continuation behind the context. The tokens of a continuation are those that follow the
   // context's among the tokens of both texts together, so a blank between them belongs to the
@@ -51,7 +55,7 @@ class ChoiceScorer {
 
   std::shared_ptr<const Model> model_;
   compute::ThreadPool pool_;
-  models::DecoderPass pass_;
+  std::optional<models::DecoderPass> pass_;
   std::optional<models::KvCache> cache_;
   std::vector<TokenId> cached_;  // the context whose keys and values are in the cache
   std::vector<float> logits_;    // behind it

@@ -19,6 +19,9 @@ constexpr std::array kForms = {std::pair{"plain", McqaForm::kPlain},
 constexpr std::array kNorms = {std::pair{"tokens", McqaNorm::kTokens},
                                std::pair{"bytes", McqaNorm::kBytes},
                                std::pair{"none", McqaNorm::kNone}};
+constexpr std::array kPoolUses = {
+    std::pair{"blend", PoolUse::kBlend}, std::pair{"nearest", PoolUse::kNearest},
+    std::pair{"uniform", PoolUse::kUniform}, std::pair{"shuffled", PoolUse::kShuffled}};
 static_assert(kNorms.size() == kMcqaNorms);
 
 template <typename Names>
@@ -48,6 +51,29 @@ double Mean(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
+
+std::vector<double> UsedAs(PoolUse use, std::vector<double> weights, std::uint64_t seed) {
+  switch (use) {
+    case PoolUse::kBlend: break;
+    case PoolUse::kNearest: {
+      const auto nearest = std::max_element(weights.begin(), weights.end()) - weights.begin();
+      std::fill(weights.begin(), weights.end(), 0);
+      weights[static_cast<std::size_t>(nearest)] = 1;
+      break;
+    }
+    case PoolUse::kUniform:
+      std::fill(weights.begin(), weights.end(), 1 / static_cast<double>(weights.size()));
+      break;
+    case PoolUse::kShuffled: {
+      // By one place at least, so that none keeps its own.
+      const std::size_t places = weights.size() < 2 ? 0 : 1 + seed % (weights.size() - 1);
+      std::rotate(weights.begin(), weights.begin() + static_cast<std::ptrdiff_t>(places),
+                  weights.end());
+      break;
+    }
+  }
+  return weights;
 }
 
 class Runner {
@@ -95,7 +121,25 @@ class Runner {
     return FewShotPrompt(items);
   }
 
+  Status Customize(const std::string& task, std::vector<double>& weights) {
+    std::vector<ScaledAdapter> adapters = options_.adapters;
+    if (options_.pool) {
+      ONDINE_ASSIGN(auto items, LoadMcqa(options_.data, task, McqaPart::kTraining));
+      const auto shots = std::min(static_cast<std::size_t>(options_.shots), items.size());
+      items = DrawItems(std::move(items), shots, options_.seed);
+      std::vector<Example> examples;
+      for (const McqaItem& item : items) examples.push_back({item.prompt, ""});
+      ONDINE_ASSIGN(PoolWeights found, options_.pool->Weigh(examples, options_.temperature));
+      weights = UsedAs(options_.pool_use, std::move(found.weights), options_.seed);
+      ONDINE_ASSIGN(auto adapter, options_.pool->Blend(weights, options_.blend));
+      adapters.push_back({std::move(adapter), 1});
+    }
+    return scorer_.SetAdapters(adapters);
+  }
+
   Status RunTask(const std::string& name, TaskItems& task) {
+    std::vector<double> weights;
+    ONDINE_TRY(Customize(name, weights));
     std::array<std::vector<double>, kMcqaNorms> right;
     std::map<std::size_t, std::int64_t> gold;
     for (McqaItem& plain : task.items) {
@@ -115,6 +159,7 @@ class Runner {
       }
     }
     McqaTaskReport& report = report_.tasks[name];
+    report.weights = std::move(weights);
     report.cell = Summarize(right[static_cast<std::size_t>(options_.norm)]);
     for (std::size_t i = 0; i < kMcqaNorms; ++i) report.accuracy[i] = Mean(right[i]);
     for (const auto& [position, count] : gold) {
@@ -154,6 +199,10 @@ Result<McqaForm> ParseMcqaForm(std::string_view name) {
 
 Result<McqaNorm> ParseMcqaNorm(std::string_view name) {
   return Parse(kNorms, name, "norm of a choice's likelihood");
+}
+
+Result<PoolUse> ParsePoolUse(std::string_view name) {
+  return Parse(kPoolUses, name, "way of weighing a pool");
 }
 
 Result<McqaReport> RunMcqa(std::shared_ptr<const Model> model, const McqaOptions& options) {

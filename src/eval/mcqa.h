@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "engine/choice_scores.h"
 #include "eval/mcqa_data.h"
 #include "eval/runner.h"
+#include "ondine/adapter_pool.h"
 #include "ondine/model.h"
 #include "ondine/progress.h"
 #include "ondine/result.h"
@@ -34,13 +36,29 @@ enum class McqaNorm { kTokens, kBytes, kNone };
 constexpr std::size_t kMcqaNorms = 3;
 Result<McqaNorm> ParseMcqaNorm(std::string_view name);  // "tokens", "bytes", "none"
 
+// Which weights a pool's adapters get: those of the examples, or controls.
+enum class PoolUse {
+  kBlend,     // softmax of the similarities
+  kNearest,   // 1 for the most similar one
+  kUniform,   // all alike
+  kShuffled,  // the right weights for the wrong adapters
+};
+Result<PoolUse> ParsePoolUse(std::string_view name);  // "blend", "nearest", "uniform", "shuffled"
+
 struct McqaOptions {
   std::string data = "../shared/data";
   std::vector<std::string> tasks;  // as LoadMcqa takes them; empty: all
   McqaPart part = McqaPart::kFinal;
   std::int64_t limit = -1;  // items of a task, drawn in an order that is always the same; < 0: all
   std::int64_t few_shot = 0;  // solved training items of the task before each question
-  std::uint64_t seed = 1;     // of their choice
+  std::uint64_t seed = 1;     // of their choice, and of the pool's examples
+  std::vector<ScaledAdapter> adapters;
+  // Blended anew for each task from `shots` training items, or as many as there are.
+  std::shared_ptr<const AdapterPool> pool;
+  std::int64_t shots = 10;
+  PoolUse pool_use = PoolUse::kBlend;
+  std::optional<double> temperature;  // instead of the pool's
+  std::optional<BlendForm> blend;     // instead of the pool's
   McqaForm form = McqaForm::kPlain;
   McqaNorm norm = McqaNorm::kTokens;
   int threads = 0;
@@ -58,6 +76,7 @@ struct McqaTaskReport {
   Cell cell;
   std::array<double, kMcqaNorms> accuracy = {};  // by McqaNorm
   double base_rate = 0;                          // share of the most frequent gold position
+  std::vector<double> weights;                   // of the pool's adapters
 };
 
 struct McqaReport {
@@ -67,8 +86,8 @@ struct McqaReport {
   std::vector<McqaAnswer> answers;
 };
 
-// Errors: those of LoadMcqa and ChoiceScorer; kInvalidArgument where no item is there to score, or
-// fewer training items than `few_shot`.
+// Errors: those of LoadMcqa, ChoiceScorer and AdapterPool; kInvalidArgument where no item is there
+// to score, or fewer training items than `few_shot`.
 Result<McqaReport> RunMcqa(std::shared_ptr<const Model> model, const McqaOptions& options);
 
 McqaItem InForm(McqaItem item, McqaForm form);

@@ -2,6 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <numeric>
+
+#include "adapters/adapter_fixture.h"
+#include "adapters/pool_file.h"
+#include "engine/model_parts.h"
 #include "eval/fixture.h"
 #include "eval/mcqa_fixture.h"
 
@@ -183,6 +189,45 @@ TEST_F(McqaTest, ErrorsAreHandedOn) {
   EXPECT_EQ(ParseMcqaForm("letters"), McqaForm::kLetters);
   EXPECT_EQ(ParseMcqaNorm("words").error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(ParseMcqaNorm("bytes"), McqaNorm::kBytes);
+}
+
+TEST_F(McqaTest, APoolIsBlendedForEachTask) {
+  const std::string path = data_.File("pool.gguf");
+  ASSERT_TRUE(
+      adapters::WritePool(ondine::testing::RandomPool(*model_->parts().decoder, 3, 2), path));
+  McqaOptions options = Options({"piqa", "winogrande"});
+  const McqaReport base = Run(options);
+  options.pool = *AdapterPool::Load(model_, path);
+  options.shots = 5;
+  const McqaReport blended = Run(options);
+  // Examples are drawn with the seed; only MMLU has so few that all are taken.
+  EXPECT_EQ(Run(options).tasks.at("piqa").weights, blended.tasks.at("piqa").weights);
+  EXPECT_NE(blended.tasks.at("winogrande").weights, blended.tasks.at("piqa").weights);
+  ASSERT_EQ(blended.answers.size(), base.answers.size());
+  for (std::size_t i = 0; i < base.answers.size(); ++i) {
+    EXPECT_NE(blended.answers[i].scores[0].log_likelihood,
+              base.answers[i].scores[0].log_likelihood);
+  }
+  for (const PoolUse use :
+       {PoolUse::kBlend, PoolUse::kNearest, PoolUse::kUniform, PoolUse::kShuffled}) {
+    options.pool_use = use;
+    const std::vector<double> weights = Run(options).tasks.at("piqa").weights;
+    EXPECT_NEAR(std::accumulate(weights.begin(), weights.end(), 0.0), 1, 1e-9);
+    const std::vector<double>& right = blended.tasks.at("piqa").weights;
+    if (use == PoolUse::kNearest) {
+      EXPECT_EQ(std::max_element(weights.begin(), weights.end()) - weights.begin(),
+                std::max_element(right.begin(), right.end()) - right.begin());
+      EXPECT_EQ(*std::max_element(weights.begin(), weights.end()), 1);
+    } else if (use == PoolUse::kUniform) {
+      EXPECT_NEAR(weights[0], 1.0 / 3, 1e-9);
+    } else if (use == PoolUse::kShuffled) {
+      EXPECT_NE(weights, right);
+      EXPECT_TRUE(std::is_permutation(weights.begin(), weights.end(), right.begin()));
+    }
+  }
+  options = Options({"mmlu/anatomy"});
+  options.pool = *AdapterPool::Load(model_, path);
+  EXPECT_THAT(Run(options).tasks.at("mmlu/anatomy").weights, SizeIs(3));
 }
 
 }  // namespace
