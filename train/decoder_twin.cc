@@ -39,7 +39,8 @@ Tensor Padded(std::span<const TokenTree* const> rows, std::vector<std::int32_t> 
 
 }  // namespace
 
-Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::Device device) {
+Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::Device device,
+                                        torch::Dtype precision) {
   return Guarded([&]() -> Result<DecoderTwin> {
     DecoderTwin twin(decoder.spec(), device);
     twin.embedding_ = Matrix(decoder.embedding(), device);
@@ -50,7 +51,9 @@ Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::D
       Layer& to = twin.layers_.emplace_back();
       const compute::Linear* matrices[] = {&from.query, &from.key, &from.value, &from.output,
                                            &from.gate,  &from.up,  &from.down};
-      for (std::size_t i = 0; i < kSites.size(); ++i) to.weights[i] = Matrix(*matrices[i], device);
+      for (std::size_t i = 0; i < kSites.size(); ++i) {
+        to.weights[i] = Matrix(*matrices[i], device).to(precision);
+      }
       to.biases[static_cast<std::size_t>(Site::kQuery)] = Vector(from.query_bias, device);
       to.biases[static_cast<std::size_t>(Site::kKey)] = Vector(from.key_bias, device);
       to.biases[static_cast<std::size_t>(Site::kValue)] = Vector(from.value_bias, device);
@@ -126,7 +129,8 @@ Tensor DecoderTwin::Project(int index, Site site, const Tensor& x,
                             const Additions* additions) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
   const auto i = static_cast<std::size_t>(site);
-  const Tensor y = torch::linear(x, layer.weights[i], layer.biases[i]);
+  Tensor y = torch::linear(x.to(layer.weights[i].dtype()), layer.weights[i]).to(torch::kFloat);
+  if (layer.biases[i].defined()) y = y + layer.biases[i];
   const Tensor delta = additions == nullptr ? Tensor() : additions->Delta(index, site, x);
   return delta.defined() ? y + delta : y;
 }

@@ -1,4 +1,4 @@
-// A differentiable twin of models::Decoder in float32: the same weights, dequantised and frozen.
+// A differentiable twin of models::Decoder: the same weights, dequantised and frozen.
 #ifndef ONDINE_TRAIN_DECODER_TWIN_H_
 #define ONDINE_TRAIN_DECODER_TWIN_H_
 
@@ -25,7 +25,10 @@ class Additions {
 
 class DecoderTwin {
  public:
-  static Result<DecoderTwin> Create(const models::Decoder& decoder, torch::Device device);
+  // `precision` is that of the products with the layers' matrices, torch::kFloat or, where the
+  // processor multiplies it faster, torch::kBFloat16; everything else is computed in float.
+  static Result<DecoderTwin> Create(const models::Decoder& decoder, torch::Device device,
+                                    torch::Dtype precision = torch::kFloat);
 
   const models::DecoderSpec& spec() const { return spec_; }
   const torch::Device& device() const { return device_; }

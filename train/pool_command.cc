@@ -68,9 +68,6 @@ json ToJson(const StepReport& report) {
           {"steps", report.steps},
           {"epoch", report.epoch},
           {"loss", report.loss},
-          {"answer_loss", report.answer_loss},
-          {"choice_loss", report.choice_loss},
-          {"accuracy", report.accuracy},
           {"learning_rate", report.learning_rate},
           {"gradient", report.gradient},
           {"tokens_per_second", report.tokens_per_second},
@@ -161,7 +158,13 @@ Status TrainAndWrite(const PoolCommand& command) {
   };
   observer.on_step = [&](const StepReport& report) {
     ShowProgress(report);
-    log.Write(ToJson(report));
+    json record = ToJson(report);
+    if (training.choice_share > 0) {
+      record["answer_loss"] = report.answer_loss;
+      record["choice_loss"] = report.choice_loss;
+      record["accuracy"] = report.accuracy;
+    }
+    log.Write(record);
   };
   observer.on_validation = [&](const ValidationReport& report) { log.Write(ToJson(report)); };
   ONDINE_ASSIGN(const TrainedAdapters adapters,
@@ -252,6 +255,9 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
   app.add_flag("--resume", training.resume, "go on from the checkpoint");
   app.add_option("--device", training.device, "as torch names it: cpu, cuda:0")
       ->capture_default_str();
+  app.add_flag("--bfloat16", training.bfloat16,
+               "multiply with the base model's matrices in bfloat16: twice as fast where the "
+               "processor has such instructions");
   app.add_option("-t,--threads", training.threads, "(default: one per core)")
       ->check(CLI::Range(1, 256));
   app.add_option("--max-tokens", training.max_tokens, "that a process computes at once")

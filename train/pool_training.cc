@@ -59,6 +59,7 @@ std::string Settings(const PoolTrainingOptions& options, const PoolItems& traini
        << ", steps " << options.max_steps << ", batch " << options.batch << ", seed "
        << options.seed << ", items " << training.items.size() << ", tokens " << tokens
        << ", weights " << weights;
+  if (options.bfloat16) text << ", bfloat16";
   return text.str();
 }
 
@@ -293,7 +294,8 @@ Result<TrainedAdapters> TrainPool(const models::Decoder& decoder, const PoolItem
   return Guarded([&]() -> Result<TrainedAdapters> {
     if (options.threads > 0) at::set_num_threads(options.threads);
     ONDINE_ASSIGN(const DecoderTwin twin,
-                  DecoderTwin::Create(decoder, torch::Device(options.device)));
+                  DecoderTwin::Create(decoder, torch::Device(options.device),
+                                      options.bfloat16 ? torch::kBFloat16 : torch::kFloat));
     return Training(twin, std::move(group), training, validation, options, observer).Run();
   });
 }

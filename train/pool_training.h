@@ -35,6 +35,7 @@ struct PoolTrainingOptions {
   std::uint64_t seed = 1;
   std::string device = "cpu";  // as torch names it
   int threads = 0;             // 0: torch's choice
+  bool bfloat16 = false;       // for the products with the base model's matrices
 
   std::string checkpoint;             // file; empty: none is written
   double checkpoint_minutes = 10;     // between two of them
