@@ -151,6 +151,7 @@ Status TrainAndWrite(const PoolCommand& command) {
     logged = log.Open(command.log, training.resume);
     log.Write({{"event", "start"},
                {"items", items.items.size()},
+               {"tokens", items.Tokens()},
                {"too_long", items.too_long},
                {"validation_items", validation.items.size()},
                {"entropy", MeanEntropy(items)},

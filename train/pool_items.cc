@@ -26,6 +26,12 @@ Result<OptionTokens> Tokenize(const eval::McqaChoice& choice, const text::Tokeni
 
 }  // namespace
 
+std::size_t PoolItems::Tokens() const {
+  std::size_t tokens = 0;
+  for (const PoolItem& item : items) tokens += item.choice.tree.size();
+  return tokens;
+}
+
 Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
                                 const text::Tokenizer& tokenizer, const QueryFeatures& features,
                                 Options options, std::size_t max_length) {

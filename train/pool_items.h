@@ -25,6 +25,8 @@ struct PoolItem {
 struct PoolItems {
   std::vector<PoolItem> items;
   std::size_t too_long = 0;  // left out
+
+  std::size_t Tokens() const;  // of all trees
 };
 
 enum class Options { kAll, kRightOne };

@@ -42,12 +42,8 @@ std::vector<std::uint16_t> Halves(const Tensor& values) {
 
 // What decides the course of a training besides its items.
 std::string Settings(const PoolTrainingOptions& options, const PoolItems& training) {
-  std::size_t tokens = 0;
   double weights = 0;
-  for (const PoolItem& item : training.items) {
-    tokens += item.choice.tree.size();
-    weights += static_cast<double>(item.weights.front());
-  }
+  for (const PoolItem& item : training.items) weights += static_cast<double>(item.weights.front());
   std::ostringstream text;
   const PoolShape& shape = options.shape;
   text << shape.adapters << " adapters of rank " << shape.rank << ", alpha " << shape.lora_alpha
@@ -57,7 +53,7 @@ std::string Settings(const PoolTrainingOptions& options, const PoolItems& traini
        << options.learning_rate << ", decay " << options.weight_decay << ", warm-up "
        << options.warmup << ", gradient " << options.max_gradient << ", epochs " << options.epochs
        << ", steps " << options.max_steps << ", batch " << options.batch << ", seed "
-       << options.seed << ", items " << training.items.size() << ", tokens " << tokens
+       << options.seed << ", items " << training.items.size() << ", tokens " << training.Tokens()
        << ", weights " << weights;
   if (options.bfloat16) text << ", bfloat16";
   return text.str();
