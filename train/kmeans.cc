@@ -12,27 +12,35 @@ namespace {
 
 constexpr int kMaxRounds = 100;  // of Lloyd's algorithm; it stands still long before
 
-// Cosines of a point to all centroids, which are stored [dim][k] so that the inner loop runs over
-// neighbours without changing the order of any sum.
+// Cosines of a point to all centroids. They are stored in groups, [group][dim][kGroup], so that the
+// sums of a group stand in registers and every sum keeps its order.
 class Centroids {
  public:
-  Centroids(std::size_t dim, std::size_t k) : dim_(dim), k_(k), values_(dim * k), cosines_(k) {}
-
-  void Set(std::size_t c, const float* point) {
-    for (std::size_t i = 0; i < dim_; ++i) values_[i * k_ + c] = point[i];
+  explicit Centroids(const Points& points) : dim_(points.dim), cosines_(points.count()) {
+    const std::size_t groups = (points.count() + kGroup - 1) / kGroup;
+    values_.resize(groups * dim_ * kGroup);
+    for (std::size_t c = 0; c < points.count(); ++c) {
+      float* group = values_.data() + c / kGroup * dim_ * kGroup;
+      for (std::size_t i = 0; i < dim_; ++i) group[i * kGroup + c % kGroup] = points[c][i];
+    }
   }
+
   std::span<const float> Cosines(const float* point) {
-    std::fill(cosines_.begin(), cosines_.end(), 0.0f);
-    for (std::size_t i = 0; i < dim_; ++i) {
-      const float x = point[i];
-      const float* row = values_.data() + i * k_;
-      for (std::size_t c = 0; c < k_; ++c) cosines_[c] += x * row[c];
+    for (std::size_t first = 0; first < cosines_.size(); first += kGroup) {
+      const float* row = values_.data() + first * dim_;
+      float sums[kGroup] = {};
+      for (std::size_t i = 0; i < dim_; ++i, row += kGroup) {
+        for (std::size_t c = 0; c < kGroup; ++c) sums[c] += point[i] * row[c];
+      }
+      std::copy_n(sums, std::min(kGroup, cosines_.size() - first),
+                  cosines_.begin() + static_cast<std::ptrdiff_t>(first));
     }
     return cosines_;
   }
 
  private:
-  std::size_t dim_, k_;
+  static constexpr std::size_t kGroup = 8;
+  std::size_t dim_;
   std::vector<float> values_, cosines_;
 };
 
@@ -65,9 +73,8 @@ std::vector<float> DrawStarts(const Points& points, std::size_t k, eval::Random&
   }
 }
 
-void Assign(const Points& points, std::size_t k, Clusters& clusters, std::vector<double>& cosines) {
-  Centroids centroids(points.dim, k);
-  for (std::size_t c = 0; c < k; ++c) centroids.Set(c, clusters.centroids[c]);
+void Assign(const Points& points, Clusters& clusters, std::vector<double>& cosines) {
+  Centroids centroids(clusters.centroids);
   double total = 0;
   for (std::size_t i = 0; i < points.count(); ++i) {
     const std::span<const float> all = centroids.Cosines(points[i]);
@@ -79,8 +86,8 @@ void Assign(const Points& points, std::size_t k, Clusters& clusters, std::vector
   clusters.cosine = total / static_cast<double>(points.count());
 }
 
-void MoveCentroids(const Points& points, std::size_t k, Clusters& clusters,
-                   std::vector<double>& cosines) {
+void MoveCentroids(const Points& points, Clusters& clusters, std::vector<double>& cosines) {
+  const std::size_t k = clusters.centroids.count();
   std::vector<double> sums(k * points.dim, 0.0);
   for (std::size_t i = 0; i < points.count(); ++i) {
     double* sum = sums.data() + clusters.nearest[i] * points.dim;
@@ -120,11 +127,11 @@ Result<Clusters> FindClusters(const Points& points, std::size_t k, int restarts,
     Clusters clusters;
     clusters.centroids = {points.dim, DrawStarts(points, k, random)};
     clusters.nearest.resize(points.count());
-    Assign(points, k, clusters, cosines);
+    Assign(points, clusters, cosines);
     for (int round = 0; round < kMaxRounds; ++round) {
       const std::vector<std::size_t> before = clusters.nearest;
-      MoveCentroids(points, k, clusters, cosines);
-      Assign(points, k, clusters, cosines);
+      MoveCentroids(points, clusters, cosines);
+      Assign(points, clusters, cosines);
       if (clusters.nearest == before) break;
     }
     if (clusters.cosine > best.cosine) best = std::move(clusters);

@@ -94,6 +94,13 @@ Result<std::vector<eval::McqaItem>> Load(const PoolCommand& command, eval::McqaP
   return all;
 }
 
+// MMLU's subjects are what no pool has seen.
+std::vector<std::string> DefaultTasks() {
+  std::vector<std::string> tasks = eval::McqaTaskNames();
+  std::erase_if(tasks, [](const std::string& task) { return task.starts_with("mmlu"); });
+  return tasks;
+}
+
 double ChoiceShare(const PoolCommand& command) {
   if (command.objective == "mix") return command.mix;
   return command.objective == "choice" ? 1 : 0;
@@ -190,7 +197,8 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
   PoolShape& shape = training.shape;
   app.add_option("-m,--model", command.model, "base model, a GGUF file")->required();
   app.add_option("--data", command.data, "folder that holds mcqa/")->capture_default_str();
-  app.add_option("--tasks", command.tasks, "sets to train on, separated by commas (default: all)")
+  app.add_option("--tasks", command.tasks,
+                 "sets to train on, separated by commas (default: all but mmlu)")
       ->delimiter(',');
   app.add_option("-o,--out", command.out, "pool file to write")->required();
   app.add_option("--name", command.name, "of the pool, in its file");
@@ -278,7 +286,7 @@ std::function<Status()> AddPool(CLI::App& app, StopToken interrupt) {
       "  torchrun --no-python --nproc-per-node 2 ondine-train pool -m model.gguf -o pool.gguf");
   AddOptions(*pool, *command);
   return [command] {
-    if (command->tasks.empty()) command->tasks = eval::McqaTaskNames();
+    if (command->tasks.empty()) command->tasks = DefaultTasks();
     if (command->training.checkpoint.empty()) {
       command->training.checkpoint = command->out + ".checkpoint";
     }

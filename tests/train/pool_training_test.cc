@@ -146,9 +146,8 @@ TEST(PoolTraining, OfOneProcess) {
   ASSERT_TRUE(adapters) << adapters.error().ToString();
   if (adapters->empty()) return;
   const std::string bytes = Bytes(*adapters);
-  ASSERT_TRUE(base::WriteFileAtomically(out, [&](base::FileSink& sink) {
-    return sink.Write(std::as_bytes(std::span(bytes)));
-  }));
+  ASSERT_TRUE(base::WriteFileAtomically(
+      out, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(bytes))); }));
 }
 
 float FromHalf(std::uint16_t half) {
