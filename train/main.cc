@@ -1,12 +1,12 @@
 // The program `ondine-train`: chooses the command and turns its outcome into an exit code.
 #include <malloc.h>
 
-#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <string>
 
 #include "train/pool_command.h"
@@ -44,10 +44,10 @@ int Main(int argc, char** argv) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
     return Fail(error.what() + std::string(" (see --help)"), 2);
   }
-  // Tensors of some megabytes come and go all the time: giving their pages back to the system,
-  // which clears them before it hands them out again, would cost a fifth of the time.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  // Tensors of many megabytes come and go all the time. Their memory stays with the process: the
+  // system would clear every page before it hands it out again.
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   std::signal(SIGINT, HandleInterrupt);
   std::signal(SIGTERM, HandleInterrupt);
   const Status status = pool();

@@ -29,9 +29,9 @@ struct PoolTrainingOptions {
   double warmup = 0.03;
   double max_gradient = 1;  // longer gradients are scaled to this length
   int epochs = 1;
-  std::int64_t max_steps = 0;     // 0: as many as the epochs have
-  std::size_t batch = 32;         // items a step, of all processes together
-  std::size_t max_tokens = 1024;  // that one process computes at once, padding included
+  std::int64_t max_steps = 0;    // 0: as many as the epochs have
+  std::size_t batch = 32;        // items a step, of all processes together
+  std::size_t max_tokens = 512;  // that one process computes at once, padding included
   std::uint64_t seed = 1;
   std::string device = "cpu";  // as torch names it
   int threads = 0;             // 0: torch's choice
