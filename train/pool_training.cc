@@ -85,6 +85,7 @@ class Training {
     TrainingState state{Settings(options_, training_), parameters_, &optimizer_, 0};
     if (options_.resume) ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
     if (group_.rank() == 0 && observer_.on_start) observer_.on_start();
+    if (state.step == 0) Validate(0);  // the base model: the pool changes nothing yet
     base::Timer since_checkpoint;
     while (state.step < steps_) {
       const bool stopped = Step(state.step);

@@ -40,7 +40,7 @@ struct PoolTrainingOptions {
   std::string checkpoint;             // file; empty: none is written
   double checkpoint_minutes = 10;     // between two of them
   bool resume = false;                // from the checkpoint
-  std::int64_t validate_every = 100;  // steps; after the last one in any case
+  std::int64_t validate_every = 100;  // steps; before the first and after the last in any case
 };
 
 struct StepReport {
