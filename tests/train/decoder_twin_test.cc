@@ -1,0 +1,146 @@
+#include "train/decoder_twin.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/decoder_pass.h"
+#include "train/twin_fixture.h"
+
+namespace ondine::testing {
+namespace {
+
+using torch::Tensor;
+using train::DecoderTwin;
+using train::TokenTree;
+
+struct Case {
+  const char* name;
+  TinyModel model;
+};
+
+std::vector<Case> Cases() {
+  return {
+      {"llama", {.architecture = "llama"}},
+      {"llama_factors", {.architecture = "llama", .rope_factors = true, .separate_head = true}},
+      {"qwen2", {.architecture = "qwen2", .width = 128, .seed = 2}},
+      {"qwen3", {.architecture = "qwen3", .seed = 3}},
+      {"gemma3", {.architecture = "gemma3", .layers = 7, .window = 16, .seed = 4}},
+  };
+}
+
+// Logits [tokens][vocabulary] of the engine, in passes so short that attention computes in floats.
+Tensor EngineLogits(const std::shared_ptr<const models::Decoder>& decoder,
+                    std::span<const std::int32_t> tokens, compute::ThreadPool& pool) {
+  models::DecoderPass pass(decoder, pool);
+  models::KvCache cache(decoder->spec(), {64, compute::KvType::kF16, models::Positions::kReset});
+  std::vector<Tensor> parts;
+  for (std::size_t i = 0; i < tokens.size(); i += compute::kFewQueries) {
+    const auto part = tokens.subspan(i, compute::kFewQueries);
+    const auto n = static_cast<std::int64_t>(part.size());
+    EXPECT_TRUE(cache.Prepare(n));
+    pass.Run(part, cache);
+    parts.push_back(torch::empty({n, decoder->vocabulary()}));
+    pass.Logits(0, n,
+                {parts.back().data_ptr<float>(), static_cast<std::size_t>(parts.back().numel())});
+  }
+  return torch::cat(parts);
+}
+
+double RelativeDifference(const Tensor& a, const Tensor& b) {
+  return ((a - b).norm() / b.norm()).item<double>();
+}
+
+// Rounds keys and values to 16 bits, as the engine's cache does. Keys that have a norm behind the
+// product are left alone: the addition comes before it.
+class HalfCache : public train::Additions {
+ public:
+  explicit HalfCache(const models::Decoder& decoder) {
+    for (const models::DecoderLayer& layer : decoder.layers()) {
+      if (!decoder.spec().qk_norm) Add(layer.key, layer.key_bias);
+      Add(layer.value, layer.value_bias);
+    }
+    per_layer_ = decoder.spec().qk_norm ? 1 : 2;
+  }
+  Tensor Delta(int layer, train::Site site, const Tensor& x) const override {
+    const bool key = site == train::Site::kKey && per_layer_ == 2;
+    if (!key && site != train::Site::kValue) return {};
+    const auto& [weights, bias] =
+        products_[static_cast<std::size_t>(layer * per_layer_ + (key ? 0 : per_layer_ - 1))];
+    const Tensor y = torch::linear(x, weights, bias);
+    return y.to(torch::kHalf).to(torch::kFloat) - y;
+  }
+
+ private:
+  void Add(const compute::Linear& linear, const std::vector<float>& bias) {
+    const Tensor weights = torch::empty({linear.out(), linear.in()});
+    for (std::int64_t i = 0; i < linear.out(); ++i) {
+      linear.GetRow(i, weights.data_ptr<float>() + i * linear.in());
+    }
+    products_.emplace_back(weights, bias.empty() ? Tensor() : torch::tensor(bias));
+  }
+
+  std::vector<std::pair<Tensor, Tensor>> products_;
+  int per_layer_ = 2;
+};
+
+TEST(DecoderTwin, LogitsEqualTheEngines) {
+  const torch::NoGradGuard no_gradient;
+  compute::ThreadPool pool(1);
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.name);
+    const auto decoder = LoadTiny(c.model, pool);
+    const auto twin = DecoderTwin::Create(*decoder, torch::kCPU);
+    ASSERT_TRUE(twin) << twin.error().ToString();
+    const std::vector<std::int32_t> tokens = SomeTokens(60);
+    const TokenTree row = Straight(tokens);
+    const TokenTree* rows[] = {&row};
+    const HalfCache half(*decoder);
+    const Tensor logits = twin->Logits(twin->Hidden(rows, &half)[0]);
+    const double difference = RelativeDifference(logits, EngineLogits(decoder, tokens, pool));
+    // What is left are values that fall on the other side of a rounding; where keys have a norm,
+    // their rounding is not imitated.
+    EXPECT_LT(difference, decoder->spec().qk_norm ? 1e-3 : 1e-4);
+  }
+}
+
+// Every text of a tree gets what it would get alone, whatever stands beside it in the batch.
+TEST(DecoderTwin, BranchesAndPaddingChangeNothing) {
+  const torch::NoGradGuard no_gradient;
+  compute::ThreadPool pool(1);
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.name);
+    const auto decoder = LoadTiny(c.model, pool);
+    const auto twin = DecoderTwin::Create(*decoder, torch::kCPU);
+    ASSERT_TRUE(twin);
+    std::vector<train::OptionTokens> options;
+    for (const int length : {3, 1, 5}) {
+      std::vector<std::int32_t> tokens = SomeTokens(20);
+      for (const std::int32_t token : SomeTokens(length, 90 + length)) tokens.push_back(token);
+      options.push_back({tokens, 20});
+    }
+    const train::ChoiceTree choice = BuildChoiceTree(options, 0);
+    const TokenTree longer = Straight(SomeTokens(40));
+    const TokenTree* rows[] = {&choice.tree, &longer};
+    const Tensor hidden = twin->Hidden(rows, nullptr)[0];
+    for (std::size_t k = 0; k < options.size(); ++k) {
+      const TokenTree alone = Straight(options[k].tokens);
+      const TokenTree* one[] = {&alone};
+      const Tensor expected = torch::log_softmax(twin->Logits(twin->Hidden(one, nullptr)[0]), -1);
+      for (std::size_t i = 0; i < choice.options[k].size(); ++i) {
+        const train::Prediction& prediction = choice.options[k][i];
+        const Tensor got = twin->LogLikelihoods(
+            hidden, torch::tensor({static_cast<std::int64_t>(prediction.source)}),
+            torch::tensor({static_cast<std::int64_t>(prediction.target)}));
+        EXPECT_NEAR(got.item<double>(),
+                    expected[static_cast<std::int64_t>(19 + i)][prediction.target].item<double>(),
+                    2e-4);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ondine::testing

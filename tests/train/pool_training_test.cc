@@ -1,0 +1,194 @@
+#include "train/pool_training.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "base/file.h"
+#include "compute/thread_pool.h"
+#include "train/twin_fixture.h"
+
+namespace ondine::testing {
+namespace {
+
+using train::PoolItem;
+using train::PoolItems;
+using train::PoolTrainingOptions;
+using train::TrainedAdapters;
+
+// Questions of different lengths about a pattern that can be learned: in those of even number the
+// right option begins with 7, in the others with 9.
+PoolItems MadeUpItems(int count) {
+  PoolItems items;
+  for (int i = 0; i < count; ++i) {
+    std::vector<train::OptionTokens> options;
+    for (int k = 0; k < 2; ++k) {
+      std::vector<std::int32_t> tokens = SomeTokens(6 + i % 5, i);
+      const std::size_t scored = tokens.size();
+      tokens.insert(tokens.end(), {k == 0 ? 7 : 9, 30 + k, 200});
+      options.push_back({tokens, scored});
+    }
+    PoolItem& item = items.items.emplace_back();
+    item.choice = BuildChoiceTree(options, static_cast<std::size_t>(i % 2));
+    item.weights = i % 2 == 0 ? std::vector<float>{0.8f, 0.2f} : std::vector<float>{0.3f, 0.7f};
+  }
+  return items;
+}
+
+PoolTrainingOptions SmallTraining() {
+  PoolTrainingOptions options;
+  options.shape = {.adapters = 2, .rank = 2, .lora_alpha = 4};
+  options.choice_share = 0.5;
+  options.dropout = 0;
+  options.learning_rate = 1e-2;
+  options.batch = 8;
+  options.max_tokens = 40;
+  options.epochs = 3;
+  options.threads = 1;
+  return options;
+}
+
+Result<TrainedAdapters> TrainTiny(const PoolTrainingOptions& options,
+                                  const train::PoolTrainingObserver& observer = {}) {
+  compute::ThreadPool pool(1);
+  const auto decoder = LoadTiny({}, pool);
+  return TrainPool(*decoder, MadeUpItems(30), MadeUpItems(8), options, observer);
+}
+
+std::string Bytes(const TrainedAdapters& adapters) {
+  std::string bytes;
+  for (const train::TrainedMatrix& matrix : adapters) {
+    for (const auto* halves : {&matrix.a, &matrix.b}) {
+      bytes.append(reinterpret_cast<const char*>(halves->data()), halves->size() * 2);
+    }
+  }
+  return bytes;
+}
+
+TEST(PoolTraining, Learns) {
+  std::vector<double> losses;
+  std::vector<train::ValidationReport> validations;
+  train::PoolTrainingObserver observer;
+  observer.on_step = [&](const train::StepReport& report) { losses.push_back(report.loss); };
+  observer.on_validation = [&](const train::ValidationReport& r) { validations.push_back(r); };
+  PoolTrainingOptions options = SmallTraining();
+  options.dropout = 0.05;
+  options.epochs = 8;
+  const auto adapters = TrainTiny(options, observer);
+  ASSERT_TRUE(adapters) << adapters.error().ToString();
+  EXPECT_EQ(adapters->size(), 2u * 4);
+  EXPECT_EQ(adapters->front().tensor, "blk.0.attn_q.weight");
+  EXPECT_EQ(adapters->front().a.size(), 2u * 2 * 64);
+  EXPECT_EQ(adapters->front().b.size(), 2u * 2 * 128);
+  ASSERT_EQ(losses.size(), 8u * 4);
+  EXPECT_LT(losses.back(), 0.7 * losses.front());
+  ASSERT_EQ(validations.size(), 2u);
+  EXPECT_LT(validations[1].choice_loss, validations[0].choice_loss);
+  EXPECT_LT(validations[1].similarity, 0.999);
+}
+
+TEST(PoolTraining, GoesOnWhereItStopped) {
+  const TempDir folder;
+  PoolTrainingOptions options = SmallTraining();
+  options.dropout = 0.1;
+  options.checkpoint = folder.File("checkpoint");
+  const auto whole = TrainTiny(options);
+  ASSERT_TRUE(whole) << whole.error().ToString();
+
+  train::PoolTrainingObserver observer;
+  observer.on_step = [&](const train::StepReport& report) {
+    if (report.step == 5) observer.stop_token.Stop();
+  };
+  const auto stopped = TrainTiny(options, observer);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+  options.resume = true;
+  int steps = 0;
+  train::PoolTrainingObserver counter;
+  counter.on_step = [&](const train::StepReport&) { ++steps; };
+  const auto resumed = TrainTiny(options, counter);
+  ASSERT_TRUE(resumed) << resumed.error().ToString();
+  EXPECT_EQ(steps, 7);
+  EXPECT_EQ(Bytes(*resumed), Bytes(*whole));
+
+  options.learning_rate = 1e-3;
+  const auto other = TrainTiny(options);
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, ErrorCode::kMismatch);
+}
+
+TEST(PoolTraining, BadOptionsAndFilesAreErrors) {
+  const TempDir folder;
+  PoolTrainingOptions options = SmallTraining();
+  options.device = "abacus";
+  EXPECT_FALSE(TrainTiny(options));
+  options = SmallTraining();
+  options.shape.adapters = 3;
+  EXPECT_FALSE(TrainTiny(options));
+  options = SmallTraining();
+  options.checkpoint = folder.File("checkpoint");
+  options.resume = true;
+  EXPECT_EQ(TrainTiny(options).error().code, ErrorCode::kNotFound);
+  ASSERT_TRUE(base::WriteFileAtomically(options.checkpoint, [](base::FileSink& sink) {
+    return sink.Write(std::as_bytes(std::span("nonsense")));
+  }));
+  EXPECT_EQ(TrainTiny(options).error().code, ErrorCode::kCorrupt);
+}
+
+// What one of two processes does: see the next test.
+TEST(PoolTraining, OfOneProcess) {
+  const char* out = std::getenv("ONDINE_TRAINED");
+  if (out == nullptr) GTEST_SKIP() << "is run by PoolTraining.TwoProcessesGiveWhatOneGives";
+  const auto adapters = TrainTiny(SmallTraining());
+  ASSERT_TRUE(adapters) << adapters.error().ToString();
+  if (adapters->empty()) return;
+  const std::string bytes = Bytes(*adapters);
+  ASSERT_TRUE(base::WriteFileAtomically(
+      out, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(bytes))); }));
+}
+
+float FromHalf(std::uint16_t half) {
+  const int exponent = (half >> 10) & 31, fraction = half & 1023;
+  const double value =
+      exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(fraction + 1024, exponent - 25);
+  return static_cast<float>(half >> 15 ? -value : value);
+}
+
+TEST(PoolTraining, TwoProcessesGiveWhatOneGives) {
+  const auto alone = TrainTiny(SmallTraining());
+  ASSERT_TRUE(alone) << alone.error().ToString();
+
+  const TempDir folder;
+  const std::string out = folder.File("trained");
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  const int port = 20000 + static_cast<int>(getpid() % 20000);
+  std::string command;
+  for (const char* rank : {"0", "1"}) {
+    command += std::string("RANK=") + rank +
+               " WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) +
+               " ONDINE_TRAINED=" + out + " " + program +
+               " --gtest_filter=PoolTraining.OfOneProcess >" + folder.File(rank) + " 2>&1 & ";
+  }
+  ASSERT_EQ(std::system((command + "wait").c_str()), 0);
+  const auto together = base::ReadFile(out);
+  ASSERT_TRUE(together) << base::ReadFile(folder.File("0")).value_or("");
+
+  const std::string expected = Bytes(*alone);
+  ASSERT_EQ(together->size(), expected.size());
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < expected.size(); i += 2) {
+    std::uint16_t a = 0, b = 0;
+    std::memcpy(&a, &expected[i], 2);
+    std::memcpy(&b, &(*together)[i], 2);
+    difference += std::pow(FromHalf(a) - FromHalf(b), 2);
+    size += std::pow(FromHalf(a), 2);
+  }
+  EXPECT_LT(std::sqrt(difference / size), 1e-3);
+}
+
+}  // namespace
+}  // namespace ondine::testing

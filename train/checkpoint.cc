@@ -1,0 +1,72 @@
+#include "train/checkpoint.h"
+
+#include <torch/serialize.h>
+
+#include <span>
+#include <sstream>
+
+#include "base/file.h"
+#include "base/try.h"
+#include "train/guard.h"
+
+namespace ondine::train {
+namespace {
+
+std::string Key(std::size_t i) {
+  return "parameter." + std::to_string(i);
+}
+
+}  // namespace
+
+Status SaveCheckpoint(const TrainingState& state, const std::string& path) {
+  std::string bytes;
+  ONDINE_TRY(Guarded([&]() -> Status {
+    torch::serialize::OutputArchive archive, optimizer;
+    archive.write("settings", c10::IValue(state.settings));
+    archive.write("step", c10::IValue(state.step));
+    for (std::size_t i = 0; i < state.parameters.size(); ++i) {
+      archive.write(Key(i), state.parameters[i]);
+    }
+    state.optimizer->save(optimizer);
+    archive.write("optimizer", optimizer);
+    std::ostringstream stream;
+    archive.save_to(stream);
+    bytes = std::move(stream).str();
+    return {};
+  }));
+  return base::WriteFileAtomically(
+      path, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(bytes))); });
+}
+
+Status LoadCheckpoint(const std::string& path, TrainingState& state) {
+  ONDINE_ASSIGN(const std::string bytes, base::ReadFile(path));
+  Status loaded = Guarded([&]() -> Status {
+    torch::serialize::InputArchive archive, optimizer;
+    archive.load_from(bytes.data(), bytes.size());
+    c10::IValue settings, step;
+    archive.read("settings", settings);
+    archive.read("step", step);
+    if (settings.toStringRef() != state.settings) {
+      return MakeError(ErrorCode::kMismatch,
+                       "was made with other settings or data (" + settings.toStringRef() +
+                           "; now " + state.settings + ")",
+                       path);
+    }
+    const torch::NoGradGuard no_gradient;
+    for (std::size_t i = 0; i < state.parameters.size(); ++i) {
+      torch::Tensor parameter;
+      archive.read(Key(i), parameter);
+      state.parameters[i].copy_(parameter);
+    }
+    archive.read("optimizer", optimizer);
+    state.optimizer->load(optimizer);
+    state.step = step.toInt();
+    return {};
+  });
+  if (!loaded && loaded.error().code == ErrorCode::kInternal) {
+    return MakeError(ErrorCode::kCorrupt, "is no checkpoint: " + loaded.error().message, path);
+  }
+  return loaded;
+}
+
+}  // namespace ondine::train

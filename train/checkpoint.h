@@ -1,0 +1,31 @@
+// The state of a training, so that it can go on where it was.
+#ifndef ONDINE_TRAIN_CHECKPOINT_H_
+#define ONDINE_TRAIN_CHECKPOINT_H_
+
+#include <torch/optim/optimizer.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ondine/result.h"
+
+namespace ondine::train {
+
+// Everything else of a training follows from its settings and the number of the step.
+struct TrainingState {
+  std::string settings;  // what a checkpoint must agree with
+  std::vector<torch::Tensor> parameters;
+  torch::optim::Optimizer* optimizer = nullptr;
+  std::int64_t step = 0;
+};
+
+// Written atomically.
+Status SaveCheckpoint(const TrainingState& state, const std::string& path);
+// Fills parameters, optimizer and step. kMismatch where the settings are others; kCorrupt.
+Status LoadCheckpoint(const std::string& path, TrainingState& state);
+
+}  // namespace ondine::train
+
+#endif  // ONDINE_TRAIN_CHECKPOINT_H_

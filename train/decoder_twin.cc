@@ -1,0 +1,201 @@
+#include "train/decoder_twin.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "compute/rope.h"
+#include "train/guard.h"
+
+namespace ondine::train {
+namespace {
+
+using torch::Tensor;
+
+Tensor Matrix(const compute::Linear& linear, const torch::Device& device) {
+  Tensor rows = torch::empty({linear.out(), linear.in()});
+  for (std::int64_t i = 0; i < linear.out(); ++i) {
+    linear.GetRow(i, rows.data_ptr<float>() + i * linear.in());
+  }
+  return rows.to(device);
+}
+
+Tensor Vector(const std::vector<float>& values, const torch::Device& device) {
+  return values.empty() ? Tensor() : torch::tensor(values).to(device);
+}
+
+// Values of one kind of all rows, padded at the end.
+Tensor Padded(std::span<const TokenTree* const> rows, std::vector<std::int32_t> TokenTree::*values,
+              std::int64_t time) {
+  Tensor padded = torch::zeros({static_cast<std::int64_t>(rows.size()), time}, torch::kLong);
+  std::int64_t* out = padded.data_ptr<std::int64_t>();
+  for (const TokenTree* row : rows) {
+    std::copy((row->*values).begin(), (row->*values).end(), out);
+    out += time;
+  }
+  return padded;
+}
+
+}  // namespace
+
+Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::Device device,
+                                        torch::Dtype precision) {
+  return Guarded([&]() -> Result<DecoderTwin> {
+    DecoderTwin twin(decoder.spec(), device);
+    twin.embedding_ = Matrix(decoder.embedding(), device);
+    const bool shared = &decoder.head() == &decoder.embedding();
+    twin.head_ = shared ? twin.embedding_ : Matrix(decoder.head(), device);
+    twin.final_norm_ = Vector(decoder.final_norm(), device);
+    for (const models::DecoderLayer& from : decoder.layers()) {
+      Layer& to = twin.layers_.emplace_back();
+      const compute::Linear* matrices[] = {&from.query, &from.key, &from.value, &from.output,
+                                           &from.gate,  &from.up,  &from.down};
+      for (std::size_t i = 0; i < kSites.size(); ++i) {
+        to.weights[i] = Matrix(*matrices[i], device).to(precision);
+      }
+      to.biases[static_cast<std::size_t>(Site::kQuery)] = Vector(from.query_bias, device);
+      to.biases[static_cast<std::size_t>(Site::kKey)] = Vector(from.key_bias, device);
+      to.biases[static_cast<std::size_t>(Site::kValue)] = Vector(from.value_bias, device);
+      to.attention_norm = Vector(from.attention_norm, device);
+      to.post_attention_norm = Vector(from.post_attention_norm, device);
+      to.mlp_norm = Vector(from.mlp_norm, device);
+      to.post_mlp_norm = Vector(from.post_mlp_norm, device);
+      to.query_norm = Vector(from.query_norm, device);
+      to.key_norm = Vector(from.key_norm, device);
+    }
+    return twin;
+  });
+}
+
+Tensor DecoderTwin::Hidden(std::span<const TokenTree* const> rows,
+                           const Additions* additions) const {
+  std::size_t longest = 0;
+  for (const TokenTree* row : rows) longest = std::max(longest, row->size());
+  const auto time = static_cast<std::int64_t>(longest);
+
+  std::array<std::optional<Geometry>, 2> geometries;
+  Tensor x = Embed(rows, time);
+  for (int i = 0; i < spec_.layers; ++i) {
+    const Layer& layer = layers_[static_cast<std::size_t>(i)];
+    const bool local = spec_.IsLocal(i);
+    std::optional<Geometry>& geometry = geometries[local ? 1 : 0];
+    if (!geometry) geometry = MakeGeometry(rows, time, local);
+    Tensor y = Attention(i, Norm(x, layer.attention_norm), *geometry, additions);
+    x = x + (spec_.post_norms ? Norm(y, layer.post_attention_norm) : y);
+    y = Mlp(i, Norm(x, layer.mlp_norm), additions);
+    x = x + (spec_.post_norms ? Norm(y, layer.post_mlp_norm) : y);
+  }
+  return Norm(x, final_norm_);
+}
+
+Tensor DecoderTwin::Embed(std::span<const TokenTree* const> rows, std::int64_t time) const {
+  const Tensor tokens = Padded(rows, &TokenTree::tokens, time).to(device_);
+  return torch::embedding(embedding_, tokens) * spec_.embedding_scale;
+}
+
+DecoderTwin::Geometry DecoderTwin::MakeGeometry(std::span<const TokenTree* const> rows,
+                                                std::int64_t time, bool local) const {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  const Tensor positions = Padded(rows, &TokenTree::positions, time);
+  const Tensor branches = Padded(rows, &TokenTree::branches, time);
+  // [rows][time of the query][time of the key]
+  const Tensor of_key = branches.unsqueeze(1), of_query = branches.unsqueeze(2);
+  Tensor seen =
+      torch::ones({time, time}, torch::kBool).tril() & ((of_key == 0) | (of_key == of_query));
+  if (local) seen = seen & (positions.unsqueeze(2) - positions.unsqueeze(1) < spec_.window);
+
+  Geometry geometry;
+  geometry.mask = torch::zeros({count, time, time})
+                      .masked_fill(~seen, -std::numeric_limits<float>::infinity())
+                      .view({count, 1, 1, time, time})
+                      .to(device_);
+
+  compute::Rope rope(local ? spec_.local_rope : spec_.rope);
+  const std::int64_t dims = rope.settings().dims;
+  rope.Reserve(time);
+  Tensor cosines = torch::empty({time, dims}), sines = torch::empty({time, dims});
+  for (std::int64_t i = 0; i < time; ++i) {
+    rope.Angles(i, cosines.data_ptr<float>() + i * dims, sines.data_ptr<float>() + i * dims);
+  }
+  const std::vector<std::int64_t> shape = {count, time, 1, dims};
+  const Tensor index = positions.flatten();
+  geometry.cosines = cosines.index_select(0, index).view(shape).to(device_);
+  geometry.sines = sines.index_select(0, index).view(shape).to(device_);
+  return geometry;
+}
+
+Tensor DecoderTwin::Project(int index, Site site, const Tensor& x,
+                            const Additions* additions) const {
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const auto i = static_cast<std::size_t>(site);
+  Tensor y = torch::linear(x.to(layer.weights[i].dtype()), layer.weights[i]).to(torch::kFloat);
+  if (layer.biases[i].defined()) y = y + layer.biases[i];
+  const Tensor delta = additions == nullptr ? Tensor() : additions->Delta(index, site, x);
+  return delta.defined() ? y + delta : y;
+}
+
+Tensor DecoderTwin::Attention(int index, const Tensor& x, const Geometry& geometry,
+                              const Additions* additions) const {
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const std::int64_t rows = x.size(0), time = x.size(1), dim = spec_.head_dim;
+  const std::int64_t kv_heads = spec_.kv_heads, group = spec_.heads / spec_.kv_heads;
+  const auto heads = [&](Site site) {
+    return Project(index, site, x, additions).view({rows, time, -1, dim});
+  };
+  Tensor q = heads(Site::kQuery), k = heads(Site::kKey);
+  if (spec_.qk_norm) {
+    q = Norm(q, layer.query_norm);
+    k = Norm(k, layer.key_norm);
+  }
+  q = Rotate(q, geometry).transpose(1, 2).reshape({rows, kv_heads, group * time, dim});
+  k = Rotate(k, geometry).permute({0, 2, 3, 1});  // [rows][kv_heads][dim][time]
+  const Tensor v = heads(Site::kValue).transpose(1, 2);
+
+  Tensor scores =
+      (torch::matmul(q, k) * spec_.attention_scale).view({rows, kv_heads, group, time, time});
+  const Tensor weights =
+      torch::softmax(scores + geometry.mask, -1).view({rows, kv_heads, group * time, time});
+  const Tensor attended = torch::matmul(weights, v)
+                              .view({rows, spec_.heads, time, dim})
+                              .transpose(1, 2)
+                              .reshape({rows, time, spec_.query_width()});
+  return Project(index, Site::kOutput, attended, additions);
+}
+
+Tensor DecoderTwin::Mlp(int index, const Tensor& x, const Additions* additions) const {
+  const Tensor gate = Project(index, Site::kGate, x, additions);
+  const Tensor up = Project(index, Site::kUp, x, additions);
+  const bool silu = spec_.activation == compute::GateActivation::kSilu;
+  return Project(index, Site::kDown, (silu ? torch::silu(gate) : torch::gelu(gate, "tanh")) * up,
+                 additions);
+}
+
+// heads [rows][time][heads][dim]
+Tensor DecoderTwin::Rotate(const Tensor& heads, const Geometry& geometry) const {
+  const std::int64_t dims = geometry.cosines.size(-1), dim = heads.size(-1);
+  const Tensor x = dims == dim ? heads : heads.narrow(-1, 0, dims);
+  // The other element of a pair, whose sine has the sign.
+  const Tensor partner = spec_.rope.neighbours ? x.unflatten(-1, {dims / 2, 2}).flip(-1).flatten(-2)
+                                               : x.roll(dims / 2, -1);
+  const Tensor rotated = x * geometry.cosines + partner * geometry.sines;
+  return dims == dim ? rotated : torch::cat({rotated, heads.narrow(-1, dims, dim - dims)}, -1);
+}
+
+Tensor DecoderTwin::Norm(const Tensor& x, const Tensor& weight) const {
+  return x * torch::rsqrt(x.square().mean(-1, true) + spec_.norm_epsilon) * weight;
+}
+
+Tensor DecoderTwin::Logits(const Tensor& hidden) const {
+  return torch::linear(hidden, head_);
+}
+
+Tensor DecoderTwin::LogLikelihoods(const Tensor& hidden, const Tensor& sources,
+                                   const Tensor& targets) const {
+  // A target's own logit is computed by itself: to take it out of the logits would cost a gradient
+  // as large as all of them.
+  const Tensor own = (hidden.index_select(0, sources) * head_.index_select(0, targets)).sum(-1);
+  return own - torch::logsumexp(Logits(hidden), -1).index_select(0, sources);
+}
+
+}  // namespace ondine::train

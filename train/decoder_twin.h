@@ -1,0 +1,82 @@
+// A differentiable twin of models::Decoder: the same weights, dequantised and frozen.
+#ifndef ONDINE_TRAIN_DECODER_TWIN_H_
+#define ONDINE_TRAIN_DECODER_TWIN_H_
+
+#include <torch/types.h>
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "models/decoder.h"
+#include "ondine/result.h"
+#include "train/site.h"
+#include "train/token_tree.h"
+
+namespace ondine::train {
+
+// What is added to the products of chosen matrices: y = W x + Delta(x).
+class Additions {
+ public:
+  virtual ~Additions() = default;
+  // x [rows][time][in]; gives [rows][time][out], or an undefined tensor for nothing.
+  virtual torch::Tensor Delta(int layer, Site site, const torch::Tensor& x) const = 0;
+};
+
+class DecoderTwin {
+ public:
+  // `precision` is that of the products with the layers' matrices, torch::kFloat or, where the
+  // processor multiplies it faster, torch::kBFloat16; everything else is computed in float.
+  static Result<DecoderTwin> Create(const models::Decoder& decoder, torch::Device device,
+                                    torch::Dtype precision = torch::kFloat);
+
+  const models::DecoderSpec& spec() const { return spec_; }
+  const torch::Device& device() const { return device_; }
+
+  // Outputs of the final norm [rows][longest row][width]; what stands behind the end of a shorter
+  // row means nothing. `additions` may be null.
+  torch::Tensor Hidden(std::span<const TokenTree* const> rows, const Additions* additions) const;
+
+  // Logits [n][vocabulary] of final norm outputs [n][width].
+  torch::Tensor Logits(const torch::Tensor& hidden) const;
+  // log p(targets[i] | hidden[sources[i]]) [m] of final norm outputs [n][width]. A place that
+  // several targets share costs one pass through the head.
+  torch::Tensor LogLikelihoods(const torch::Tensor& hidden, const torch::Tensor& sources,
+                               const torch::Tensor& targets) const;
+
+ private:
+  struct Layer {
+    std::array<torch::Tensor, kSites.size()> weights;  // [out][in]
+    std::array<torch::Tensor, kSites.size()> biases;   // [out], undefined where there is none
+    torch::Tensor attention_norm, post_attention_norm, mlp_norm, post_mlp_norm;
+    torch::Tensor query_norm, key_norm;
+  };
+  // Of the rows of a batch, for the layers of one kind.
+  struct Geometry {
+    torch::Tensor mask;  // [rows][1][1][time][time]: 0, or -infinity where nothing is seen
+    torch::Tensor cosines, sines;  // [rows][time][1][rotated dims]
+  };
+
+  DecoderTwin(const models::DecoderSpec& spec, torch::Device device)
+      : spec_(spec), device_(device) {}
+  torch::Tensor Embed(std::span<const TokenTree* const> rows, std::int64_t time) const;
+  Geometry MakeGeometry(std::span<const TokenTree* const> rows, std::int64_t time,
+                        bool local) const;
+  torch::Tensor Project(int layer, Site site, const torch::Tensor& x,
+                        const Additions* additions) const;
+  torch::Tensor Attention(int layer, const torch::Tensor& x, const Geometry& geometry,
+                          const Additions* additions) const;
+  torch::Tensor Mlp(int layer, const torch::Tensor& x, const Additions* additions) const;
+  torch::Tensor Rotate(const torch::Tensor& heads, const Geometry& geometry) const;
+  torch::Tensor Norm(const torch::Tensor& x, const torch::Tensor& weight) const;
+
+  models::DecoderSpec spec_;
+  torch::Device device_;
+  torch::Tensor embedding_, head_;  // [vocabulary][width]; one tensor where the file has one
+  torch::Tensor final_norm_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace ondine::train
+
+#endif  // ONDINE_TRAIN_DECODER_TWIN_H_

@@ -1,0 +1,297 @@
+#include "train/pool_command.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/try.h"
+#include "compute/thread_pool.h"
+#include "eval/mcqa_data.h"
+#include "formats/fingerprint.h"
+#include "formats/gguf.h"
+#include "models/decoder.h"
+#include "text/tokenizer.h"
+#include "train/pool_training.h"
+
+namespace ondine::train {
+namespace {
+
+using nlohmann::json;
+
+struct PoolCommand {
+  std::string model, data = "../shared/data", out, name, log, objective = "answer";
+  std::vector<std::string> tasks;
+  std::vector<std::string> targets = {"q", "k", "v", "o"};
+  double temperature = 0.1, mix = 0.5;
+  Mode mode = Mode::kJoint;
+  std::size_t limit = 0, validation_items = 500, max_length = 768;
+  PoolTrainingOptions training;
+  StopToken interrupt;
+};
+
+// One record a line, as it comes, so that a training can be watched.
+class Log {
+ public:
+  Status Open(const std::string& path, bool append) {
+    if (path.empty()) return {};
+    stream_.open(path, append ? std::ios::app : std::ios::trunc);
+    if (!stream_) return MakeError(ErrorCode::kIo, "cannot be written", path);
+    return {};
+  }
+  void Write(const json& record) {
+    if (stream_.is_open()) stream_ << record.dump() << std::endl;
+  }
+
+ private:
+  std::ofstream stream_;
+};
+
+void ShowProgress(const StepReport& report) {
+  if (isatty(STDERR_FILENO) != 1) return;
+  const double left = report.seconds / static_cast<double>(report.step) *
+                      static_cast<double>(report.steps - report.step);
+  std::fprintf(stderr, "\r\033[Kstep %lld/%lld, loss %.4f, %.0f tokens/s, %.1f min left%s",
+               static_cast<long long>(report.step), static_cast<long long>(report.steps),
+               report.loss, report.tokens_per_second, left / 60,
+               report.step == report.steps ? "\n" : "");
+}
+
+json ToJson(const StepReport& report) {
+  return {{"event", "step"},
+          {"step", report.step},
+          {"steps", report.steps},
+          {"epoch", report.epoch},
+          {"loss", report.loss},
+          {"learning_rate", report.learning_rate},
+          {"gradient", report.gradient},
+          {"tokens_per_second", report.tokens_per_second},
+          {"seconds", report.seconds}};
+}
+
+json ToJson(const ValidationReport& report) {
+  return {{"event", "validation"},
+          {"step", report.step},
+          {"answer_loss", report.answer_loss},
+          {"choice_loss", report.choice_loss},
+          {"accuracy", report.accuracy},
+          {"similarity", report.similarity}};
+}
+
+Result<std::vector<eval::McqaItem>> Load(const PoolCommand& command, eval::McqaPart part,
+                                         std::size_t limit) {
+  std::vector<eval::McqaItem> all;
+  for (const std::string& task : command.tasks) {
+    ONDINE_ASSIGN(std::vector<eval::McqaItem> items, eval::LoadMcqa(command.data, task, part));
+    if (limit > 0) items = eval::DrawItems(std::move(items), limit, command.training.seed);
+    all.insert(all.end(), items.begin(), items.end());
+  }
+  return all;
+}
+
+// MMLU's subjects are what no pool has seen.
+std::vector<std::string> DefaultTasks() {
+  std::vector<std::string> tasks = eval::McqaTaskNames();
+  std::erase_if(tasks, [](const std::string& task) { return task.starts_with("mmlu"); });
+  return tasks;
+}
+
+double ChoiceShare(const PoolCommand& command) {
+  if (command.objective == "mix") return command.mix;
+  return command.objective == "choice" ? 1 : 0;
+}
+
+std::string Provenance(const PoolCommand& command, std::size_t items) {
+  std::string tasks;
+  for (const std::string& task : command.tasks) tasks += (tasks.empty() ? "" : ",") + task;
+  const PoolTrainingOptions& training = command.training;
+  return "training parts of " + tasks + ": " + std::to_string(items) + " items, " +
+         std::to_string(training.epochs) + " epochs" +
+         (training.max_steps > 0 ? ", at most " + std::to_string(training.max_steps) + " steps"
+                                 : "") +
+         " of " + std::to_string(training.batch) + " items, objective " + command.objective +
+         (command.objective == "mix" ? " " + std::to_string(command.mix) : "") + ", seed " +
+         std::to_string(training.seed);
+}
+
+Status TrainAndWrite(const PoolCommand& command) {
+  PoolTrainingOptions training = command.training;
+  training.choice_share = ChoiceShare(command);
+  training.shape.sites.clear();
+  for (const SiteName& name : kSites) {
+    for (const std::string& target : command.targets) {
+      if (target == name.option) training.shape.sites.push_back(name.site);
+    }
+  }
+
+  ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(command.model));
+  ONDINE_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
+  ONDINE_ASSIGN(const std::optional<std::string> base_name, file.FindString("general.name"));
+  compute::ThreadPool threads(1);
+  ONDINE_ASSIGN(const auto decoder, models::Decoder::Load(file, threads));
+
+  const QueryFeatures features(*decoder);
+  const auto prepare = [&](eval::McqaPart part, std::size_t limit,
+                           Options options) -> Result<PoolItems> {
+    ONDINE_ASSIGN(const std::vector<eval::McqaItem> items, Load(command, part, limit));
+    return TokenizeItems(items, tokenizer, features, options, command.max_length);
+  };
+  ONDINE_ASSIGN(PoolItems items,
+                prepare(eval::McqaPart::kTraining, command.limit,
+                        training.choice_share > 0 ? Options::kAll : Options::kRightOne));
+  const std::size_t per_task = command.validation_items / command.tasks.size() + 1;
+  ONDINE_ASSIGN(PoolItems validation, prepare(eval::McqaPart::kSettings, per_task, Options::kAll));
+  ONDINE_ASSIGN(const TaskSpace space, FindTasks(items, training.shape.adapters, training.seed));
+  SetWeights(space, command.mode, command.temperature, items);
+  SetWeights(space, command.mode, command.temperature, validation);
+
+  Log log;
+  PoolTrainingObserver observer;
+  observer.stop_token = command.interrupt;
+  Status logged;
+  observer.on_start = [&] {
+    logged = log.Open(command.log, training.resume);
+    log.Write({{"event", "start"},
+               {"items", items.items.size()},
+               {"tokens", items.Tokens()},
+               {"too_long", items.too_long},
+               {"validation_items", validation.items.size()},
+               {"entropy", MeanEntropy(items)},
+               {"provenance", Provenance(command, items.items.size())}});
+  };
+  observer.on_step = [&](const StepReport& report) {
+    ShowProgress(report);
+    json record = ToJson(report);
+    if (training.choice_share > 0) {
+      record["answer_loss"] = report.answer_loss;
+      record["choice_loss"] = report.choice_loss;
+      record["accuracy"] = report.accuracy;
+    }
+    log.Write(record);
+  };
+  observer.on_validation = [&](const ValidationReport& report) { log.Write(ToJson(report)); };
+  ONDINE_ASSIGN(const TrainedAdapters adapters,
+                TrainPool(*decoder, items, validation, training, observer));
+  ONDINE_TRY(logged);
+  if (adapters.empty()) return {};
+
+  PoolDescription description;
+  description.shape = training.shape;
+  description.mode = command.mode;
+  description.temperature = command.temperature;
+  description.name = command.name;
+  description.architecture = decoder->spec().architecture;
+  description.base_name = base_name.value_or("");
+  description.base_fingerprint = formats::Fingerprint(file);
+  description.provenance = Provenance(command, items.items.size());
+  return WritePool(description, space, adapters, command.out);
+}
+
+void AddOptions(CLI::App& app, PoolCommand& command) {
+  PoolTrainingOptions& training = command.training;
+  PoolShape& shape = training.shape;
+  app.add_option("-m,--model", command.model, "base model, a GGUF file")->required();
+  app.add_option("--data", command.data, "folder that holds mcqa/")->capture_default_str();
+  app.add_option("--tasks", command.tasks,
+                 "sets to train on, separated by commas (default: all but mmlu)")
+      ->delimiter(',');
+  app.add_option("-o,--out", command.out, "pool file to write")->required();
+  app.add_option("--name", command.name, "of the pool, in its file");
+  app.add_option("--log", command.log, "file for one JSON record a step and validation");
+
+  app.add_option("--adapters", shape.adapters)->capture_default_str()->check(CLI::Range(1, 1024));
+  app.add_option("--rank", shape.rank, "of each adapter")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--lora-alpha", shape.lora_alpha, "products are scaled by this / rank")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--targets", command.targets, "matrices: q, k, v, o, gate, up, down")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::IsMember({"q", "k", "v", "o", "gate", "up", "down"}));
+  app.add_option("--blend", shape.blend, "separate: (sum B)(sum A); product: sum B A")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Blend>{
+          {"separate", Blend::kSeparate}, {"product", Blend::kProduct}}))
+      ->default_str("separate");
+  app.add_option("--mode", command.mode,
+                 "joint: an item trains its blend; independent: the "
+                 "nearest adapter alone")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Mode>{
+          {"joint", Mode::kJoint}, {"independent", Mode::kIndependent}}))
+      ->default_str("joint");
+  app.add_option("--temperature", command.temperature, "of the blend's weights")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+
+  app.add_option("--objective", command.objective,
+                 "answer: its likelihood; choice: among the options; mix: both")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"answer", "choice", "mix"}));
+  app.add_option("--mix", command.mix, "share of choice in mix")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--epochs", training.epochs)->capture_default_str()->check(CLI::Range(1, 1000));
+  app.add_option("--steps", training.max_steps, "end after so many (default: by epochs)");
+  app.add_option("--batch", training.batch, "items a step, of all processes together")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--learning-rate", training.learning_rate)->capture_default_str();
+  app.add_option("--weight-decay", training.weight_decay)->capture_default_str();
+  app.add_option("--dropout", training.dropout, "of the adapters' inputs")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.9));
+  app.add_option("--limit", command.limit, "training items of each set (default: all)");
+  app.add_option("--max-length", command.max_length, "longer items are left out, in tokens")
+      ->capture_default_str();
+  app.add_option("--seed", training.seed)->capture_default_str();
+
+  app.add_option("--validation-items", command.validation_items, "of the settings parts")
+      ->capture_default_str();
+  app.add_option("--validate-every", training.validate_every, "steps between validations")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--checkpoint", training.checkpoint,
+                 "file for the training's state (default: <out>.checkpoint)");
+  app.add_option("--checkpoint-minutes", training.checkpoint_minutes)
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--resume", training.resume, "go on from the checkpoint");
+  app.add_option("--device", training.device, "as torch names it: cpu, cuda:0")
+      ->capture_default_str();
+  app.add_flag("--bfloat16", training.bfloat16,
+               "multiply with the base model's matrices in bfloat16: twice as fast where the "
+               "processor has such instructions");
+  app.add_option("-t,--threads", training.threads, "(default: one per core)")
+      ->check(CLI::Range(1, 256));
+  app.add_option("--max-tokens", training.max_tokens, "that a process computes at once")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+}
+
+}  // namespace
+
+std::function<Status()> AddPool(CLI::App& app, StopToken interrupt) {
+  auto command = std::make_shared<PoolCommand>();
+  command->interrupt = std::move(interrupt);
+  CLI::App* pool = app.add_subcommand("pool", "Train a pool of adapters on questions with choices");
+  pool->footer(
+      "Examples:\n  ondine-train pool -m model.gguf --tasks piqa,copa --objective choice -o "
+      "pool.gguf\n"
+      "  torchrun --no-python --nproc-per-node 2 ondine-train pool -m model.gguf -o pool.gguf");
+  AddOptions(*pool, *command);
+  return [command] {
+    if (command->tasks.empty()) command->tasks = DefaultTasks();
+    if (command->training.checkpoint.empty()) {
+      command->training.checkpoint = command->out + ".checkpoint";
+    }
+    return TrainAndWrite(*command);
+  };
+}
+
+}  // namespace ondine::train

@@ -1,0 +1,66 @@
+// Questions with choices as a pool's training sees them: tokens, and where they lie among its
+// tasks.
+#ifndef ONDINE_TRAIN_POOL_ITEMS_H_
+#define ONDINE_TRAIN_POOL_ITEMS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "eval/mcqa_data.h"
+#include "ondine/result.h"
+#include "text/tokenizer.h"
+#include "train/features.h"
+#include "train/token_tree.h"
+
+namespace ondine::train {
+
+struct PoolItem {
+  ChoiceTree choice;
+  std::vector<float> feature;  // of the prompt
+  std::vector<float> weights;  // of the adapters
+};
+
+struct PoolItems {
+  std::vector<PoolItem> items;
+  std::size_t too_long = 0;  // left out
+
+  std::size_t Tokens() const;  // of all trees
+};
+
+enum class Options { kAll, kRightOne };
+
+// Leaves out items of more than `max_length` tokens. kInvalidArgument for an item without a prompt,
+// or with a choice where nothing stands before or in what is scored.
+Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
+                                const text::Tokenizer& tokenizer, const QueryFeatures& features,
+                                Options options, std::size_t max_length);
+
+// Where tasks lie: what a pool file keeps of its training data.
+struct TaskSpace {
+  std::vector<float> mean;  // of the features
+  Points indicators;        // one an adapter
+};
+// Clusters the features. kInvalidArgument where there are fewer items than adapters.
+Result<TaskSpace> FindTasks(const PoolItems& training, int adapters, std::uint64_t seed);
+
+enum class Mode {
+  kJoint,        // an item trains the blend that a user with its task would get
+  kIndependent,  // an item trains the adapter of its cluster alone
+};
+void SetWeights(const TaskSpace& space, Mode mode, double temperature, PoolItems& items);
+// Mean entropy of the items' weights in nats: log(adapters) where all are equal, 0 where one has
+// all.
+double MeanEntropy(const PoolItems& items);
+
+// The order of an epoch, then cut into batches: which items a process computes in one step, in
+// groups of similar length with at most `max_tokens` tokens, padding included, or one item.
+std::vector<std::size_t> EpochOrder(std::size_t count, std::uint64_t seed, std::int64_t epoch);
+std::vector<std::vector<const PoolItem*>> GroupByLength(std::vector<const PoolItem*> batch,
+                                                        int rank, int processes,
+                                                        std::size_t max_tokens);
+
+}  // namespace ondine::train
+
+#endif  // ONDINE_TRAIN_POOL_ITEMS_H_

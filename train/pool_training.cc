@@ -1,0 +1,300 @@
+#include "train/pool_training.h"
+
+#include <ATen/Parallel.h>
+#include <torch/optim/adamw.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <sstream>
+#include <vector>
+
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "train/checkpoint.h"
+#include "train/choice_loss.h"
+#include "train/decoder_twin.h"
+#include "train/guard.h"
+#include "train/lora_pool_module.h"
+#include "train/process_group.h"
+
+namespace ondine::train {
+namespace {
+
+using torch::Tensor;
+
+// Sums over items, in the order in which processes exchange them.
+struct Sums {
+  enum { kAnswer, kChoice, kRight, kItems, kTokens, kStopped, kCount };
+  Tensor values = torch::zeros({kCount}, torch::kDouble);
+
+  double operator[](int i) const { return values[i].item<double>(); }
+  double Mean(int i) const { return (*this)[i] / std::max(1.0, (*this)[kItems]); }
+  void Add(int i, double value) { values[i] += value; }
+};
+
+std::vector<std::uint16_t> Halves(const Tensor& values) {
+  const Tensor halves = values.detach().to(torch::kCPU, torch::kHalf).contiguous();
+  const auto* begin = static_cast<const std::uint16_t*>(halves.data_ptr());
+  return {begin, begin + halves.numel()};
+}
+
+// What decides the course of a training besides its items.
+std::string Settings(const PoolTrainingOptions& options, const PoolItems& training) {
+  double weights = 0;
+  for (const PoolItem& item : training.items) weights += static_cast<double>(item.weights.front());
+  std::ostringstream text;
+  const PoolShape& shape = options.shape;
+  text << shape.adapters << " adapters of rank " << shape.rank << ", alpha " << shape.lora_alpha
+       << (shape.blend == Blend::kSeparate ? ", separate" : ", product") << ", targets";
+  for (const Site site : shape.sites) text << " " << kSites[static_cast<std::size_t>(site)].option;
+  text << ", choice share " << options.choice_share << ", dropout " << options.dropout << ", rate "
+       << options.learning_rate << ", decay " << options.weight_decay << ", warm-up "
+       << options.warmup << ", gradient " << options.max_gradient << ", epochs " << options.epochs
+       << ", steps " << options.max_steps << ", batch " << options.batch << ", seed "
+       << options.seed << ", items " << training.items.size() << ", tokens " << training.Tokens()
+       << ", weights " << weights;
+  if (options.bfloat16) text << ", bfloat16";
+  return text.str();
+}
+
+class Training {
+ public:
+  Training(const DecoderTwin& twin, ProcessGroup group, const PoolItems& training,
+           const PoolItems& validation, const PoolTrainingOptions& options,
+           const PoolTrainingObserver& observer)
+      : twin_(twin),
+        group_(std::move(group)),
+        training_(training),
+        validation_(validation),
+        options_(options),
+        observer_(observer),
+        pool_(twin.spec(), options.shape, options.seed, twin.device()),
+        parameters_(pool_.Parameters()),
+        optimizer_(
+            parameters_,
+            torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay)) {
+    const auto items = training.items.size();
+    steps_per_epoch_ = static_cast<std::int64_t>((items + options.batch - 1) / options.batch);
+    steps_ = steps_per_epoch_ * options.epochs;
+    if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
+  }
+
+  Result<TrainedAdapters> Run() {
+    TrainingState state{Settings(options_, training_), parameters_, &optimizer_, 0};
+    if (options_.resume) ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
+    if (group_.rank() == 0 && observer_.on_start) observer_.on_start();
+    if (state.step == 0) Validate(0);  // the base model: the pool changes nothing yet
+    base::Timer since_checkpoint;
+    while (state.step < steps_) {
+      const bool stopped = Step(state.step);
+      if (stopped) {
+        ONDINE_TRY(Save(state));
+        return MakeError(ErrorCode::kCancelled,
+                         "stopped after step " + std::to_string(state.step) +
+                             (options_.checkpoint.empty() ? "" : "; --resume goes on from here"));
+      }
+      ++state.step;
+      if (state.step % options_.validate_every == 0 || state.step == steps_) Validate(state.step);
+      if (since_checkpoint.Elapsed() > 60 * options_.checkpoint_minutes || state.step == steps_) {
+        ONDINE_TRY(Save(state));
+        since_checkpoint = {};
+      }
+    }
+    return group_.rank() == 0 ? Adapters() : TrainedAdapters();
+  }
+
+ private:
+  // True where the training is to be stopped; the step has then not been made.
+  bool Step(std::int64_t step) {
+    const base::Timer timer;
+    // Of the step's number, so that a training that goes on draws what it would have drawn.
+    torch::manual_seed(options_.seed * 1000003 +
+                       static_cast<std::uint64_t>(step * group_.size() + group_.rank()));
+    const std::vector<const PoolItem*> batch = Batch(step);
+    optimizer_.zero_grad();
+    pool_.SetDropout(options_.dropout);
+    Sums sums;
+    sums.Add(Sums::kStopped, observer_.stop_token.Stopped() ? 1 : 0);
+    for (const auto& group : Groups(batch)) {
+      const ChoiceLosses losses = Losses(group, sums);
+      const Tensor loss =
+          (1 - options_.choice_share) * losses.answer + options_.choice_share * losses.choice;
+      (loss.sum() / static_cast<double>(batch.size())).backward();
+      if (observer_.stop_token.Stopped()) break;
+    }
+    group_.Sum(sums.values);
+    if (sums[Sums::kStopped] > 0 || sums[Sums::kItems] < static_cast<double>(batch.size()))
+      return true;
+
+    StepReport report;
+    report.gradient = ShareGradient();
+    report.learning_rate = LearningRate(step);
+    static_cast<torch::optim::AdamWOptions&>(optimizer_.param_groups().front().options())
+        .lr(report.learning_rate);
+    optimizer_.step();
+
+    if (group_.rank() != 0 || !observer_.on_step) return false;
+    report.step = step + 1;
+    report.steps = steps_;
+    report.epoch = static_cast<double>(step + 1) / static_cast<double>(steps_per_epoch_);
+    report.answer_loss = sums.Mean(Sums::kAnswer);
+    report.choice_loss = sums.Mean(Sums::kChoice);
+    report.accuracy = sums.Mean(Sums::kRight);
+    report.loss = (1 - options_.choice_share) * report.answer_loss +
+                  options_.choice_share * report.choice_loss;
+    report.tokens_per_second = sums[Sums::kTokens] / timer.Elapsed();
+    report.seconds = since_start_.Elapsed();
+    observer_.on_step(report);
+    return false;
+  }
+
+  std::vector<const PoolItem*> Batch(std::int64_t step) {
+    const std::int64_t epoch = step / steps_per_epoch_;
+    if (epoch != epoch_) {
+      order_ = EpochOrder(training_.items.size(), options_.seed, epoch);
+      epoch_ = epoch;
+    }
+    const std::size_t begin = static_cast<std::size_t>(step % steps_per_epoch_) * options_.batch;
+    const std::size_t end = std::min(begin + options_.batch, order_.size());
+    std::vector<const PoolItem*> batch;
+    for (std::size_t i = begin; i < end; ++i) batch.push_back(&training_.items[order_[i]]);
+    return batch;
+  }
+
+  std::vector<std::vector<const PoolItem*>> Groups(std::vector<const PoolItem*> items) const {
+    return GroupByLength(std::move(items), group_.rank(), group_.size(), options_.max_tokens);
+  }
+
+  ChoiceLosses Losses(const std::vector<const PoolItem*>& group, Sums& sums) {
+    std::vector<const ChoiceTree*> choices;
+    std::vector<float> weights;
+    for (const PoolItem* item : group) {
+      choices.push_back(&item->choice);
+      weights.insert(weights.end(), item->weights.begin(), item->weights.end());
+      sums.Add(Sums::kTokens, static_cast<double>(item->choice.tree.size()));
+    }
+    pool_.SetWeights(torch::tensor(weights)
+                         .view({static_cast<std::int64_t>(group.size()), -1})
+                         .to(twin_.device()));
+    ChoiceLosses losses = ComputeLosses(twin_, &pool_, choices);
+    sums.Add(Sums::kAnswer, losses.answer.sum().item<double>());
+    sums.Add(Sums::kChoice, losses.choice.sum().item<double>());
+    sums.Add(Sums::kRight, losses.right.sum().item<double>());
+    sums.Add(Sums::kItems, static_cast<double>(group.size()));
+    return losses;
+  }
+
+  // Adds up the processes' gradients, cuts them, and returns their length before that.
+  double ShareGradient() {
+    std::vector<Tensor> gradients;
+    for (const Tensor& parameter : parameters_) {
+      // A process may have had no item.
+      if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
+      gradients.push_back(parameter.grad().flatten());
+    }
+    Tensor flat = torch::cat(gradients);
+    group_.Sum(flat);
+    const double length = flat.norm().item<double>();
+    if (length > options_.max_gradient) flat *= options_.max_gradient / length;
+    std::int64_t begin = 0;
+    for (const Tensor& parameter : parameters_) {
+      parameter.grad().copy_(flat.narrow(0, begin, parameter.numel()).view_as(parameter));
+      begin += parameter.numel();
+    }
+    return length;
+  }
+
+  double LearningRate(std::int64_t step) const {
+    const double warmup = std::max(1.0, std::round(options_.warmup * static_cast<double>(steps_)));
+    const auto done = static_cast<double>(step);
+    if (done < warmup) return options_.learning_rate * (done + 1) / warmup;
+    const double share = (done - warmup) / std::max(1.0, static_cast<double>(steps_) - warmup);
+    return options_.learning_rate * 0.5 * (1 + std::cos(std::numbers::pi * share));
+  }
+
+  void Validate(std::int64_t step) {
+    const torch::NoGradGuard no_gradient;
+    pool_.SetDropout(0);
+    std::vector<const PoolItem*> items;
+    for (const PoolItem& item : validation_.items) items.push_back(&item);
+    Sums sums;
+    for (const auto& group : Groups(items)) {
+      if (observer_.stop_token.Stopped()) break;
+      Losses(group, sums);
+    }
+    group_.Sum(sums.values);
+    if (group_.rank() != 0 || !observer_.on_validation || items.empty()) return;
+    observer_.on_validation({step, sums.Mean(Sums::kAnswer), sums.Mean(Sums::kChoice),
+                             sums.Mean(Sums::kRight), pool_.Similarity()});
+  }
+
+  Status Save(const TrainingState& state) const {
+    if (options_.checkpoint.empty() || group_.rank() != 0) return {};
+    return SaveCheckpoint(state, options_.checkpoint);
+  }
+
+  TrainedAdapters Adapters() const {
+    const std::int64_t n = options_.shape.adapters, rank = options_.shape.rank;
+    TrainedAdapters adapters;
+    for (const LoraPoolModule::Factors& factors : pool_.factors()) {
+      adapters.push_back({TensorName(factors.layer, factors.site),
+                          ShapeOf(twin_.spec(), factors.site), Halves(factors.a),
+                          Halves(factors.b.view({-1, n, rank}).permute({1, 0, 2}))});
+    }
+    return adapters;
+  }
+
+  const DecoderTwin& twin_;
+  const ProcessGroup group_;
+  const PoolItems& training_;
+  const PoolItems& validation_;
+  const PoolTrainingOptions& options_;
+  const PoolTrainingObserver& observer_;
+  LoraPoolModule pool_;
+  std::vector<Tensor> parameters_;
+  torch::optim::AdamW optimizer_;
+  std::int64_t steps_per_epoch_ = 0, steps_ = 0;
+  std::int64_t epoch_ = -1;
+  std::vector<std::size_t> order_;  // of the items in this epoch
+  base::Timer since_start_;
+};
+
+Status Check(const PoolTrainingOptions& options, const PoolItems& training) {
+  const auto wrong = [](const std::string& what) {
+    return MakeError(ErrorCode::kInvalidArgument, what);
+  };
+  if (training.items.empty()) return wrong("there is nothing to train on");
+  for (const PoolItem& item : training.items) {
+    if (item.weights.size() != static_cast<std::size_t>(options.shape.adapters)) {
+      return wrong("an item's weights are not those of the adapters");
+    }
+  }
+  if (options.batch < 1 || options.epochs < 1 || options.validate_every < 1) {
+    return wrong("batch, epochs and the steps between validations are at least 1");
+  }
+  if (options.shape.adapters < 1 || options.shape.rank < 1 || options.shape.sites.empty()) {
+    return wrong("a pool needs an adapter, a rank and a target");
+  }
+  if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
+  return {};
+}
+
+}  // namespace
+
+Result<TrainedAdapters> TrainPool(const models::Decoder& decoder, const PoolItems& training,
+                                  const PoolItems& validation, const PoolTrainingOptions& options,
+                                  const PoolTrainingObserver& observer) {
+  ONDINE_TRY(Check(options, training));
+  ONDINE_ASSIGN(ProcessGroup group, ProcessGroup::FromEnvironment());
+  return Guarded([&]() -> Result<TrainedAdapters> {
+    if (options.threads > 0) at::set_num_threads(options.threads);
+    ONDINE_ASSIGN(const DecoderTwin twin,
+                  DecoderTwin::Create(decoder, torch::Device(options.device),
+                                      options.bfloat16 ? torch::kBFloat16 : torch::kFloat));
+    return Training(twin, std::move(group), training, validation, options, observer).Run();
+  });
+}
+
+}  // namespace ondine::train
