@@ -45,7 +45,7 @@ Tensor LoraPoolModule::Delta(int layer, Site site, const Tensor& x) const {
   const Tensor weights = weights_.view({rows, 1, shape_.adapters, 1});
   Tensor inner =
       weights * torch::linear(input, factors.a).view({rows, time, shape_.adapters, shape_.rank});
-  if (shape_.blend == Blend::kSeparate) inner = weights * inner.sum(2, true);
+  if (shape_.blend == BlendForm::kSeparate) inner = weights * inner.sum(2, true);
   return torch::linear(inner.flatten(2), factors.b) * shape_.scale();
 }
 

@@ -10,11 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "adapters/pool_file.h"
 #include "base/try.h"
 #include "compute/thread_pool.h"
 #include "eval/mcqa_data.h"
-#include "formats/fingerprint.h"
 #include "formats/gguf.h"
+#include "models/base_fingerprint.h"
 #include "models/decoder.h"
 #include "text/tokenizer.h"
 #include "train/pool_training.h"
@@ -135,20 +136,20 @@ Status TrainAndWrite(const PoolCommand& command) {
   compute::ThreadPool threads(1);
   ONDINE_ASSIGN(const auto decoder, models::Decoder::Load(file, threads));
 
-  const QueryFeatures features(*decoder);
   const auto prepare = [&](eval::McqaPart part, std::size_t limit,
                            Options options) -> Result<PoolItems> {
     ONDINE_ASSIGN(const std::vector<eval::McqaItem> items, Load(command, part, limit));
-    return TokenizeItems(items, tokenizer, features, options, command.max_length);
+    return TokenizeItems(items, tokenizer, *decoder, options, command.max_length);
   };
   ONDINE_ASSIGN(PoolItems items,
                 prepare(eval::McqaPart::kTraining, command.limit,
                         training.choice_share > 0 ? Options::kAll : Options::kRightOne));
   const std::size_t per_task = command.validation_items / command.tasks.size() + 1;
   ONDINE_ASSIGN(PoolItems validation, prepare(eval::McqaPart::kSettings, per_task, Options::kAll));
-  ONDINE_ASSIGN(const TaskSpace space, FindTasks(items, training.shape.adapters, training.seed));
-  SetWeights(space, command.mode, command.temperature, items);
-  SetWeights(space, command.mode, command.temperature, validation);
+  ONDINE_ASSIGN(const adapters::TaskSpace space,
+                FindTasks(items, training.shape.adapters, training.seed));
+  ONDINE_TRY(SetWeights(space, command.mode, command.temperature, items));
+  ONDINE_TRY(SetWeights(space, command.mode, command.temperature, validation));
 
   Log log;
   PoolTrainingObserver observer;
@@ -175,21 +176,22 @@ Status TrainAndWrite(const PoolCommand& command) {
     log.Write(record);
   };
   observer.on_validation = [&](const ValidationReport& report) { log.Write(ToJson(report)); };
-  ONDINE_ASSIGN(const TrainedAdapters adapters,
-                TrainPool(*decoder, items, validation, training, observer));
+  adapters::Pool pool;
+  ONDINE_ASSIGN(pool.matrices, TrainPool(*decoder, items, validation, training, observer));
   ONDINE_TRY(logged);
-  if (adapters.empty()) return {};
+  if (pool.matrices.empty()) return {};  // another process writes them
 
-  PoolDescription description;
-  description.shape = training.shape;
-  description.mode = command.mode;
-  description.temperature = command.temperature;
-  description.name = command.name;
-  description.architecture = decoder->spec().architecture;
-  description.base_name = base_name.value_or("");
-  description.base_fingerprint = formats::Fingerprint(file);
-  description.provenance = Provenance(command, items.items.size());
-  return WritePool(description, space, adapters, command.out);
+  pool.name = command.name;
+  pool.architecture = decoder->spec().architecture;
+  pool.base_name = base_name.value_or("");
+  pool.base_fingerprint = models::BaseFingerprint(*decoder);
+  pool.training = command.mode == Mode::kJoint ? "joint" : "independent";
+  pool.provenance = Provenance(command, items.items.size());
+  pool.form = training.shape.blend;
+  pool.alpha = training.shape.lora_alpha;
+  pool.temperature = command.temperature;
+  pool.tasks = space;
+  return adapters::WritePool(pool, command.out);
 }
 
 void AddOptions(CLI::App& app, PoolCommand& command) {
@@ -217,7 +219,7 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
       ->check(CLI::IsMember({"q", "k", "v", "o", "gate", "up", "down"}));
   app.add_option("--blend", shape.blend, "separate: (sum B)(sum A); product: sum B A")
       ->transform(CLI::CheckedTransformer(std::map<std::string, Blend>{
-          {"separate", Blend::kSeparate}, {"product", Blend::kProduct}}))
+          {"separate", BlendForm::kSeparate}, {"product", BlendForm::kProduct}}))
       ->default_str("separate");
   app.add_option("--mode", command.mode,
                  "joint: an item trains its blend; independent: the "

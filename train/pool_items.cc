@@ -4,8 +4,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "adapters/feature.h"
 #include "base/try.h"
 #include "eval/ruler_random.h"
+#include "train/kmeans.h"
 
 namespace ondine::train {
 namespace {
@@ -24,6 +26,19 @@ Result<OptionTokens> Tokenize(const eval::McqaChoice& choice, const text::Tokeni
   return option;
 }
 
+std::vector<float> MeanFeature(const PoolItems& items) {
+  std::vector<double> sums;
+  for (const PoolItem& item : items.items) {
+    sums.resize(item.feature.size());
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(item.feature[i]);
+  }
+  std::vector<float> mean;
+  for (const double sum : sums) {
+    mean.push_back(static_cast<float>(sum / static_cast<double>(items.items.size())));
+  }
+  return mean;
+}
+
 }  // namespace
 
 std::size_t PoolItems::Tokens() const {
@@ -33,7 +48,7 @@ std::size_t PoolItems::Tokens() const {
 }
 
 Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
-                                const text::Tokenizer& tokenizer, const QueryFeatures& features,
+                                const text::Tokenizer& tokenizer, const models::Decoder& decoder,
                                 Options options, std::size_t max_length) {
   PoolItems result;
   for (const eval::McqaItem& item : items) {
@@ -51,40 +66,43 @@ Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
     }
     const std::vector<std::int32_t> prompt = tokenizer.Encode(item.prompt, {.add_bos = false});
     if (prompt.empty()) return MakeError(ErrorCode::kInvalidArgument, "an item without a prompt");
-    prepared.feature = features.Of(prompt);
+    prepared.feature = adapters::QueryFeature(decoder, {&prompt, 1});
     result.items.push_back(std::move(prepared));
   }
   return result;
 }
 
-Result<TaskSpace> FindTasks(const PoolItems& training, int adapters, std::uint64_t seed) {
+Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std::uint64_t seed) {
+  adapters::TaskSpace space;
+  space.mean = MeanFeature(training);
   Points points;
+  points.dim = space.mean.size();
   for (const PoolItem& item : training.items) {
-    points.dim = item.feature.size();
-    points.values.insert(points.values.end(), item.feature.begin(), item.feature.end());
+    const std::vector<float> direction = adapters::Direction(space, item.feature);
+    points.values.insert(points.values.end(), direction.begin(), direction.end());
   }
-  TaskSpace space;
-  space.mean = MeanOf(points.values, points.dim);
-  for (std::size_t i = 0; i < points.count(); ++i) {
-    Center(std::span(points.values).subspan(i * points.dim, points.dim), space.mean);
+  ONDINE_ASSIGN(const Clusters clusters,
+                FindClusters(points, static_cast<std::size_t>(count), kRestarts, seed));
+  for (std::size_t n = 0; n < clusters.centroids.count(); ++n) {
+    const float* centroid = clusters.centroids[n];
+    space.indicators.emplace_back(centroid, centroid + points.dim);
   }
-  ONDINE_ASSIGN(Clusters clusters,
-                FindClusters(points, static_cast<std::size_t>(adapters), kRestarts, seed));
-  space.indicators = std::move(clusters.centroids);
   return space;
 }
 
-void SetWeights(const TaskSpace& space, Mode mode, double temperature, PoolItems& items) {
+Status SetWeights(const adapters::TaskSpace& space, Mode mode, double temperature,
+                  PoolItems& items) {
   for (PoolItem& item : items.items) {
-    std::vector<float> z = item.feature;
-    Center(z, space.mean);
-    item.weights = BlendWeights(z, space.indicators, temperature);
+    ONDINE_ASSIGN(const auto similarities, adapters::Similarities(space, item.feature));
+    const std::vector<double> weights = adapters::SoftmaxOf(similarities, temperature);
+    item.weights.assign(weights.begin(), weights.end());
     if (mode == Mode::kJoint) continue;
     const auto nearest = std::max_element(item.weights.begin(), item.weights.end());
     const auto index = nearest - item.weights.begin();
     std::fill(item.weights.begin(), item.weights.end(), 0.0f);
     item.weights[static_cast<std::size_t>(index)] = 1;
   }
+  return {};
 }
 
 double MeanEntropy(const PoolItems& items) {

@@ -8,10 +8,11 @@
 #include <span>
 #include <vector>
 
+#include "adapters/pool.h"
 #include "eval/mcqa_data.h"
+#include "models/decoder.h"
 #include "ondine/result.h"
 #include "text/tokenizer.h"
-#include "train/features.h"
 #include "train/token_tree.h"
 
 namespace ondine::train {
@@ -34,22 +35,18 @@ enum class Options { kAll, kRightOne };
 // Leaves out items of more than `max_length` tokens. kInvalidArgument for an item without a prompt,
 // or with a choice where nothing stands before or in what is scored.
 Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
-                                const text::Tokenizer& tokenizer, const QueryFeatures& features,
+                                const text::Tokenizer& tokenizer, const models::Decoder& decoder,
                                 Options options, std::size_t max_length);
 
-// Where tasks lie: what a pool file keeps of its training data.
-struct TaskSpace {
-  std::vector<float> mean;  // of the features
-  Points indicators;        // one an adapter
-};
-// Clusters the features. kInvalidArgument where there are fewer items than adapters.
-Result<TaskSpace> FindTasks(const PoolItems& training, int adapters, std::uint64_t seed);
+// Clusters the features. kInvalidArgument where there are fewer items than clusters.
+Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std::uint64_t seed);
 
 enum class Mode {
   kJoint,        // an item trains the blend that a user with its task would get
   kIndependent,  // an item trains the adapter of its cluster alone
 };
-void SetWeights(const TaskSpace& space, Mode mode, double temperature, PoolItems& items);
+Status SetWeights(const adapters::TaskSpace& space, Mode mode, double temperature,
+                  PoolItems& items);
 // Mean entropy of the items' weights in nats: log(adapters) where all are equal, 0 where one has
 // all.
 double MeanEntropy(const PoolItems& items);

@@ -4,20 +4,16 @@
 
 #include <vector>
 
+#include "ondine/adapter_pool.h"
 #include "train/site.h"
 
 namespace ondine::train {
-
-enum class Blend {
-  kSeparate,  // (sum w_n B_n)(sum w_n A_n)
-  kProduct,   // sum w_n B_n A_n
-};
 
 struct PoolShape {
   int adapters = 8;
   int rank = 8;            // of each
   double lora_alpha = 16;  // products are scaled by lora_alpha / rank
-  Blend blend = Blend::kSeparate;
+  BlendForm blend = BlendForm::kSeparate;
   std::vector<Site> sites = {Site::kQuery, Site::kKey, Site::kValue, Site::kOutput};
 
   double scale() const { return lora_alpha / rank; }

@@ -34,10 +34,10 @@ struct Sums {
   void Add(int i, double value) { values[i] += value; }
 };
 
-std::vector<std::uint16_t> Halves(const Tensor& values) {
-  const Tensor halves = values.detach().to(torch::kCPU, torch::kHalf).contiguous();
-  const auto* begin = static_cast<const std::uint16_t*>(halves.data_ptr());
-  return {begin, begin + halves.numel()};
+std::vector<float> Floats(const Tensor& values) {
+  const Tensor floats = values.detach().to(torch::kCPU, torch::kFloat).contiguous();
+  const float* begin = floats.data_ptr<float>();
+  return {begin, begin + floats.numel()};
 }
 
 // What decides the course of a training besides its items.
@@ -47,7 +47,7 @@ std::string Settings(const PoolTrainingOptions& options, const PoolItems& traini
   std::ostringstream text;
   const PoolShape& shape = options.shape;
   text << shape.adapters << " adapters of rank " << shape.rank << ", alpha " << shape.lora_alpha
-       << (shape.blend == Blend::kSeparate ? ", separate" : ", product") << ", targets";
+       << (shape.blend == BlendForm::kSeparate ? ", separate" : ", product") << ", targets";
   for (const Site site : shape.sites) text << " " << kSites[static_cast<std::size_t>(site)].option;
   text << ", choice share " << options.choice_share << ", dropout " << options.dropout << ", rate "
        << options.learning_rate << ", decay " << options.weight_decay << ", warm-up "
@@ -236,14 +236,18 @@ class Training {
   }
 
   TrainedAdapters Adapters() const {
-    const std::int64_t n = options_.shape.adapters, rank = options_.shape.rank;
-    TrainedAdapters adapters;
+    const std::int64_t count = options_.shape.adapters, rank = options_.shape.rank;
+    TrainedAdapters trained;
     for (const LoraPoolModule::Factors& factors : pool_.factors()) {
-      adapters.push_back({TensorName(factors.layer, factors.site),
-                          ShapeOf(twin_.spec(), factors.site), Halves(factors.a),
-                          Halves(factors.b.view({-1, n, rank}).permute({1, 0, 2}))});
+      const auto [in, out] = ShapeOf(twin_.spec(), factors.site);
+      const Tensor a = factors.a.view({count, rank, in});
+      const Tensor b = factors.b.view({out, count, rank});
+      std::vector<adapters::LowRankFactors>& all = trained[TensorName(factors.layer, factors.site)];
+      for (std::int64_t n = 0; n < count; ++n) {
+        all.push_back({in, out, rank, Floats(a.select(0, n)), Floats(b.select(1, n))});
+      }
     }
-    return adapters;
+    return trained;
   }
 
   const DecoderTwin& twin_;

@@ -5,17 +5,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "adapters/lora.h"
 #include "models/decoder.h"
 #include "ondine/progress.h"
 #include "ondine/result.h"
-#include "train/pool_file.h"
 #include "train/pool_items.h"
 #include "train/pool_shape.h"
 
 namespace ondine::train {
+
+// By tensor, the factors of each adapter: what a pool consists of.
+using TrainedAdapters = std::map<std::string, std::vector<adapters::LowRankFactors>>;
 
 struct PoolTrainingOptions {
   PoolShape shape;

@@ -83,22 +83,29 @@ std::vector<double> SoftmaxOf(const std::vector<double>& similarities, double te
   return weights;
 }
 
-Result<std::vector<double>> Similarities(const Pool& pool, const std::vector<float>& feature) {
-  if (feature.size() != pool.mean.size()) {
-    return MakeError(ErrorCode::kMismatch,
-                     "the pool's indicators have " + std::to_string(pool.mean.size()) +
-                         " dimensions, the model's features " + std::to_string(feature.size()),
-                     pool.name);
-  }
+std::vector<float> Direction(const TaskSpace& tasks, const std::vector<float>& feature) {
   std::vector<float> direction(feature.size());
-  for (std::size_t i = 0; i < feature.size(); ++i) direction[i] = feature[i] - pool.mean[i];
+  for (std::size_t i = 0; i < feature.size(); ++i) direction[i] = feature[i] - tasks.mean[i];
   const double length = std::sqrt(Dot(direction, direction));
-  if (!std::isfinite(length)) {
+  if (length == 0) return direction;
+  for (float& x : direction) x = static_cast<float>(x / length);
+  return direction;
+}
+
+Result<std::vector<double>> Similarities(const TaskSpace& tasks,
+                                         const std::vector<float>& feature) {
+  if (feature.size() != tasks.mean.size()) {
+    return MakeError(ErrorCode::kMismatch,
+                     "the pool's indicators have " + std::to_string(tasks.mean.size()) +
+                         " dimensions, the model's features " + std::to_string(feature.size()));
+  }
+  if (!std::isfinite(Dot(feature, feature))) {
     return MakeError(ErrorCode::kInvalidArgument, "a feature is not finite");
   }
+  const std::vector<float> direction = Direction(tasks, feature);
   std::vector<double> similarities;
-  for (const std::vector<float>& indicator : pool.indicators) {
-    similarities.push_back(length == 0 ? 0 : Dot(direction, indicator) / length);
+  for (const std::vector<float>& indicator : tasks.indicators) {
+    similarities.push_back(Dot(direction, indicator));
   }
   return similarities;
 }

@@ -15,6 +15,23 @@
 
 namespace ondine::adapters {
 
+// Where tasks lie, as the features of a pool's training data show.
+struct TaskSpace {
+  std::vector<float> mean;                     // [dims]
+  std::vector<std::vector<float>> indicators;  // one an adapter, [dims], of length 1
+};
+
+// feature - mean, of length 1; 0 where they are the same.
+std::vector<float> Direction(const TaskSpace& tasks, const std::vector<float>& feature);
+
+// Cosines of a task, given by its mean feature [dims], with the indicators. All 0 where the feature
+// is the mean itself. kMismatch where the dimensions differ, kInvalidArgument where a number is not
+// finite.
+Result<std::vector<double>> Similarities(const TaskSpace& tasks, const std::vector<float>& feature);
+
+// softmax(similarities / temperature).
+std::vector<double> SoftmaxOf(const std::vector<double>& similarities, double temperature);
+
 struct Pool {
   std::string name;
   std::string architecture;      // of the base model
@@ -23,22 +40,13 @@ struct Pool {
   std::string training;          // "joint" or "independent"
   std::string provenance;        // data sets, steps, command
   BlendForm form = BlendForm::kSeparate;
-  double alpha = 0;                            // as in LoraAdapter, never 0
-  double temperature = 0;                      // of the softmax over similarities
-  std::vector<float> mean;                     // [dims] of the training data's features
-  std::vector<std::vector<float>> indicators;  // [adapters][dims], of length 1
+  double alpha = 0;        // as in LoraAdapter, never 0
+  double temperature = 0;  // of the softmax over similarities
+  TaskSpace tasks;
   std::map<std::string, std::vector<LowRankFactors>> matrices;  // by tensor, [adapters]
 
-  std::size_t size() const { return indicators.size(); }
+  std::size_t size() const { return tasks.indicators.size(); }
 };
-
-// Cosines of a task, given by its mean feature [dims], with the indicators. All 0 where the feature
-// is the pool's mean itself. kMismatch where the dimensions differ, kInvalidArgument where a number
-// is not finite.
-Result<std::vector<double>> Similarities(const Pool& pool, const std::vector<float>& feature);
-
-// softmax(similarities / temperature).
-std::vector<double> SoftmaxOf(const std::vector<double>& similarities, double temperature);
 
 // One adapter out of all. `weights` has one for each, finite, whatever their sum.
 Result<LoraAdapter> Blend(const Pool& pool, const std::vector<double>& weights, BlendForm form);

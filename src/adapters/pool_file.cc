@@ -116,12 +116,12 @@ class Reader {
         indicators->Elements() != dims * adapters_) {
       return Corrupt("pool.mean and pool.indicators do not fit together");
     }
-    ONDINE_ASSIGN(pool_.mean, ReadFloats(file_, *mean, threads_));
+    ONDINE_ASSIGN(pool_.tasks.mean, ReadFloats(file_, *mean, threads_));
     ONDINE_ASSIGN(const auto all, ReadFloats(file_, *indicators, threads_));
     for (std::int64_t n = 0; n < adapters_; ++n) {
-      pool_.indicators.emplace_back(all.begin() + n * dims, all.begin() + (n + 1) * dims);
+      pool_.tasks.indicators.emplace_back(all.begin() + n * dims, all.begin() + (n + 1) * dims);
       double square = 0;
-      for (const float x : pool_.indicators.back()) square += static_cast<double>(x) * x;
+      for (const float x : pool_.tasks.indicators.back()) square += static_cast<double>(x) * x;
       if (std::abs(square - 1) > 1e-3) {
         return Corrupt("indicator " + std::to_string(n) + " has not length 1");
       }
@@ -164,7 +164,7 @@ Result<Pool> ReadPool(const formats::GgufFile& file, compute::ThreadPool& pool) 
 
 Status WritePool(const Pool& pool, const std::string& path) {
   const auto adapters = static_cast<std::int64_t>(pool.size());
-  const auto dims = static_cast<std::int64_t>(pool.mean.size());
+  const auto dims = static_cast<std::int64_t>(pool.tasks.mean.size());
   formats::GgufWriter file;
   file.Set("general.type", std::string(kType));
   file.Set("general.architecture", pool.architecture);
@@ -180,11 +180,11 @@ Status WritePool(const Pool& pool, const std::string& path) {
   file.Set("pool.base.name", pool.base_name);
   file.Set("pool.base.fingerprint", pool.base_fingerprint);
   std::vector<float> indicators;
-  for (const auto& one : pool.indicators) {
+  for (const auto& one : pool.tasks.indicators) {
     indicators.insert(indicators.end(), one.begin(), one.end());
   }
   file.Add("pool.mean", formats::TensorType::kF32, std::array{dims},
-           std::as_bytes(std::span(pool.mean)));
+           std::as_bytes(std::span(pool.tasks.mean)));
   file.Add("pool.indicators", formats::TensorType::kF32, std::array{dims, adapters},
            std::as_bytes(std::span(indicators)));
   std::list<std::vector<std::uint16_t>> halves;  // live until they are written

@@ -37,9 +37,9 @@ Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<con
   ONDINE_ASSIGN(const adapters::LoraAdapter sample,
                 adapters::Blend(pool, std::vector<double>(pool.size()), pool.form));
   ONDINE_TRY(adapters::CheckFits(sample, decoder));
-  if (static_cast<std::int64_t>(pool.mean.size()) != decoder.layers().front().query.out()) {
+  if (static_cast<std::int64_t>(pool.tasks.mean.size()) != decoder.layers().front().query.out()) {
     return MakeError(ErrorCode::kMismatch,
-                     "the pool's mean has " + std::to_string(pool.mean.size()) +
+                     "the pool's mean has " + std::to_string(pool.tasks.mean.size()) +
                          " dimensions; the model's features have " +
                          std::to_string(decoder.layers().front().query.out()),
                      path);
@@ -82,8 +82,9 @@ Result<PoolWeights> AdapterPool::Weigh(const std::vector<Example>& examples,
   }
   PoolWeights result;
   const models::Decoder& decoder = *parts_->model->parts().decoder;
-  ONDINE_ASSIGN(result.similarities,
-                adapters::Similarities(parts_->pool, adapters::QueryFeature(decoder, prompts)));
+  ONDINE_ASSIGN(
+      result.similarities,
+      adapters::Similarities(parts_->pool.tasks, adapters::QueryFeature(decoder, prompts)));
   result.weights = adapters::SoftmaxOf(result.similarities, used);
   return result;
 }

@@ -70,13 +70,13 @@ adapters::Pool RandomPool(const models::Decoder& decoder, std::int64_t adapters,
   pool.alpha = 3;
   pool.temperature = 0.1;
   const std::int64_t dims = decoder.layers().front().query.out();
-  pool.mean = RandomFloats(dims, random, 0.1f);
+  pool.tasks.mean = RandomFloats(dims, random, 0.1f);
   for (std::int64_t n = 0; n < adapters; ++n) {
     std::vector<float> indicator = RandomFloats(dims, random, 1);
     double square = 0;
     for (const float x : indicator) square += static_cast<double>(x) * x;
     for (float& x : indicator) x /= static_cast<float>(std::sqrt(square));
-    pool.indicators.push_back(std::move(indicator));
+    pool.tasks.indicators.push_back(std::move(indicator));
     const auto lora = RandomLora(decoder, {"attn_q", "attn_v"}, rank,
                                  seed * 1000 + static_cast<std::uint32_t>(n));
     for (const auto& [tensor, factors] : lora.matrices) pool.matrices[tensor].push_back(factors);

@@ -51,8 +51,8 @@ TEST_F(PoolFileTest, WhatIsWrittenIsRead) {
   EXPECT_EQ(read->form, pool_.form);
   EXPECT_EQ(read->alpha, pool_.alpha);
   EXPECT_NEAR(read->temperature, pool_.temperature, 1e-8);
-  EXPECT_EQ(read->mean, pool_.mean);
-  EXPECT_EQ(read->indicators, pool_.indicators);
+  EXPECT_EQ(read->tasks.mean, pool_.tasks.mean);
+  EXPECT_EQ(read->tasks.indicators, pool_.tasks.indicators);
   ASSERT_EQ(read->matrices.size(), pool_.matrices.size());
   for (const auto& [tensor, all] : pool_.matrices) {
     for (std::size_t n = 0; n < all.size(); ++n) {

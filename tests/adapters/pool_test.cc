@@ -96,12 +96,13 @@ TEST_F(PoolTest, EqualAdaptersReturnThemselves) {
 
 TEST_F(PoolTest, OrderOfThePoolDoesNotMatter) {
   Pool reversed = pool_;
-  std::reverse(reversed.indicators.begin(), reversed.indicators.end());
+  std::reverse(reversed.tasks.indicators.begin(), reversed.tasks.indicators.end());
   for (auto& [tensor, all] : reversed.matrices) std::reverse(all.begin(), all.end());
-  std::vector<float> feature = pool_.mean;
+  std::vector<float> feature = pool_.tasks.mean;
   feature[3] += 1;
   feature[7] -= 2;
-  Weights weights = *Similarities(pool_, feature), backwards = *Similarities(reversed, feature);
+  Weights weights = *Similarities(pool_.tasks, feature),
+          backwards = *Similarities(reversed.tasks, feature);
   std::reverse(backwards.begin(), backwards.end());
   EXPECT_EQ(weights, backwards);
   weights = SoftmaxOf(weights, 0.1);
@@ -113,14 +114,14 @@ TEST_F(PoolTest, OrderOfThePoolDoesNotMatter) {
 }
 
 TEST_F(PoolTest, SimilarityIsTheCosineAfterTheMeanIsTakenOff) {
-  std::vector<float> feature = pool_.mean;
-  for (std::size_t i = 0; i < feature.size(); ++i) feature[i] += 3 * pool_.indicators[2][i];
-  EXPECT_NEAR((*Similarities(pool_, feature))[2], 1, 1e-5);
-  EXPECT_THAT(*Similarities(pool_, pool_.mean), ::testing::Each(0.0));
+  std::vector<float> feature = pool_.tasks.mean;
+  for (std::size_t i = 0; i < feature.size(); ++i) feature[i] += 3 * pool_.tasks.indicators[2][i];
+  EXPECT_NEAR((*Similarities(pool_.tasks, feature))[2], 1, 1e-5);
+  EXPECT_THAT(*Similarities(pool_.tasks, pool_.tasks.mean), ::testing::Each(0.0));
   feature.pop_back();
-  EXPECT_EQ(Similarities(pool_, feature).error().code, ErrorCode::kMismatch);
+  EXPECT_EQ(Similarities(pool_.tasks, feature).error().code, ErrorCode::kMismatch);
   feature.push_back(std::numeric_limits<float>::quiet_NaN());
-  EXPECT_EQ(Similarities(pool_, feature).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(Similarities(pool_.tasks, feature).error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST_F(PoolTest, TemperatureGoesFromTheNearestToAllAlike) {

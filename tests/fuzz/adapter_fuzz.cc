@@ -33,8 +33,8 @@ std::vector<std::string> ondine::testing::FuzzSeeds() {
   pool.training = "joint";
   pool.alpha = 16;
   pool.temperature = 0.1;
-  pool.mean = {0.5f, 0.25f};
-  pool.indicators = {{1, 0}, {0, 1}};
+  pool.tasks.mean = {0.5f, 0.25f};
+  pool.tasks.indicators = {{1, 0}, {0, 1}};
   pool.matrices["blk.0.attn_q.weight"] = {SmallFactors(), SmallFactors()};
   if (!WritePool(pool, path)) return {};
   seeds.push_back(Content(path));
@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto form : {ondine::BlendForm::kSeparate, ondine::BlendForm::kProduct}) {
       [[maybe_unused]] const auto blend = Blend(*pool, weights, form);
     }
-    [[maybe_unused]] const auto similarities = Similarities(*pool, pool->mean);
+    [[maybe_unused]] const auto similarities = Similarities(pool->tasks, pool->tasks.mean);
   }
   return 0;
 }

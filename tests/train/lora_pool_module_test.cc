@@ -10,8 +10,8 @@
 namespace ondine::testing {
 namespace {
 
+using BlendForm;
 using torch::Tensor;
-using train::Blend;
 using train::LoraPoolModule;
 using train::PoolShape;
 using train::Site;
@@ -46,7 +46,7 @@ Tensor Expected(const LoraPoolModule& pool, const LoraPoolModule::Factors& facto
   Tensor rows = torch::empty({x.size(0), x.size(1), b.size(1)});
   for (std::int64_t i = 0; i < x.size(0); ++i) {
     const Tensor w = weights[i].view({-1, 1, 1});
-    const Tensor product = shape.blend == Blend::kSeparate
+    const Tensor product = shape.blend == BlendForm::kSeparate
                                ? torch::matmul((w * b).sum(0), (w * a).sum(0))
                                : (w * torch::matmul(b, a)).sum(0);
     rows[i] = torch::linear(x[i], product) * (shape.lora_alpha / shape.rank);
@@ -55,7 +55,7 @@ Tensor Expected(const LoraPoolModule& pool, const LoraPoolModule::Factors& facto
 }
 
 TEST(LoraPoolModule, BlendsByItsDefinition) {
-  for (const Blend blend : {Blend::kSeparate, Blend::kProduct}) {
+  for (const BlendForm blend : {BlendForm::kSeparate, BlendForm::kProduct}) {
     LoraPoolModule pool(Spec(), {.adapters = 3, .rank = 4, .blend = blend}, 1, torch::kCPU);
     Randomize(pool);
     const Tensor weights = torch::softmax(torch::rand({2, 3}), -1);
@@ -105,7 +105,7 @@ TEST(LoraPoolModule, SimilarityIsThatOfTheProducts) {
 TEST(LoraPoolModule, GradientsEqualFiniteDifferences) {
   compute::ThreadPool threads(1);
   for (const char* architecture : {"llama", "gemma3"}) {
-    for (const Blend blend : {Blend::kSeparate, Blend::kProduct}) {
+    for (const BlendForm blend : {BlendForm::kSeparate, BlendForm::kProduct}) {
       SCOPED_TRACE(architecture);
       const auto decoder =
           LoadTiny({.architecture = architecture, .layers = 2, .window = 8}, threads);

@@ -59,11 +59,13 @@ Result<TrainedAdapters> TrainTiny(const PoolTrainingOptions& options,
   return TrainPool(*decoder, MadeUpItems(30), MadeUpItems(8), options, observer);
 }
 
-std::string Bytes(const TrainedAdapters& adapters) {
+std::string Bytes(const TrainedAdapters& trained) {
   std::string bytes;
-  for (const train::TrainedMatrix& matrix : adapters) {
-    for (const auto* halves : {&matrix.a, &matrix.b}) {
-      bytes.append(reinterpret_cast<const char*>(halves->data()), halves->size() * 2);
+  for (const auto& [tensor, all] : trained) {
+    for (const adapters::LowRankFactors& one : all) {
+      for (const auto* values : {&one.a, &one.b}) {
+        bytes.append(reinterpret_cast<const char*>(values->data()), values->size() * sizeof(float));
+      }
     }
   }
   return bytes;
@@ -81,9 +83,11 @@ TEST(PoolTraining, Learns) {
   const auto adapters = TrainTiny(options, observer);
   ASSERT_TRUE(adapters) << adapters.error().ToString();
   EXPECT_EQ(adapters->size(), 2u * 4);
-  EXPECT_EQ(adapters->front().tensor, "blk.0.attn_q.weight");
-  EXPECT_EQ(adapters->front().a.size(), 2u * 2 * 64);
-  EXPECT_EQ(adapters->front().b.size(), 2u * 2 * 128);
+  const auto& queries = adapters->at("blk.0.attn_q.weight");
+  ASSERT_EQ(queries.size(), 2u);
+  EXPECT_EQ(queries[0].rank, 2);
+  EXPECT_EQ(queries[0].a.size(), 2u * 64);
+  EXPECT_EQ(queries[0].b.size(), 2u * 128);
   ASSERT_EQ(losses.size(), 8u * 4);
   EXPECT_LT(losses.back(), 0.7 * losses.front());
   ASSERT_EQ(validations.size(), 2u);
@@ -151,13 +155,6 @@ TEST(PoolTraining, OfOneProcess) {
       out, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(bytes))); }));
 }
 
-float FromHalf(std::uint16_t half) {
-  const int exponent = (half >> 10) & 31, fraction = half & 1023;
-  const double value =
-      exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(fraction + 1024, exponent - 25);
-  return static_cast<float>(half >> 15 ? -value : value);
-}
-
 TEST(PoolTraining, TwoProcessesGiveWhatOneGives) {
   const auto alone = TrainTiny(SmallTraining());
   ASSERT_TRUE(alone) << alone.error().ToString();
@@ -180,12 +177,12 @@ TEST(PoolTraining, TwoProcessesGiveWhatOneGives) {
   const std::string expected = Bytes(*alone);
   ASSERT_EQ(together->size(), expected.size());
   double difference = 0, size = 0;
-  for (std::size_t i = 0; i < expected.size(); i += 2) {
-    std::uint16_t a = 0, b = 0;
-    std::memcpy(&a, &expected[i], 2);
-    std::memcpy(&b, &(*together)[i], 2);
-    difference += std::pow(FromHalf(a) - FromHalf(b), 2);
-    size += std::pow(FromHalf(a), 2);
+  for (std::size_t i = 0; i < expected.size(); i += sizeof(float)) {
+    float a = 0, b = 0;
+    std::memcpy(&a, &expected[i], sizeof(a));
+    std::memcpy(&b, &(*together)[i], sizeof(b));
+    difference += std::pow(a - b, 2);
+    size += std::pow(a, 2);
   }
   EXPECT_LT(std::sqrt(difference / size), 1e-3);
 }
