@@ -218,7 +218,7 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
       ->capture_default_str()
       ->check(CLI::IsMember({"q", "k", "v", "o", "gate", "up", "down"}));
   app.add_option("--blend", shape.blend, "separate: (sum B)(sum A); product: sum B A")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Blend>{
+      ->transform(CLI::CheckedTransformer(std::map<std::string, BlendForm>{
           {"separate", BlendForm::kSeparate}, {"product", BlendForm::kProduct}}))
       ->default_str("separate");
   app.add_option("--mode", command.mode,

@@ -10,7 +10,6 @@
 namespace ondine::testing {
 namespace {
 
-using BlendForm;
 using torch::Tensor;
 using train::LoraPoolModule;
 using train::PoolShape;
