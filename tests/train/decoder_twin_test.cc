@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "adapters/adapter_fixture.h"
 #include "models/decoder_pass.h"
 #include "train/twin_fixture.h"
 
@@ -33,8 +34,9 @@ std::vector<Case> Cases() {
 
 // Logits [tokens][vocabulary] of the engine, in passes so short that attention computes in floats.
 Tensor EngineLogits(const std::shared_ptr<const models::Decoder>& decoder,
-                    std::span<const std::int32_t> tokens, compute::ThreadPool& pool) {
-  models::DecoderPass pass(decoder, pool);
+                    std::span<const std::int32_t> tokens, compute::ThreadPool& pool,
+                    std::shared_ptr<const models::Lora> lora = nullptr) {
+  models::DecoderPass pass(decoder, pool, std::move(lora));
   models::KvCache cache(decoder->spec(), {64, compute::KvType::kF16, models::Positions::kReset});
   std::vector<Tensor> parts;
   for (std::size_t i = 0; i < tokens.size(); i += compute::kFewQueries) {
@@ -103,6 +105,44 @@ TEST(DecoderTwin, LogitsEqualTheEngines) {
     // What is left are values that fall on the other side of a rounding; where keys have a norm,
     // their rounding is not imitated.
     EXPECT_LT(difference, decoder->spec().qk_norm ? 1e-3 : 1e-4);
+  }
+}
+
+// An adapter of the engine, as training sees it.
+class LoraAdditions : public train::Additions {
+ public:
+  explicit LoraAdditions(const adapters::LoraAdapter& lora) : lora_(lora) {}
+  Tensor Delta(int layer, train::Site site, const Tensor& x) const override {
+    const adapters::LowRankFactors& factors = lora_.matrices.at(train::TensorName(layer, site));
+    const Tensor a = torch::tensor(factors.a).view({factors.rank, factors.in});
+    const Tensor b = torch::tensor(factors.b).view({factors.out, factors.rank});
+    return lora_.Factor(factors) * torch::linear(torch::linear(x, a), b);
+  }
+
+ private:
+  const adapters::LoraAdapter& lora_;
+};
+
+TEST(DecoderTwin, AdaptersDoWhatTheyDoInTheEngine) {
+  const torch::NoGradGuard no_gradient;
+  compute::ThreadPool pool(1);
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.name);
+    const auto decoder = LoadTiny(c.model, pool);
+    const auto twin = DecoderTwin::Create(*decoder, torch::kCPU);
+    ASSERT_TRUE(twin) << twin.error().ToString();
+    const auto lora = RandomLora(*decoder, models::LoraTargetNames(), 4, 7);
+    const auto combined =
+        adapters::Combine(std::vector<adapters::ScaledLora>{{&lora, 1}}, *decoder, pool);
+    ASSERT_TRUE(combined);
+    const std::vector<std::int32_t> tokens = SomeTokens(60);
+    const TokenTree row = Straight(tokens);
+    const TokenTree* rows[] = {&row};
+    const LoraAdditions additions(lora);
+    const Tensor logits = twin->Logits(twin->Hidden(rows, &additions)[0]);
+    // The rounding of keys and values is not imitated here.
+    EXPECT_LT(RelativeDifference(logits, EngineLogits(decoder, tokens, pool, *combined)), 3e-3);
+    EXPECT_GT(RelativeDifference(logits, EngineLogits(decoder, tokens, pool)), 0.1);
   }
 }
 
