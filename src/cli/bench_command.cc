@@ -65,7 +65,7 @@ Status Bench(const Options& options) {
   ONDINE_ASSIGN(const auto model, options.model.Load());
   engine::BenchOptions settings;
   settings.threads = options.model.threads;
-  ONDINE_ASSIGN(settings.adapters, options.adapter.Load(*model));
+  ONDINE_ASSIGN(settings.adapters, options.adapter.Load(model));
   settings.repetitions = options.repetitions;
   settings.stop_token = InterruptToken();
   if (options.pot.slots > 0) {

@@ -44,7 +44,7 @@ Status Chat(const Options& options) {
   ONDINE_ASSIGN(const auto model, options.model.Load());
   SessionOptions session_options;
   session_options.threads = options.model.threads;
-  ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(*model));
+  ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(model));
   ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
   ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
   if (!options.once.empty()) return Talk(options, session, options.once);
@@ -75,7 +75,7 @@ Action AddChat(CLI::App& app) {
       "Example:\n  ondine chat --pot 1024\n"
       "  ondine chat --once \"Name three rivers.\"");
   options->model.AddTo(*command);
-  options->adapter.AddTo(*command);
+  options->adapter.AddAll(*command);
   command->add_option("--system", options->system, "system message");
   command->add_option("--once", options->once, "answer this one message and end");
   options->generation.AddTo(*command, 512);

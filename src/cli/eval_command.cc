@@ -67,7 +67,8 @@ void Print(const eval::Report& report) {
             << " tokens/s, never more than " << Grouped(report.peak_entries) << " entries\n";
 }
 
-Result<eval::RunOptions> Settings(const Options& options, const Model& model) {
+Result<eval::RunOptions> Settings(const Options& options,
+                                  const std::shared_ptr<const Model>& model) {
   eval::RunOptions run;
   PotChoice pot = options.pot;
   if (pot.policy == "rag") {
@@ -92,7 +93,7 @@ using MakeTask =
 Status Evaluate(const Options& options, const MakeTask& make) {
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(const auto task, make(model));
-  ONDINE_ASSIGN(eval::RunOptions run, Settings(options, *model));
+  ONDINE_ASSIGN(eval::RunOptions run, Settings(options, model));
   ProgressLine line(options.progress);
   run.on_progress = [&](std::int64_t done, std::int64_t total, double score) {
     line.Show("document " + Grouped(done) + "/" + Grouped(total) + ", score " +

@@ -82,7 +82,7 @@ Status Evaluate(Options& options) {
     ONDINE_ASSIGN(mcqa.blend, ParseBlendForm(options.blend));
   }
   ONDINE_ASSIGN(const auto model, options.model.Load());
-  ONDINE_ASSIGN(mcqa.adapters, options.adapter.Load(*model));
+  ONDINE_ASSIGN(mcqa.adapters, options.adapter.Load(model));
   if (!options.pool.empty()) {
     ONDINE_ASSIGN(mcqa.pool, AdapterPool::Load(model, options.pool));
   }

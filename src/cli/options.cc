@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/try.h"
+#include "ondine/adapter_pool.h"
 
 namespace ondine::cli {
 
@@ -67,12 +68,30 @@ void AdapterChoice::AddTo(CLI::App& command) {
                      "LoRA adapter as a GGUF file, or FILE=SCALE (may be given several times)");
 }
 
-Result<std::vector<ScaledAdapter>> AdapterChoice::Load(const Model& model) const {
+void AdapterChoice::AddAll(CLI::App& command) {
+  AddTo(command);
+  CLI::Option* from = command.add_option(
+      "--pool", pool, "pool of adapters that is blended for the task of --examples");
+  CLI::Option* task =
+      command.add_option("--examples", examples, "file of JSON lines, as for ondine customize");
+  from->needs(task);
+  task->needs(from);
+}
+
+Result<std::vector<ScaledAdapter>> AdapterChoice::Load(
+    const std::shared_ptr<const Model>& model) const {
   std::vector<ScaledAdapter> adapters;
   for (const std::string& one : wanted) {
     const auto [path, scale] = SplitScale(one);
-    ONDINE_ASSIGN(auto adapter, Adapter::Load(model, path));
+    ONDINE_ASSIGN(auto adapter, Adapter::Load(*model, path));
     adapters.push_back({std::move(adapter), scale});
+  }
+  if (!pool.empty()) {
+    ONDINE_ASSIGN(const auto blended, AdapterPool::Load(model, pool));
+    ONDINE_ASSIGN(const auto task, LoadExamples(examples));
+    ONDINE_ASSIGN(const PoolWeights result, blended->Weigh(task));
+    ONDINE_ASSIGN(auto adapter, blended->Blend(result.weights));
+    adapters.push_back({std::move(adapter), 1});
   }
   return adapters;
 }

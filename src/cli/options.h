@@ -29,9 +29,12 @@ struct ModelChoice {
 
 struct AdapterChoice {
   std::vector<std::string> wanted;  // FILE or FILE=SCALE
+  std::string pool, examples;       // files
 
+  // --adapter alone, or with --pool and --examples.
   void AddTo(CLI::App& command);
-  Result<std::vector<ScaledAdapter>> Load(const Model& model) const;
+  void AddAll(CLI::App& command);
+  Result<std::vector<ScaledAdapter>> Load(const std::shared_ptr<const Model>& model) const;
 };
 
 // Where scripts/bootstrap puts the default model; may not exist.

@@ -32,7 +32,7 @@ Status Perplexity(const Options& options) {
   settings.context = options.context;
   settings.chunks = options.chunks;
   settings.threads = options.model.threads;
-  ONDINE_ASSIGN(settings.adapters, options.adapter.Load(*model));
+  ONDINE_ASSIGN(settings.adapters, options.adapter.Load(model));
   settings.kl_base = options.kl_base;
   if (options.pot.slots > 0) {
     ONDINE_ASSIGN(settings.pot, options.pot.Settings());

@@ -82,7 +82,7 @@ std::int64_t TotalBytes(const std::vector<std::string>& files) {
 Result<Session> OpenSession(const Options& options, const std::shared_ptr<const Model>& model) {
   SessionOptions session_options;
   session_options.threads = options.model.threads;
-  ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(*model));
+  ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(model));
   if (!options.load.empty()) return Session::Load(model, options.load, session_options);
   ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
   ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
@@ -201,7 +201,7 @@ Action AddRead(CLI::App& app) {
       "novel.pot\n"
       "  ondine read --load novel.pot --ask \"Where does it end?\"");
   options->model.AddTo(*command);
-  options->adapter.AddTo(*command);
+  options->adapter.AddAll(*command);
   command->add_option("files", options->files,
                       "texts to read, one after the other (-: standard input)");
   command->add_option("--ask", options->questions,

@@ -40,7 +40,7 @@ Status Run(const Options& options) {
   ONDINE_ASSIGN(const auto model, options.model.Load());
   SessionOptions session_options;
   session_options.threads = options.model.threads;
-  ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(*model));
+  ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(model));
   if (options.pot.slots > 0) {
     ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
   }
@@ -73,7 +73,7 @@ Action AddRun(CLI::App& app) {
       "Example:\n  ondine run -p \"The capital of France is\" -n 20\n"
       "  ondine run --chat -p \"Write a haiku about rain.\" --temp 0.7");
   options->model.AddTo(*command);
-  options->adapter.AddTo(*command);
+  options->adapter.AddAll(*command);
   CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "text to continue");
   command
       ->add_option("-f,--file", options->file, "file with the text to continue (-: standard input)")

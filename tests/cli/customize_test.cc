@@ -58,6 +58,18 @@ TEST_F(CustomizeCommand, PrintsTheKeysOfTheContractAndWritesAnAdapter) {
   EXPECT_EQ(Completion({"--adapter", out + "=0"}), Completion({}));
 }
 
+TEST_F(CustomizeCommand, APoolCanBeUsedAtOnce) {
+  const std::string out = Path("mine.gguf");
+  auto arguments = Command(examples_);
+  arguments.insert(arguments.end(), {"-o", out});
+  Output(arguments);
+  EXPECT_EQ(Completion({"--pool", pool_, "--examples", examples_}), Completion({"--adapter", out}));
+  for (const char* command : {"run", "read", "chat"}) {
+    EXPECT_EQ(Run({command, "-m", Model(), "--pool", pool_}).code, kUsage) << command;
+    EXPECT_EQ(Run({command, "-m", Model(), "--examples", examples_}).code, kUsage) << command;
+  }
+}
+
 TEST_F(CustomizeCommand, WeightsCanBeGivenByHand) {
   const json result = Json({"customize", "-m", Model(), "--pool", pool_, "--weights", "0.5,0,0.5",
                             "--blend", "product", "--json"});
