@@ -61,6 +61,14 @@ Result<std::shared_ptr<const models::Lora>> StackAll(
   return lora;
 }
 
+std::string Known() {
+  std::string names;
+  for (const std::string& name : models::LoraTargetNames()) {
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  return names;
+}
+
 }  // namespace
 
 float LoraAdapter::Factor(const LowRankFactors& factors) const {
@@ -113,8 +121,8 @@ Status CheckFits(const LoraAdapter& adapter, const models::Decoder& decoder) {
     const auto target = models::FindLoraTarget(decoder, tensor);
     if (!target) {
       return MakeError(ErrorCode::kMismatch,
-                       "the adapter changes " + base::Quote(tensor) +
-                           ", which is none of the model's matrices that can be adapted",
+                       "the adapter changes " + base::Quote(tensor) + "; what can be adapted are " +
+                           Known() + " of the model's layers",
                        adapter.name);
     }
     if (factors.in != target->weights->in() || factors.out != target->weights->out()) {

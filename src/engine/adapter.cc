@@ -70,7 +70,7 @@ std::shared_ptr<const Adapter> MakeAdapter(adapters::LoraAdapter lora, const std
     ++info.matrices;
   }
   return std::make_shared<const Adapter>(
-      std::unique_ptr<Adapter::Parts>(new Adapter::Parts{std::move(info), std::move(lora)}));
+      std::make_unique<Adapter::Parts>(Adapter::Parts{std::move(info), std::move(lora)}));
 }
 
 Result<std::shared_ptr<const models::Lora>> Combine(std::span<const ScaledAdapter> scaled,

@@ -55,7 +55,7 @@ Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<con
   info.alpha = pool.alpha;
   info.temperature = pool.temperature;
   return std::shared_ptr<const AdapterPool>(new AdapterPool(
-      std::unique_ptr<Parts>(new Parts{std::move(model), std::move(info), std::move(pool)})));
+      std::make_unique<Parts>(Parts{std::move(model), std::move(info), std::move(pool)})));
 }
 
 AdapterPool::AdapterPool(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -88,6 +88,7 @@ class Runner {
     std::map<std::string, std::vector<double>> sets;
     for (const auto& [name, task] : report_.tasks) sets[SetOf(name)].push_back(task.cell.score);
     std::vector<double> means;
+    means.reserve(sets.size());
     for (const auto& [name, scores] : sets) means.push_back(Mean(scores));
     report_.macro = Mean(means);
     return std::move(report_);

@@ -249,6 +249,7 @@ Result<McqaPart> ParseMcqaPart(std::string_view name) {
 
 std::vector<std::string> McqaTaskNames() {
   std::vector<std::string> names;
+  names.reserve(std::size(kSets) + std::size(kSubjects));
   for (const Set& set : kSets) names.emplace_back(set.name);
   for (const char* subject : kSubjects) names.push_back(std::string(kMmlu) + "/" + subject);
   return names;
@@ -285,6 +286,7 @@ std::vector<McqaItem> DrawItems(std::vector<McqaItem> items, std::size_t count,
   std::sort(order.begin(), order.end());
   order.resize(std::min(count, order.size()));
   std::vector<McqaItem> drawn;
+  drawn.reserve(order.size());
   for (const auto& [hash, index] : order) drawn.push_back(std::move(items[index]));
   return drawn;
 }

@@ -139,8 +139,8 @@ Result<KeyedItem> ArcItem(const JsonRecord& record) {
 Result<KeyedItem> InstructItem(const JsonRecord& record) {
   ONDINE_ASSIGN(const std::string instruction, TextField(record, "instruction"));
   ONDINE_ASSIGN(const std::string answer, TextField(record, "answer"));
-  std::string_view text =
-      std::string_view(instruction).substr(0, instruction.find("\n\nAnswer format"));
+  std::string_view text = instruction;
+  text = text.substr(0, text.find("\n\nAnswer format"));
   if (!Cut(text, "Please choose the correct answer to the question: ", "")) {
     return record.Broken("does not ask to choose an answer to a question");
   }
@@ -215,6 +215,7 @@ Result<KeyedItem> WinoGrandeItem(const JsonRecord& record) {
   ONDINE_ASSIGN(const std::size_t gold, IndexField(record, "gold", contexts.size()));
   const std::size_t shared = SharedWords(contexts);
   std::vector<std::string> options;
+  options.reserve(contexts.size());
   for (const std::string& context : contexts) options.push_back(context.substr(shared));
   McqaItem item =
       Continued(contexts.front().substr(0, shared) + "_ " + continuation, options, gold);

@@ -63,6 +63,7 @@ std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_vie
 
 std::vector<std::string> LoraTargetNames() {
   std::vector<std::string> names;
+  names.reserve(kPlaces.size());
   for (const Place& place : kPlaces) names.emplace_back(place.name);
   return names;
 }
