@@ -54,7 +54,7 @@ double Dot(const float* a, const float* b, std::size_t dim) {
 // Each next start is drawn with a probability that grows with the squared distance to the others.
 std::vector<float> DrawStarts(const Points& points, std::size_t k, eval::Random& random) {
   std::vector<float> starts;
-  std::vector<double> distances(points.count(), 2.0);
+  std::vector<double> distances(points.count(), 4.0);  // of opposite points
   std::size_t chosen = random() % points.count();
   while (true) {
     starts.insert(starts.end(), points[chosen], points[chosen] + points.dim);

@@ -157,6 +157,10 @@ Status TrainAndWrite(const PoolCommand& command) {
   Status logged;
   observer.on_start = [&] {
     logged = log.Open(command.log, training.resume);
+    if (!logged) {
+      observer.stop_token.Stop();
+      return;
+    }
     log.Write({{"event", "start"},
                {"items", items.items.size()},
                {"tokens", items.Tokens()},
@@ -177,8 +181,10 @@ Status TrainAndWrite(const PoolCommand& command) {
   };
   observer.on_validation = [&](const ValidationReport& report) { log.Write(ToJson(report)); };
   adapters::Pool pool;
-  ONDINE_ASSIGN(pool.matrices, TrainPool(*decoder, items, validation, training, observer));
+  auto trained = TrainPool(*decoder, items, validation, training, observer);
   ONDINE_TRY(logged);
+  if (!trained) return tl::make_unexpected(std::move(trained).error());
+  pool.matrices = std::move(*trained);
   if (pool.matrices.empty()) return {};  // another process writes them
 
   pool.name = command.name;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <numbers>
 #include <sstream>
+#include <stdexcept>
 #include <vector>
 
 #include "base/stopwatch.h"
@@ -130,6 +131,10 @@ class Training {
 
     StepReport report;
     report.gradient = ShareGradient();
+    // Before it spoils the factors and, with the next checkpoint, the last good state.
+    if (!std::isfinite(report.gradient)) {
+      throw std::runtime_error("the training diverged: try a lower learning rate");
+    }
     report.learning_rate = LearningRate(step);
     static_cast<torch::optim::AdamWOptions&>(optimizer_.param_groups().front().options())
         .lr(report.learning_rate);

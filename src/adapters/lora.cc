@@ -32,6 +32,10 @@ Result<models::LowRank> Stack(std::span<const ScaledLora> adapters, const std::s
     if (found == adapter->matrices.end()) continue;
     const LowRankFactors& factors = found->second;
     const float factor = scale * adapter->Factor(factors);
+    if (!std::isfinite(factor)) {
+      return MakeError(ErrorCode::kInvalidArgument, "scale times alpha is too large",
+                       adapter->name);
+    }
     std::copy(factors.a.begin(), factors.a.end(), a.begin() + at * in);
     for (std::int64_t row = 0; row < out; ++row) {
       for (std::int64_t r = 0; r < factors.rank; ++r) {
@@ -52,6 +56,11 @@ Result<std::shared_ptr<const models::Lora>> StackAll(
     const models::Decoder& decoder, compute::ThreadPool& pool) {
   auto lora = std::make_shared<models::Lora>();
   for (const auto& [tensor, rank] : ranks) lora->rank = std::max(lora->rank, rank);
+  if (lora->rank > kMostRank) {
+    return MakeError(ErrorCode::kUnsupported, "adapters of rank " + std::to_string(lora->rank) +
+                                                  " together; at most " +
+                                                  std::to_string(kMostRank) + " is possible");
+  }
   lora->layers.resize(static_cast<std::size_t>(decoder.spec().layers));
   for (const auto& [tensor, rank] : ranks) {
     const auto target = models::FindLoraTarget(decoder, tensor);

@@ -71,9 +71,10 @@ Result<LoraAdapter> ReadLora(const formats::GgufFile& file, compute::ThreadPool&
                      file.path());
   }
   ONDINE_ASSIGN(const auto alpha, file.FindNumber("adapter.lora.alpha"));
-  adapter.alpha = alpha.value_or(0);
-  if (!std::isfinite(adapter.alpha)) {
-    return MakeError(ErrorCode::kCorrupt, "adapter.lora.alpha is not finite", file.path());
+  adapter.alpha = static_cast<float>(alpha.value_or(0));
+  if (!std::isfinite(adapter.alpha) || (adapter.alpha == 0 && alpha.value_or(0) != 0)) {
+    return MakeError(ErrorCode::kCorrupt, "adapter.lora.alpha is too large or too small",
+                     file.path());
   }
   for (const formats::GgufTensor& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
@@ -100,7 +101,6 @@ Status WriteLora(const LoraAdapter& adapter, const std::string& path) {
   formats::GgufWriter file;
   file.Set("general.type", std::string("adapter"));
   file.Set("general.architecture", adapter.architecture);
-  file.Set("general.name", adapter.name);
   file.Set("adapter.type", std::string("lora"));
   std::int64_t rank = 0;
   for (const auto& [tensor, factors] : adapter.matrices) {

@@ -118,7 +118,7 @@ Result<LoraAdapter> Blend(const Pool& pool, const std::vector<double>& weights, 
                      pool.name);
   }
   for (const double weight : weights) {
-    if (!std::isfinite(weight)) {
+    if (!std::isfinite(static_cast<float>(weight))) {
       return MakeError(ErrorCode::kInvalidArgument, "a weight is not finite", pool.name);
     }
   }
@@ -127,7 +127,9 @@ Result<LoraAdapter> Blend(const Pool& pool, const std::vector<double>& weights, 
   adapter.architecture = pool.architecture;
   // alpha / rank stays what it was in training, whatever the blend's rank.
   const bool product = form == BlendForm::kProduct;
-  adapter.alpha = product ? pool.alpha * static_cast<double>(pool.size()) : pool.alpha;
+  // As a float, which is what a file holds.
+  const double times = product ? static_cast<double>(pool.size()) : 1;
+  adapter.alpha = static_cast<float>(pool.alpha * times);
   for (const auto& [tensor, factors] : pool.matrices) {
     adapter.matrices[tensor] = product ? Product(factors, weights) : Separate(factors, weights);
   }

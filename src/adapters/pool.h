@@ -38,7 +38,7 @@ struct Pool {
   std::string base_name;         // of the base model, for messages
   std::string base_fingerprint;  // models::BaseFingerprint
   std::string training;          // "joint" or "independent"
-  std::string provenance;        // data sets, steps, command
+  std::string provenance;        // data sets, steps, objective, seed
   BlendForm form = BlendForm::kSeparate;
   double alpha = 0;        // as in LoraAdapter, never 0
   double temperature = 0;  // of the softmax over similarities

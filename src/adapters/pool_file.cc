@@ -94,7 +94,9 @@ class Reader {
     ONDINE_ASSIGN(pool_.training, Text("pool.training"));
     ONDINE_ASSIGN(pool_.provenance, Text("pool.provenance"));
     ONDINE_ASSIGN(const std::string form, Text("pool.blend"));
-    ONDINE_ASSIGN(pool_.form, ParseBlendForm(form));
+    const auto known = ParseBlendForm(form);
+    if (!known) return Corrupt("pool.blend: " + known.error().message);
+    pool_.form = *known;
     ONDINE_ASSIGN(pool_.alpha, Positive("pool.lora_alpha"));
     ONDINE_ASSIGN(pool_.temperature, Positive("pool.temperature"));
     ONDINE_ASSIGN(adapters_, Count("pool.adapters", kMostAdapters));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <new>
 
 #include "adapters/lora_file.h"
 #include "base/try.h"
@@ -25,12 +26,15 @@ double SquaredNorm(const compute::Linear& matrix) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Adapter>> Adapter::Load(const Model& model, const std::string& path) {
+Result<std::shared_ptr<const Adapter>> Adapter::Load(const Model& model,
+                                                     const std::string& path) try {
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
   compute::ThreadPool pool(1);
   ONDINE_ASSIGN(adapters::LoraAdapter lora, adapters::ReadLora(file, pool));
   ONDINE_TRY(adapters::CheckFits(lora, *model.parts().decoder));
   return engine::MakeAdapter(std::move(lora), path);
+} catch (const std::bad_alloc&) {
+  return MakeError(ErrorCode::kOutOfMemory, "no memory for the adapter", path);
 }
 
 Adapter::Adapter(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -77,7 +81,10 @@ Result<std::shared_ptr<const models::Lora>> Combine(std::span<const ScaledAdapte
                                                     const models::Decoder& decoder,
                                                     compute::ThreadPool& pool) {
   std::vector<adapters::ScaledLora> loras;
-  for (const auto& [adapter, scale] : scaled) loras.push_back({&adapter->parts().lora, scale});
+  for (const auto& [adapter, scale] : scaled) {
+    if (adapter == nullptr) return MakeError(ErrorCode::kInvalidArgument, "an adapter is missing");
+    loras.push_back({&adapter->parts().lora, scale});
+  }
   return adapters::Combine(loras, decoder, pool);
 }
 

@@ -1,6 +1,7 @@
 #include "ondine/adapter_pool.h"
 
 #include <cmath>
+#include <new>
 
 #include "adapters/feature.h"
 #include "adapters/pool_file.h"
@@ -19,7 +20,8 @@ struct AdapterPool::Parts {
 };
 
 Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<const Model> model,
-                                                             const std::string& path) {
+                                                             const std::string& path) try {
+  if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a pool needs a model");
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
   compute::ThreadPool threads(1);
   ONDINE_ASSIGN(adapters::Pool pool, adapters::ReadPool(file, threads));
@@ -33,9 +35,11 @@ Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<con
                          ")",
                      path);
   }
-  // Any blend has the same tensors and shapes.
-  ONDINE_ASSIGN(const adapters::LoraAdapter sample,
-                adapters::Blend(pool, std::vector<double>(pool.size()), pool.form));
+  // Any blend has the tensors and shapes of the first adapter.
+  adapters::LoraAdapter sample;
+  sample.name = path;
+  sample.architecture = pool.architecture;
+  for (const auto& [tensor, all] : pool.matrices) sample.matrices[tensor] = all.front();
   ONDINE_TRY(adapters::CheckFits(sample, decoder));
   if (static_cast<std::int64_t>(pool.tasks.mean.size()) != decoder.layers().front().query.out()) {
     return MakeError(ErrorCode::kMismatch,
@@ -56,6 +60,8 @@ Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<con
   info.temperature = pool.temperature;
   return std::shared_ptr<const AdapterPool>(new AdapterPool(
       std::make_unique<Parts>(Parts{std::move(model), std::move(info), std::move(pool)})));
+} catch (const std::bad_alloc&) {
+  return MakeError(ErrorCode::kOutOfMemory, "no memory for the pool", path);
 }
 
 AdapterPool::AdapterPool(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -90,10 +96,12 @@ Result<PoolWeights> AdapterPool::Weigh(const std::vector<Example>& examples,
 }
 
 Result<std::shared_ptr<const Adapter>> AdapterPool::Blend(const std::vector<double>& weights,
-                                                          std::optional<BlendForm> form) const {
+                                                          std::optional<BlendForm> form) const try {
   ONDINE_ASSIGN(adapters::LoraAdapter lora,
                 adapters::Blend(parts_->pool, weights, form.value_or(parts_->info.blend)));
   return engine::MakeAdapter(std::move(lora), "");
+} catch (const std::bad_alloc&) {
+  return MakeError(ErrorCode::kOutOfMemory, "no memory for the adapter");
 }
 
 }  // namespace ondine

@@ -342,7 +342,9 @@ Status Session::Impl::Save(const std::string& path) const {
   file.Set("model.fingerprint", parts().fingerprint);
   file.Set("model.name", model_->info().name);
   file.Set("model.architecture", model_->info().architecture);
-  file.Set("model.adapters", engine::Identity(options_.adapters));
+  if (const std::string adapters = engine::Identity(options_.adapters); !adapters.empty()) {
+    file.Set("model.adapters", adapters);
+  }
   file.Set("text.before", document_->before);
   file.Set("text.behind", document_->behind);
   file.Set("text.question_aware", question_aware_);
@@ -354,7 +356,13 @@ Status Session::Impl::Load(const std::string& path) {
   ONDINE_ASSIGN(const formats::PotFile file, formats::PotFile::Open(path));
   ONDINE_TRY(file.Expect("model.architecture", model_->info().architecture));
   ONDINE_TRY(file.Expect("model.fingerprint", parts().fingerprint));
-  ONDINE_TRY(file.Expect("model.adapters", engine::Identity(options_.adapters)));
+  // Pots that were read without adapters have no such value.
+  const std::string adapters = engine::Identity(options_.adapters);
+  if (file.values().contains("model.adapters")) {
+    ONDINE_TRY(file.Expect("model.adapters", adapters));
+  } else if (!adapters.empty()) {
+    return MakeError(ErrorCode::kMismatch, "the pot was read without adapters", path);
+  }
   Frame frame;
   ONDINE_ASSIGN(frame.before, file.GetString("text.before"));
   ONDINE_ASSIGN(frame.behind, file.GetString("text.behind"));

@@ -9,7 +9,7 @@
 namespace ondine::models {
 
 // 16 hexadecimal digits of a hash over the decoder's shape and its norms, which every quantisation
-// keeps as floats and every further training changes.
+// keeps as floats. A model trained further with its norms left alone has the same.
 std::string BaseFingerprint(const Decoder& decoder);
 
 }  // namespace ondine::models

@@ -50,6 +50,8 @@ std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_vie
   if (number.ec != std::errc() || target.layer < 0 || target.layer >= decoder.spec().layers) {
     return std::nullopt;
   }
+  // "00" would be another name for the same matrix.
+  if (!tensor.starts_with(std::to_string(target.layer) + ".")) return std::nullopt;
   tensor.remove_prefix(static_cast<std::size_t>(number.ptr - tensor.data()));
   if (!TakePrefix(tensor, ".")) return std::nullopt;
   for (const Place& place : kPlaces) {

@@ -108,6 +108,19 @@ TEST_F(AdapterTest, PotFilesBelongToTheirAdapters) {
   }
 }
 
+TEST_F(AdapterTest, PotsReadWithoutAdaptersAreAskedWithoutThem) {
+  Session session = With({});
+  Read(session, RandomProse(300));
+  const std::string path = folder_.File("x.pot");
+  ASSERT_TRUE(session.Save(path));
+  auto loaded = Session::Load(model(), path, {.adapters = {{Random(1), 0}}});
+  ASSERT_TRUE(loaded) << loaded.error().ToString();
+  EXPECT_EQ(Ask(*loaded), Ask(session));
+  const auto refused = Session::Load(model(), path, {.adapters = {{Random(1), 1}}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kMismatch);
+}
+
 TEST_F(AdapterTest, OfAnotherModelIsRefused) {
   const std::string path = folder_.File("gemma.gguf");
   const auto lora = RandomLora(*TinyGemmaModel()->parts().decoder, {"attn_q"}, 2, 1);
