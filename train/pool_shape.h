@@ -1,4 +1,4 @@
-// What a pool of adapters consists of, whoever trains, writes or uses it.
+// The shape of a pool of adapters to be trained.
 #ifndef ONDINE_TRAIN_POOL_SHAPE_H_
 #define ONDINE_TRAIN_POOL_SHAPE_H_
 

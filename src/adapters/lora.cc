@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <new>
 
 #include "base/checksum.h"
@@ -93,9 +92,7 @@ std::string Fingerprint(const LoraAdapter& adapter) {
     hash.Update(std::as_bytes(std::span(factors.a)));
     hash.Update(std::as_bytes(std::span(factors.b)));
   }
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash.Value()));
-  return digits;
+  return hash.Digits();
 }
 
 // tr(B^T B A A^T): sums over pairs of ranks instead of over the product's elements.

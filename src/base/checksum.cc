@@ -1,5 +1,7 @@
 #include "base/checksum.h"
 
+#include <cstdio>
+
 #define XXH_INLINE_ALL  // no library to link, also for whoever links Ondine
 #include <xxhash.h>
 
@@ -25,6 +27,12 @@ void Checksum::Update(std::span<const std::byte> bytes) {
 
 std::uint64_t Checksum::Value() const {
   return XXH3_64bits_digest(&state_->xxh);
+}
+
+std::string Checksum::Digits() const {
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(Value()));
+  return digits;
 }
 
 }  // namespace ondine::base

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace ondine::base {
 
@@ -20,6 +21,7 @@ class Checksum {
   ~Checksum();
   void Update(std::span<const std::byte> bytes);
   std::uint64_t Value() const;  // of what has arrived so far
+  std::string Digits() const;   // the value as 16 hexadecimal digits
 
  private:
   struct State;

@@ -1,7 +1,6 @@
 #include "formats/fingerprint.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <type_traits>
 
 #include "base/checksum.h"
@@ -49,9 +48,7 @@ std::string Fingerprint(const GgufFile& file) {
       hash.Update(data.subspan(begin, kStretchBytes));
     }
   }
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash.Value()));
-  return digits;
+  return hash.Digits();
 }
 
 }  // namespace ondine::formats

@@ -1,7 +1,6 @@
 #include "models/base_fingerprint.h"
 
 #include <array>
-#include <cstdio>
 #include <span>
 
 #include "base/checksum.h"
@@ -24,9 +23,7 @@ std::string BaseFingerprint(const Decoder& decoder) {
     add(layer.mlp_norm);
   }
   add(decoder.final_norm());
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash.Value()));
-  return digits;
+  return hash.Digits();
 }
 
 }  // namespace ondine::models

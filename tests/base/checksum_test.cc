@@ -42,5 +42,12 @@ TEST(Checksum, InPiecesEqualsTheWhole) {
   }
 }
 
+TEST(Checksum, DigitsAreTheValueInSixteenPlaces) {
+  Checksum hash;
+  hash.Update(std::as_bytes(std::span("x", 1)));
+  EXPECT_EQ(hash.Digits().size(), 16U);
+  EXPECT_EQ(std::stoull(hash.Digits(), nullptr, 16), hash.Value());
+}
+
 }  // namespace
 }  // namespace ondine::base
