@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,15 @@ struct SamplingSettings {
   std::uint64_t seed = 0;
 };
 
+// How sure the model is of the first tokens of an answer: means over them, of the probabilities
+// before any sampling setting.
+struct Confidence {
+  double probability = 0;   // of the tokens written, geometric mean
+  double margin = 0;        // of the likeliest token before the second
+  double entropy = 0;       // nats; the less, the surer
+  std::int64_t tokens = 0;  // the end of the text counts as one
+};
+
 struct GenerationOptions {
   int max_tokens = 256;
   SamplingSettings sampling;
@@ -31,10 +41,14 @@ struct GenerationOptions {
   bool ignore_end = false;        // go on after an end-of-text token
   // Receives text as it comes, always whole UTF-8 characters.
   std::function<void(std::string_view)> on_text;
+  // With it, text is held back until there are `probe_tokens` of it or it ends. Then it is told how
+  // sure the model is; a text that it returns is the answer instead, and on_text hears nothing.
+  std::function<std::optional<std::string>(const Confidence&)> on_probe;
+  int probe_tokens = 32;
   StopToken stop_token;
 };
 
-enum class FinishReason { kEndOfText, kStopText, kMaxTokens, kCancelled };
+enum class FinishReason { kEndOfText, kStopText, kMaxTokens, kCancelled, kReplaced };
 
 struct Generation {
   std::string text;

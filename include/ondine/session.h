@@ -108,6 +108,10 @@ class Session {
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system = "");
 
+  // A turn that something else has answered: the conversation goes on from there.
+  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system = "",
+                 const StopToken& stop_token = {});
+
   // Reads a text; what the session knew before is forgotten.
   Status Read(TextSource& text, const ReadOptions& options = {});
   // Answers a question about what was read. The pot is afterwards as it was before: questions do

@@ -9,6 +9,7 @@ const char* FinishName(FinishReason reason) {
     case FinishReason::kStopText: return "stop";
     case FinishReason::kMaxTokens: return "length";
     case FinishReason::kCancelled: return "cancelled";
+    case FinishReason::kReplaced: return "replaced";
   }
   return "";
 }

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "engine/confidence.h"
+#include "engine/pot_undo.h"
 #include "engine/sampler.h"
 
 namespace ondine::engine {
@@ -15,7 +18,13 @@ namespace {
 class StopTextFilter {
  public:
   StopTextFilter(const GenerationOptions& options, std::string& text)
-      : options_(options), text_(text) {}
+      : options_(options), text_(text), silent_(options.on_probe != nullptr) {}
+
+  // From now on text is given out as it comes, beginning with what there is.
+  void Speak() {
+    silent_ = false;
+    if (options_.on_text && !text_.empty()) options_.on_text(text_);
+  }
 
   // True when a stop text has been met; what precedes it has been given out.
   bool Push(const std::string& piece) {
@@ -50,11 +59,12 @@ class StopTextFilter {
     const std::string out = held_.substr(0, length);
     held_.erase(0, length);
     text_ += out;
-    if (options_.on_text) options_.on_text(out);
+    if (options_.on_text && !silent_) options_.on_text(out);
   }
 
   const GenerationOptions& options_;
   std::string& text_;
+  bool silent_;
   std::string held_;
 };
 
@@ -68,6 +78,46 @@ std::vector<float> WithoutEnds(const Model::Parts& model, std::span<const float>
   return others;
 }
 
+// Asks options.on_probe once, when there is enough to ask about.
+class Probe {
+ public:
+  static Result<Probe> Begin(memory::Pot& pot, const GenerationOptions& options) {
+    Probe probe(options);
+    if (options.on_probe) {
+      ONDINE_ASSIGN(PotUndo undo, PotUndo::Begin(pot, options.probe_tokens));
+      probe.undo_ = std::make_unique<PotUndo>(std::move(undo));
+    }
+    return probe;
+  }
+
+  void Add(std::span<const float> logits, TokenId chosen) {
+    if (undo_) meter_.Add(logits, chosen);
+  }
+  bool Due() const { return undo_ && meter_.result().tokens >= options_.probe_tokens; }
+
+  // True where the answer is another one, which is then that of `result`.
+  Result<bool> Replaces(StopTextFilter& filter, Generation& result) {
+    if (!undo_) return false;
+    std::optional<std::string> other = options_.on_probe(meter_.result());
+    if (other) {
+      ONDINE_TRY(undo_->Undo());
+      result.text = std::move(*other);
+      result.finish = FinishReason::kReplaced;
+      return true;
+    }
+    undo_.reset();
+    filter.Speak();
+    return false;
+  }
+
+ private:
+  explicit Probe(const GenerationOptions& options) : options_(options) {}
+
+  const GenerationOptions& options_;
+  std::unique_ptr<PotUndo> undo_;  // until it has been asked
+  ConfidenceMeter meter_;
+};
+
 }  // namespace
 
 Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
@@ -78,6 +128,7 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
 
   Generation result;
   StopTextFilter filter(options, result.text);
+  ONDINE_ASSIGN(Probe probe, Probe::Begin(pot, options));
   text::Utf8Stream characters;
   const base::Timer watch;
   while (result.tokens_generated < options.max_tokens) {
@@ -88,6 +139,7 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
     const bool may_end = options.ignore_end || result.tokens_generated >= options.min_tokens;
     const TokenId token = sampler.Sample(
         may_end ? pot.Logits() : std::span<const float>(WithoutEnds(model, pot.Logits())));
+    probe.Add(pot.Logits(), token);
     const bool ends = model.tokenizer.EndsGeneration(token);
     if (ends && !options.ignore_end) {
       result.finish = FinishReason::kEndOfText;
@@ -100,10 +152,17 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
       result.finish = FinishReason::kStopText;
       break;
     }
+    if (probe.Due()) {
+      ONDINE_ASSIGN(const bool replaced, probe.Replaces(filter, result));
+      if (replaced) break;
+    }
   }
-  if (result.finish != FinishReason::kStopText && result.finish != FinishReason::kCancelled) {
-    filter.Push(characters.Finish());
-    filter.Finish();
+  if (result.finish != FinishReason::kReplaced && result.finish != FinishReason::kCancelled) {
+    if (result.finish != FinishReason::kStopText) {
+      filter.Push(characters.Finish());
+      filter.Finish();
+    }
+    ONDINE_TRY(probe.Replaces(filter, result));
   }
   result.seconds_generate = watch.Elapsed();
   return result;

@@ -10,6 +10,7 @@
 #include "engine/generator.h"
 #include "engine/model_parts.h"
 #include "engine/passages.h"
+#include "engine/pot_undo.h"
 #include "engine/prompt_format.h"
 #include "engine/token_stream.h"
 #include "formats/pot_file.h"
@@ -32,6 +33,8 @@ class Session::Impl {
   Result<Generation> Complete(std::string_view prompt, const GenerationOptions& options, bool chat);
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system);
+  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system,
+                 const StopToken& stop);
   Status Read(TextSource& text, const ReadOptions& options);
   Result<Answer> Ask(std::string_view question, const AskOptions& options);
   Status SetAdapters(std::vector<ScaledAdapter> adapters);
@@ -53,6 +56,9 @@ class Session::Impl {
                       const ReadOptions& options) const;
   engine::Passages PassagesFor(std::string_view question, const AskOptions& options) const;
   Status FeedQuestion(const std::vector<TokenId>& question, const StopToken& stop);
+  Result<std::vector<TokenId>> BeginTurn(std::string_view message, std::string_view system,
+                                         const StopToken& stop);
+  Status EndTurn(std::string_view answer, const StopToken& stop);
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
@@ -153,8 +159,10 @@ Result<Generation> Session::Impl::Complete(std::string_view prompt,
   return result;
 }
 
-Result<Generation> Session::Impl::Say(std::string_view message, const GenerationOptions& options,
-                                      std::string_view system) {
+// Reads the user's message of a turn, up to where the assistant begins to speak.
+Result<std::vector<TokenId>> Session::Impl::BeginTurn(std::string_view message,
+                                                      std::string_view system,
+                                                      const StopToken& stop) {
   if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
   const bool first = !talking_;
   Frame frame;
@@ -162,8 +170,7 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
     ONDINE_ASSIGN(frame, engine::FirstMessage(parts(), system, true));
     const PotSettings settings = options_.pot.value_or(PotSettings());
     ONDINE_TRY(MakePot(settings, EncodeText(parts(), settings.catalyst, true)));
-    ONDINE_TRY(pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix,
-                          options.stop_token));
+    ONDINE_TRY(pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix, stop));
   } else {
     ONDINE_ASSIGN(frame, engine::NextMessage(parts()));
     pot_->ReleaseQuestion();
@@ -174,16 +181,40 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
        {EncodeText(parts(), message, true), EncodeFrame(parts(), frame.behind, false)}) {
     turn.insert(turn.end(), part.begin(), part.end());
   }
+  ONDINE_TRY(FeedQuestion(turn, stop));
+  return turn;
+}
+
+// What the assistant said, where it did not come from this model.
+Status Session::Impl::EndTurn(std::string_view answer, const StopToken& stop) {
+  ONDINE_TRY(pot_->Feed(EncodeText(parts(), answer, true), Pot::Part::kText, stop));
+  ONDINE_TRY(pot_->Flush(stop));
+  talking_ = true;
+  return {};
+}
+
+Result<Generation> Session::Impl::Say(std::string_view message, const GenerationOptions& options,
+                                      std::string_view system) {
   double seconds_prompt = 0;
+  std::vector<TokenId> turn;
   {
     const base::Stopwatch watch(seconds_prompt);
-    ONDINE_TRY(FeedQuestion(turn, options.stop_token));
+    ONDINE_ASSIGN(turn, BeginTurn(message, system, options.stop_token));
   }
   ONDINE_ASSIGN(Generation result, engine::Generate(parts(), *pot_, turn, options));
   result.tokens_prompt = static_cast<std::int64_t>(turn.size());
   result.seconds_prompt = seconds_prompt;
+  if (result.finish == FinishReason::kReplaced) {
+    ONDINE_TRY(EndTurn(result.text, options.stop_token));
+  }
   talking_ = true;
   return result;
+}
+
+Status Session::Impl::AddTurn(std::string_view message, std::string_view answer,
+                              std::string_view system, const StopToken& stop) {
+  ONDINE_TRY(BeginTurn(message, system, stop));
+  return EndTurn(answer, stop);
 }
 
 Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
@@ -305,11 +336,8 @@ Result<Answer> Session::Impl::Ask(std::string_view question, const AskOptions& o
   const std::size_t reread = passages.tokens.size();
   tokens.insert(tokens.begin(), passages.tokens.begin(), passages.tokens.end());
   const auto more = static_cast<std::int64_t>(tokens.size());
-  const Pot::Mark mark = pot_->SetMark();
-  std::optional<memory::PotSnapshot> snapshot;
-  if (!pot_->CanRewind(more + options.generation.max_tokens)) {
-    ONDINE_ASSIGN(snapshot, memory::PotSnapshot::Take(*pot_));
-  }
+  ONDINE_ASSIGN(auto undo,
+                engine::PotUndo::Begin(*pot_, more + options.generation.max_tokens));
   GenerationOptions generation = options.generation;
   generation.min_tokens = std::max(1, generation.min_tokens);  // silence is no answer
   Status status = FeedQuestion(tokens, stop);
@@ -318,13 +346,7 @@ Result<Answer> Session::Impl::Ask(std::string_view question, const AskOptions& o
       status ? engine::Generate(parts(), *pot_, std::span(tokens).subspan(reread), generation)
              : tl::make_unexpected(std::move(status).error());
   peak_bytes_ = std::max(peak_bytes_, static_cast<std::int64_t>(pot_->bytes()));
-  const std::int64_t peak_entries = pot_->counters().peak_entries;
-  if (snapshot) {
-    ONDINE_TRY(snapshot->Restore(*pot_));
-  } else {
-    pot_->Rewind(mark);
-  }
-  pot_->NotePeak(peak_entries);
+  ONDINE_TRY(undo.Undo());
   if (!result) return tl::make_unexpected(std::move(result).error());
   Answer answer{std::move(*result), std::move(passages.texts)};
   answer.tokens_prompt = more;
@@ -454,6 +476,10 @@ Result<Generation> Session::Complete(std::string_view prompt, const GenerationOp
 Result<Generation> Session::Say(std::string_view message, const GenerationOptions& options,
                                 std::string_view system) {
   return impl_->Say(message, options, system);
+}
+Status Session::AddTurn(std::string_view message, std::string_view answer, std::string_view system,
+                        const StopToken& stop_token) {
+  return impl_->AddTurn(message, answer, system, stop_token);
 }
 Status Session::Read(TextSource& text, const ReadOptions& options) {
   return impl_->Read(text, options);
