@@ -336,8 +336,7 @@ Result<Answer> Session::Impl::Ask(std::string_view question, const AskOptions& o
   const std::size_t reread = passages.tokens.size();
   tokens.insert(tokens.begin(), passages.tokens.begin(), passages.tokens.end());
   const auto more = static_cast<std::int64_t>(tokens.size());
-  ONDINE_ASSIGN(auto undo,
-                engine::PotUndo::Begin(*pot_, more + options.generation.max_tokens));
+  ONDINE_ASSIGN(auto undo, engine::PotUndo::Begin(*pot_, more + options.generation.max_tokens));
   GenerationOptions generation = options.generation;
   generation.min_tokens = std::max(1, generation.min_tokens);  // silence is no answer
   Status status = FeedQuestion(tokens, stop);

@@ -1,0 +1,203 @@
+#include "serve/chat_request.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/quote.h"
+#include "serve/event_stream.h"
+
+namespace ondine::serve {
+namespace {
+
+using Json = nlohmann::json;
+
+// Of an answer that comes whole, an error, or a stream's text.
+constexpr std::size_t kMostBytes = std::size_t{4} << 20;
+
+constexpr const char* kNothing = "what came is no answer";
+
+// A server must not drive the user's terminal.
+std::string WithoutControls(std::string_view text) {
+  std::string clean;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7f) || c == '\n' || c == '\t') clean += c;
+  }
+  return clean;
+}
+
+// The member at a path of keys (and of the first elements of arrays), null where there is none.
+const Json* Find(const Json& json, std::initializer_list<const char*> path) {
+  const Json* at = &json;
+  for (const char* key : path) {
+    if (at->is_array()) {
+      if (at->empty()) return nullptr;
+      at = &at->front();
+    }
+    if (!at->is_object() || !at->contains(key)) return nullptr;
+    at = &(*at)[key];
+  }
+  return at;
+}
+
+std::string TextAt(const Json& json, std::initializer_list<const char*> path) {
+  const Json* found = Find(json, path);
+  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
+}
+
+// What a server says of an error, in any of the usual forms.
+std::string ErrorText(const Json& json) {
+  std::string text = TextAt(json, {"error", "message"});
+  if (text.empty()) text = TextAt(json, {"error"});
+  if (text.empty()) text = TextAt(json, {"message"});
+  return text;
+}
+
+bool SaysQuota(const Json& json) {
+  for (const char* key : {"code", "type"}) {
+    const std::string said = TextAt(json, {"error", key});
+    if (said.find("quota") != std::string::npos || said.find("billing") != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+ServerFailure FailureOf(int status, const Json& body) {
+  switch (status) {
+    case 401:
+    case 403: return ServerFailure::kKeyRefused;
+    case 402: return ServerFailure::kQuota;
+    case 429: return SaysQuota(body) ? ServerFailure::kQuota : ServerFailure::kBusy;
+    case 408:
+    case 503: return ServerFailure::kBusy;
+    default: return status >= 500 ? ServerFailure::kServerError : ServerFailure::kRejected;
+  }
+}
+
+std::optional<ServerFailure> FailureOf(HttpEnd end) {
+  switch (end) {
+    case HttpEnd::kComplete: return std::nullopt;
+    case HttpEnd::kUnresolved:
+    case HttpEnd::kRefused: return ServerFailure::kUnreachable;
+    case HttpEnd::kTooSlow: return ServerFailure::kTooSlow;
+    case HttpEnd::kCertificate: return ServerFailure::kCertificate;
+    case HttpEnd::kBroken: return ServerFailure::kBroken;
+    case HttpEnd::kStopped: return ServerFailure::kStopped;
+  }
+  return ServerFailure::kBroken;
+}
+
+const char* Say(HttpEnd end) {
+  switch (end) {
+    case HttpEnd::kComplete: return "";
+    case HttpEnd::kUnresolved: return "no such host, or no network";
+    case HttpEnd::kRefused: return "nobody answers at that address";
+    case HttpEnd::kTooSlow: return "it took too long";
+    case HttpEnd::kCertificate: return "its certificate is not trusted, or is another host's";
+    case HttpEnd::kBroken: return "the connection broke, or does not speak HTTP";
+    case HttpEnd::kStopped: return "stopped";
+  }
+  return "";
+}
+
+class Receiver {
+ public:
+  explicit Receiver(const std::function<void(std::string_view)>& on_text) : on_text_(on_text) {}
+
+  bool Take(const HttpReply& reply, std::string_view piece) {
+    streams_ = reply.status == 200 && reply.content_type.starts_with("text/event-stream");
+    bool good = whole_.size() + piece.size() <= kMostBytes;
+    if (streams_) {
+      good = events_.Push(piece, [this](std::string_view data) { return TakeEvent(data); });
+    } else if (good) {
+      whole_ += piece;
+    }
+    garbage_ = !good;
+    return good;
+  }
+
+  // After the last byte.
+  ChatReply Finish(const HttpReply& http) {
+    reply_.sent = http.sent;
+    const auto& wait = http.retry_after;
+    std::from_chars(wait.data(), wait.data() + wait.size(), reply_.retry_after);
+    if (done_ || reply_.failure) return std::move(reply_);
+    if (http.end != HttpEnd::kComplete) {
+      if (garbage_) return Fail(ServerFailure::kNoAnswer, kNothing);
+      return Fail(*FailureOf(http.end), Say(http.end));
+    }
+    if (streams_) return Fail(ServerFailure::kBroken, "the answer broke off");
+    const Json body = Json::parse(whole_, nullptr, /*allow_exceptions=*/false);
+    if (http.status != 200) {
+      std::string detail = "HTTP status " + std::to_string(http.status);
+      if (const std::string said = ErrorText(body); !said.empty()) {
+        detail += ", " + base::Quote(said);
+      }
+      return Fail(FailureOf(http.status, body), std::move(detail));
+    }
+    const std::string text = TextAt(body, {"choices", "message", "content"});
+    if (text.empty()) return Fail(ServerFailure::kNoAnswer, kNothing);
+    Give(text);
+    return std::move(reply_);
+  }
+
+ private:
+  bool TakeEvent(std::string_view data) {
+    if (data == "[DONE]") {
+      done_ = !reply_.text.empty();
+      return true;
+    }
+    const Json event = Json::parse(data, nullptr, /*allow_exceptions=*/false);
+    if (Find(event, {"error"}) != nullptr) {
+      Fail(ServerFailure::kServerError, base::Quote(ErrorText(event)));
+      return false;
+    }
+    if (!event.is_object() || reply_.text.size() > kMostBytes) return false;
+    Give(TextAt(event, {"choices", "delta", "content"}));
+    const Json* finish = Find(event, {"choices", "finish_reason"});
+    if (finish != nullptr && finish->is_string()) done_ = !reply_.text.empty();
+    return true;
+  }
+
+  void Give(std::string_view text) {
+    const std::string clean = WithoutControls(text);
+    if (clean.empty()) return;
+    reply_.text += clean;
+    if (on_text_) on_text_(clean);
+  }
+
+  ChatReply Fail(ServerFailure failure, std::string detail) {
+    reply_.failure = failure;
+    reply_.detail = std::move(detail);
+    return reply_;
+  }
+
+  const std::function<void(std::string_view)>& on_text_;
+  ChatReply reply_;
+  EventStream events_;
+  bool streams_ = false, done_ = false, garbage_ = false;
+  std::string whole_;
+};
+
+}  // namespace
+
+std::string ChatBody(std::string_view model, std::string_view question, int max_tokens) {
+  Json body = {{"messages", {{{"role", "user"}, {"content", question}}}},
+               {"max_tokens", max_tokens},
+               {"stream", true}};
+  if (!model.empty()) body["model"] = model;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+ChatReply RequestChat(const HttpPost& post, const std::function<void(std::string_view)>& on_text,
+                      const StopToken& stop) {
+  Receiver receiver(on_text);
+  const HttpReply http = Post(
+      post,
+      [&](const HttpReply& reply, std::string_view piece) { return receiver.Take(reply, piece); },
+      stop);
+  return receiver.Finish(http);
+}
+
+}  // namespace ondine::serve

@@ -1,0 +1,46 @@
+#include "serve/sent_log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+namespace ondine::serve {
+namespace {
+
+std::string Now() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
+}
+
+}  // namespace
+
+Status SentLog::Note(std::string_view event, std::string_view server, std::string_view key,
+                     std::string_view value) const {
+  if (path_.empty()) return {};
+  const nlohmann::ordered_json entry = {
+      {"time", Now()}, {"event", event}, {"server", server}, {std::string(key), value}};
+  const std::string line =
+      entry.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const int file = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  // One write of a line that is appended does not mix with those of other programs.
+  bool written =
+      file >= 0 && write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  const int problem = errno;
+  // A pipe or terminal cannot be synced, and need not be.
+  if (written && fsync(file) != 0) written = errno == EINVAL || errno == EROFS;
+  if (file >= 0) close(file);
+  if (written) return {};
+  return MakeError(problem == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+                   std::string("cannot be written: ") + std::strerror(problem), path_);
+}
+
+}  // namespace ondine::serve
