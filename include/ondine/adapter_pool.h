@@ -61,6 +61,14 @@ class AdapterPool {
   // of the pool's. kInvalidArgument without examples, or for one whose prompt is empty.
   Result<PoolWeights> Weigh(const std::vector<Example>& examples,
                             std::optional<double> temperature = {}) const;
+
+  // Where the task of these examples lies: a direction of length 1 among the questions that the
+  // pool was trained on. Errors: those of Weigh().
+  Result<std::vector<float>> TaskOf(const std::vector<Example>& examples) const;
+  // How much a question is of the task: the cosine of both directions, -1 to 1. Needs no pass
+  // through the model.
+  Result<double> Likeness(const std::vector<float>& task, std::string_view question) const;
+
   // One adapter out of all: `weights` has a finite number for each. `form`: the pool's own.
   Result<std::shared_ptr<const Adapter>> Blend(const std::vector<double>& weights,
                                                std::optional<BlendForm> form = {}) const;
@@ -68,6 +76,7 @@ class AdapterPool {
  private:
   struct Parts;
   explicit AdapterPool(std::unique_ptr<Parts> parts);
+  Result<std::vector<float>> FeatureOf(const std::vector<Example>& examples) const;
   std::unique_ptr<Parts> parts_;
 };
 

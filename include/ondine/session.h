@@ -108,6 +108,9 @@ class Session {
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system = "");
 
+  // The conversation, or the text, is forgotten.
+  void Forget();
+
   // A turn that something else has answered: the conversation goes on from there.
   Status AddTurn(std::string_view message, std::string_view answer, std::string_view system = "",
                  const StopToken& stop_token = {});

@@ -2,12 +2,15 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "cli/server_options.h"
+#include "ondine/hybrid.h"
 #include "ondine/session.h"
 
 namespace ondine::cli {
@@ -18,23 +21,70 @@ struct Options {
   AdapterChoice adapter;
   PotChoice pot;
   GenerationChoice generation;
+  ServerChoice server;
   std::string system, once;
   bool json = false;
 };
 
-Status Talk(const Options& options, Session& session, const std::string& message) {
+// The device alone, or with a server.
+class Partner {
+ public:
+  static Result<Partner> Create(const Options& options, const std::shared_ptr<const Model>& model) {
+    SessionOptions session_options;
+    session_options.threads = options.model.threads;
+    ONDINE_ASSIGN(Customization custom, options.adapter.LoadWithTask(model));
+    session_options.adapters = std::move(custom.adapters);
+    ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
+    Partner partner;
+    ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
+    if (!options.server.wanted()) {
+      partner.session_ = std::move(session);
+      return partner;
+    }
+    ONDINE_ASSIGN(HybridSettings settings, options.server.Settings());
+    settings.pool = std::move(custom.pool);
+    settings.task = std::move(custom.task);
+    ONDINE_ASSIGN(Server server, options.server.Load(options.generation.options.max_tokens));
+    ONDINE_ASSIGN(partner.hybrid_,
+                  HybridChat::Create(std::move(session), std::move(server), std::move(settings)));
+    return partner;
+  }
+
+  // The decision counts only with a server.
+  Result<HybridReply> Say(const std::string& message, const GenerationOptions& options,
+                          const std::string& system) {
+    if (hybrid_) return hybrid_->Say(message, options, system);
+    ONDINE_ASSIGN(Generation reply, session_->Say(message, options, system));
+    return HybridReply{std::move(reply), {}};
+  }
+  bool decides() const { return hybrid_.has_value(); }
+  SessionReport report() const {
+    return hybrid_ ? hybrid_->session().report() : session_->report();
+  }
+
+ private:
+  std::optional<Session> session_;
+  std::optional<HybridChat> hybrid_;
+};
+
+Status Talk(const Options& options, Partner& partner, const std::string& message) {
   GenerationOptions generation = options.generation.options;
   generation.stop_token = InterruptToken();
   if (!options.json) {
     generation.on_text = [](std::string_view text) { std::cout << text << std::flush; };
   }
-  ONDINE_ASSIGN(const Generation reply, session.Say(message, generation, options.system));
+  ONDINE_ASSIGN(const HybridReply reply, partner.Say(message, generation, options.system));
   if (options.json) {
-    nlohmann::json out = ToJson(reply);
-    out["pot"] = ToJson(session.report());
+    nlohmann::json out = ToJson(static_cast<const Generation&>(reply));
+    out["pot"] = ToJson(partner.report());
+    if (partner.decides()) out["decision"] = ToJson(reply.decision);
     std::cout << Dump(out) << "\n";
   } else {
     std::cout << std::endl;
+    if (partner.decides()) {
+      PrintNote(std::string(reply.decision.server ? "[server: " : "[device: ") +
+                reply.decision.why + "]");
+    }
   }
   if (reply.finish == FinishReason::kCancelled) return MakeError(ErrorCode::kCancelled, "stopped");
   return {};
@@ -42,16 +92,13 @@ Status Talk(const Options& options, Session& session, const std::string& message
 
 Status Chat(const Options& options) {
   ONDINE_ASSIGN(const auto model, options.model.Load());
-  SessionOptions session_options;
-  session_options.threads = options.model.threads;
-  ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(model));
-  ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
-  ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
-  if (!options.once.empty()) return Talk(options, session, options.once);
+  ONDINE_ASSIGN(Partner partner, Partner::Create(options, model));
+  if (!options.once.empty()) return Talk(options, partner, options.once);
 
   if (ErrorIsTerminal()) {
-    PrintNote("Chatting with " + model->info().name + " in a pot of " +
-              Grouped(session_options.pot->slots) + " entries. Ctrl-D ends it.");
+    ONDINE_ASSIGN(const PotSettings pot, options.pot.Settings());
+    PrintNote("Chatting with " + model->info().name + " in a pot of " + Grouped(pot.slots) +
+              " entries. Ctrl-D ends it.");
   }
   std::string line;
   while (true) {
@@ -61,7 +108,7 @@ Status Chat(const Options& options) {
       return {};
     }
     if (line.empty()) continue;
-    ONDINE_TRY(Talk(options, session, line));
+    ONDINE_TRY(Talk(options, partner, line));
   }
 }
 
@@ -73,13 +120,15 @@ Action AddChat(CLI::App& app) {
       app.add_subcommand("chat", "Talk with a model, without end, in a fixed memory");
   command->footer(
       "Example:\n  ondine chat --pot 1024\n"
-      "  ondine chat --once \"Name three rivers.\"");
+      "  ondine chat --once \"Name three rivers.\"\n"
+      "  ondine chat --server http://127.0.0.1:8080/v1 --privacy ask --budget 0.2");
   options->model.AddTo(*command);
   options->adapter.AddAll(*command);
   command->add_option("--system", options->system, "system message");
   command->add_option("--once", options->once, "answer this one message and end");
   options->generation.AddTo(*command, 512);
   options->pot.AddAll(*command);
+  options->server.AddTo(*command);
   command->add_flag("--json", options->json, "print each answer as JSON");
   return [options] { return Chat(*options); };
 }

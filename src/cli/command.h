@@ -20,6 +20,7 @@ Action AddEval(CLI::App& app);
 Action AddInfo(CLI::App& app);
 Action AddPerplexity(CLI::App& app);
 Action AddRead(CLI::App& app);
+Action AddRoute(CLI::App& app);
 Action AddRun(CLI::App& app);
 Action AddTokenize(CLI::App& app);
 

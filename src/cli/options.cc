@@ -5,7 +5,6 @@
 #include <filesystem>
 
 #include "base/try.h"
-#include "ondine/adapter_pool.h"
 
 namespace ondine::cli {
 
@@ -78,22 +77,27 @@ void AdapterChoice::AddAll(CLI::App& command) {
   task->needs(from);
 }
 
-Result<std::vector<ScaledAdapter>> AdapterChoice::Load(
-    const std::shared_ptr<const Model>& model) const {
-  std::vector<ScaledAdapter> adapters;
+Result<Customization> AdapterChoice::LoadWithTask(const std::shared_ptr<const Model>& model) const {
+  Customization result;
   for (const std::string& one : wanted) {
     const auto [path, scale] = SplitScale(one);
     ONDINE_ASSIGN(auto adapter, Adapter::Load(*model, path));
-    adapters.push_back({std::move(adapter), scale});
+    result.adapters.push_back({std::move(adapter), scale});
   }
   if (!pool.empty()) {
-    ONDINE_ASSIGN(const auto blended, AdapterPool::Load(model, pool));
+    ONDINE_ASSIGN(result.pool, AdapterPool::Load(model, pool));
     ONDINE_ASSIGN(const auto task, LoadExamples(examples));
-    ONDINE_ASSIGN(const PoolWeights result, blended->Weigh(task));
-    ONDINE_ASSIGN(auto adapter, blended->Blend(result.weights));
-    adapters.push_back({std::move(adapter), 1});
+    ONDINE_ASSIGN(const PoolWeights found, result.pool->Weigh(task));
+    ONDINE_ASSIGN(auto adapter, result.pool->Blend(found.weights));
+    result.adapters.push_back({std::move(adapter), 1});
+    ONDINE_ASSIGN(result.task, result.pool->TaskOf(task));
   }
-  return adapters;
+  return result;
+}
+Result<std::vector<ScaledAdapter>> AdapterChoice::Load(
+    const std::shared_ptr<const Model>& model) const {
+  ONDINE_ASSIGN(Customization result, LoadWithTask(model));
+  return std::move(result.adapters);
 }
 
 void PotChoice::AddSize(CLI::App& command) {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "ondine/adapter.h"
+#include "ondine/adapter_pool.h"
 #include "ondine/generation.h"
 #include "ondine/model.h"
 #include "ondine/pot.h"
@@ -27,6 +27,13 @@ struct ModelChoice {
   Result<std::shared_ptr<const Model>> Load() const;
 };
 
+// Adapters, and the task that one of them was blended for, if any.
+struct Customization {
+  std::vector<ScaledAdapter> adapters;
+  std::shared_ptr<const AdapterPool> pool;
+  std::vector<float> task;  // AdapterPool::TaskOf
+};
+
 struct AdapterChoice {
   std::vector<std::string> wanted;  // FILE or FILE=SCALE
   std::string pool, examples;       // files
@@ -35,6 +42,7 @@ struct AdapterChoice {
   void AddTo(CLI::App& command);
   void AddAll(CLI::App& command);
   Result<std::vector<ScaledAdapter>> Load(const std::shared_ptr<const Model>& model) const;
+  Result<Customization> LoadWithTask(const std::shared_ptr<const Model>& model) const;
 };
 
 // Where scripts/bootstrap puts the default model; may not exist.

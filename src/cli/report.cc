@@ -32,6 +32,24 @@ nlohmann::json ToJson(const SessionReport& report) {
           {"peak_bytes", report.peak_bytes}, {"distillations", report.distillations}};
 }
 
+nlohmann::json ToJson(const Confidence& confidence) {
+  return {{"probability", confidence.probability},
+          {"margin", confidence.margin},
+          {"entropy", confidence.entropy},
+          {"tokens", confidence.tokens}};
+}
+
+nlohmann::json ToJson(const HybridDecision& decision) {
+  nlohmann::json out = {{"server", decision.server},
+                        {"reason", HybridReasonName(decision.reason)},
+                        {"why", decision.why},
+                        {"left", decision.left}};
+  if (decision.task) out["task"] = *decision.task;
+  if (decision.confidence) out["confidence"] = ToJson(*decision.confidence);
+  if (decision.failure) out["failure"] = ServerFailureName(*decision.failure);
+  return out;
+}
+
 std::string Dump(const nlohmann::json& json) {
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

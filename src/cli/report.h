@@ -5,12 +5,15 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "ondine/hybrid.h"
 #include "ondine/session.h"
 
 namespace ondine::cli {
 
 nlohmann::json ToJson(const Generation& generation);
 nlohmann::json ToJson(const SessionReport& report);
+nlohmann::json ToJson(const Confidence& confidence);
+nlohmann::json ToJson(const HybridDecision& decision);
 
 // Indented; text that is not UTF-8 comes out with replacement characters.
 std::string Dump(const nlohmann::json& json);

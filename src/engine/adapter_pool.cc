@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <new>
+#include <numeric>
 
 #include "adapters/feature.h"
 #include "adapters/pool_file.h"
@@ -71,13 +72,9 @@ const PoolInfo& AdapterPool::info() const {
   return parts_->info;
 }
 
-Result<PoolWeights> AdapterPool::Weigh(const std::vector<Example>& examples,
-                                       std::optional<double> temperature) const {
+// [query width]
+Result<std::vector<float>> AdapterPool::FeatureOf(const std::vector<Example>& examples) const {
   if (examples.empty()) return MakeError(ErrorCode::kInvalidArgument, "there are no examples");
-  const double used = temperature.value_or(parts_->info.temperature);
-  if (!std::isfinite(used) || !(used > 0)) {
-    return MakeError(ErrorCode::kInvalidArgument, "a temperature must be above 0");
-  }
   std::vector<std::vector<TokenId>> prompts;
   for (const Example& example : examples) {
     prompts.push_back(parts_->model->Tokenize(example.prompt, /*add_bos=*/false));
@@ -86,13 +83,34 @@ Result<PoolWeights> AdapterPool::Weigh(const std::vector<Example>& examples,
                        "example " + std::to_string(prompts.size()) + " has an empty prompt");
     }
   }
+  return adapters::QueryFeature(*parts_->model->parts().decoder, prompts);
+}
+
+Result<PoolWeights> AdapterPool::Weigh(const std::vector<Example>& examples,
+                                       std::optional<double> temperature) const {
+  const double used = temperature.value_or(parts_->info.temperature);
+  if (!std::isfinite(used) || !(used > 0)) {
+    return MakeError(ErrorCode::kInvalidArgument, "a temperature must be above 0");
+  }
   PoolWeights result;
-  const models::Decoder& decoder = *parts_->model->parts().decoder;
-  ONDINE_ASSIGN(
-      result.similarities,
-      adapters::Similarities(parts_->pool.tasks, adapters::QueryFeature(decoder, prompts)));
+  ONDINE_ASSIGN(const std::vector<float> feature, FeatureOf(examples));
+  ONDINE_ASSIGN(result.similarities, adapters::Similarities(parts_->pool.tasks, feature));
   result.weights = adapters::SoftmaxOf(result.similarities, used);
   return result;
+}
+
+Result<std::vector<float>> AdapterPool::TaskOf(const std::vector<Example>& examples) const {
+  ONDINE_ASSIGN(const std::vector<float> feature, FeatureOf(examples));
+  return adapters::Direction(parts_->pool.tasks, feature);
+}
+
+Result<double> AdapterPool::Likeness(const std::vector<float>& task,
+                                     std::string_view question) const {
+  ONDINE_ASSIGN(const std::vector<float> direction, TaskOf({{std::string(question), ""}}));
+  if (task.size() != direction.size()) {
+    return MakeError(ErrorCode::kMismatch, "the task belongs to another pool");
+  }
+  return std::inner_product(task.begin(), task.end(), direction.begin(), 0.0);
 }
 
 Result<std::shared_ptr<const Adapter>> AdapterPool::Blend(const std::vector<double>& weights,

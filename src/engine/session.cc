@@ -33,6 +33,7 @@ class Session::Impl {
   Result<Generation> Complete(std::string_view prompt, const GenerationOptions& options, bool chat);
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system);
+  void Forget();
   Status AddTurn(std::string_view message, std::string_view answer, std::string_view system,
                  const StopToken& stop);
   Status Read(TextSource& text, const ReadOptions& options);
@@ -47,7 +48,6 @@ class Session::Impl {
  private:
   const Model::Parts& parts() const { return model_->parts(); }
   Status MakePot(const PotSettings& settings, std::vector<TokenId> catalyst);
-  void Forget();
   // Settings for a text of `tokens`: the user's, or a cache for the whole where that is possible.
   PotSettings SettingsFor(std::int64_t tokens) const;
   Status ReadStream(engine::TokenStream& tokens, const ReadOptions& options);
@@ -73,8 +73,8 @@ class Session::Impl {
 
 namespace {
 
-// Tokens that `truncate` leaves free for question and answer.
-constexpr std::int64_t kTruncateReserve = 256;
+// Of the pot: what `truncate` leaves free for question and answer.
+constexpr std::int64_t kTruncateReserveShare = 4;
 
 // Of the pot: what is read once more for a question.
 constexpr std::int64_t kRereadShare = 8;
@@ -273,11 +273,7 @@ Status Session::Impl::ReadStream(engine::TokenStream& tokens, const ReadOptions&
 // The first and the last part of the text that fit; only the last part is held back.
 Status Session::Impl::ReadEnds(engine::TokenStream& tokens, const ReadOptions& options) {
   const base::Timer timer;
-  const std::int64_t room = pot_->capacity() - kTruncateReserve;
-  if (room < 2) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "truncate needs a pot of more than " + std::to_string(kTruncateReserve + 1));
-  }
+  const std::int64_t room = pot_->capacity() - pot_->capacity() / kTruncateReserveShare;
   auto head = static_cast<std::size_t>(room / 2);
   const std::size_t tail = static_cast<std::size_t>(room) - head;
   std::deque<TokenId> end;
@@ -475,6 +471,9 @@ Result<Generation> Session::Complete(std::string_view prompt, const GenerationOp
 Result<Generation> Session::Say(std::string_view message, const GenerationOptions& options,
                                 std::string_view system) {
   return impl_->Say(message, options, system);
+}
+void Session::Forget() {
+  impl_->Forget();
 }
 Status Session::AddTurn(std::string_view message, std::string_view answer, std::string_view system,
                         const StopToken& stop_token) {

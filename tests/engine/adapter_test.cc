@@ -157,6 +157,19 @@ TEST_F(AdapterPoolTest, WeighsATaskByItsPrompts) {
   EXPECT_EQ(pool_->Weigh(examples, 0.0).error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST_F(AdapterPoolTest, ATaskIsMostLikeItsOwnQuestions) {
+  const auto task = pool_->TaskOf({{"what do plants need", ""}});
+  ASSERT_TRUE(task);
+  EXPECT_NEAR(*pool_->Likeness(*task, "what do plants need"), 1, 1e-6);
+  const auto other = pool_->Likeness(*task, "QQQQ 7777");
+  ASSERT_TRUE(other);
+  EXPECT_LT(*other, 0.9);
+  EXPECT_GE(*other, -1.000001);
+  EXPECT_EQ(pool_->TaskOf({}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(pool_->Likeness(*task, "").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(pool_->Likeness({1, 0}, "x").error().code, ErrorCode::kMismatch);
+}
+
 TEST_F(AdapterPoolTest, ABlendIsAnOrdinaryAdapter) {
   for (const BlendForm form : {BlendForm::kSeparate, BlendForm::kProduct}) {
     const auto blend = pool_->Blend({0.5, 0.2, 0.3}, form);

@@ -1,0 +1,158 @@
+// ondine chat with a server, and ondine route.
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "cli/program.h"
+#include "serve/raw_server.h"
+
+namespace ondine::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class ServerProgram : public ProgramTest {
+ protected:
+  RawServer raw_{[](int connection, int) {
+    RawServer::Send(connection, kStreamHead + StreamPiece("From afar.") + kStreamEnd);
+  }};
+  // Every answer is unsure, or none is.
+  const std::string unsure_ = Write("unsure.json", Gate("1.1"));
+  const std::string sure_ = Write("sure.json", Gate("-1.1"));
+
+  static std::string Gate(const std::string& confidence) {
+    return R"({"ondine_gate":1,"signal":"probability","task":null,"confidence":)" + confidence +
+           R"(,"probe_tokens":4})";
+  }
+  std::vector<std::string> Chat(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments = {
+        "chat", "-m", Model(),      "--chat-template", "chatml", "--server", raw_.url(),
+        "-n",   "8",  "--sent-log", Path("sent"),      "--pot",  "256"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+};
+
+TEST_F(ServerProgram, AnswersWhatTheModelIsUnsureOf) {
+  const auto out =
+      Json(Chat({"--gate", unsure_, "--privacy", "allow", "--once", "Hello", "--json"}));
+  EXPECT_EQ(out["text"], "From afar.");
+  EXPECT_EQ(out["decision"]["server"], true);
+  EXPECT_EQ(out["decision"]["reason"], "unsure");
+  const Outcome said = Run(Chat({"--gate", unsure_, "--privacy", "allow", "--once", "Hello"}));
+  EXPECT_EQ(said.out, "From afar.\n");
+  EXPECT_THAT(said.error, HasSubstr("[server: confidence (probability) "));
+  EXPECT_EQ(raw_.connections(), 2);
+}
+
+TEST_F(ServerProgram, IsNotAskedWhereNothingSpeaksForIt) {
+  const std::string alone = Output({"chat", "-m", Model(), "--chat-template", "chatml", "-n", "8",
+                                    "--pot", "256", "--once", "Hello"});
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"--gate", sure_, "--privacy", "allow"},
+           {"--gate", unsure_, "--privacy", "allow", "--budget", "0"},
+           {"--gate", unsure_, "--privacy", "allow", "--private", Write("p", "# mine\nH.l\n")},
+           {"--gate", unsure_, "--privacy", "never"},
+           {"--gate", unsure_, "--privacy", "ask"},  // with nobody to ask
+           {"--gate", unsure_}}) {
+    std::vector<std::string> all = Chat(arguments);
+    all.insert(all.end(), {"--once", "Hello"});
+    EXPECT_EQ(Output(all), alone);
+  }
+  EXPECT_EQ(raw_.connections(), 0);
+  EXPECT_FALSE(std::ifstream(Path("sent")));
+}
+
+TEST_F(ServerProgram, AwayTheDeviceAnswersAndSaysSo) {
+  const std::vector<std::string> chat = {
+      "chat", "-m", Model(), "--chat-template", "chatml", "-n", "8", "--pot", "256"};
+  std::vector<std::string> away = chat;
+  away.insert(away.end(), {"--server", "http://127.0.0.1:" + std::to_string(UnusedPort()),
+                           "--privacy", "allow", "--gate", unsure_, "--sent-log", Path("sent")});
+  const Outcome outcome = Run(away, "Hello\nAgain\n");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out, Output(chat, "Hello\nAgain\n"));
+  EXPECT_THAT(outcome.error, HasSubstr("[the server failed (unreachable"));
+  EXPECT_THAT(outcome.error, HasSubstr("the server was unreachable a moment ago"));
+}
+
+TEST_F(ServerProgram, KeysComeFromFilesAndLeaveOnlyForTheServer) {
+  Run(Chat({"--gate", unsure_, "--privacy", "allow", "--server-key-file", Write("key", "sk-1\n"),
+            "--once", "Hello"}));
+  ASSERT_EQ(raw_.requests().size(), 1u);
+  EXPECT_THAT(raw_.requests()[0], HasSubstr("Authorization: Bearer sk-1\r\n"));
+  std::ifstream log(Path("sent"));
+  const std::string noted((std::istreambuf_iterator<char>(log)), {});
+  EXPECT_THAT(noted, HasSubstr(R"("text":"Hello")"));
+  EXPECT_EQ(noted.find("sk-1"), std::string::npos);
+}
+
+TEST_F(ServerProgram, BadServersAndGatesAreRefused) {
+  const auto with = [&](const std::string& option, const std::string& value) {
+    return std::vector<std::string>{"chat",
+                                    "-m",
+                                    Model(),
+                                    "--chat-template",
+                                    "chatml",
+                                    "--server",
+                                    "http://127.0.0.1:1",
+                                    option,
+                                    value,
+                                    "--once",
+                                    "x"};
+  };
+  Refusal(2, {"chat", "-m", Model(), "--chat-template", "chatml", "--server", "example.com",
+              "--once", "x"});
+  Refusal(2, {"chat", "-m", Model(), "--chat-template", "chatml", "--privacy", "allow", "--once",
+              "x"});  // without a server
+  Refusal(2, with("--privacy", "maybe"));
+  Refusal(2, with("--budget", "2"));
+  Refusal(1, with("--gate", Path("none")));
+  Refusal(1, with("--gate", Write("bad", "{}")));
+  Refusal(2, with("--private", Write("p", "(\n")));
+  Refusal(2, with("--server-key-file", Write("k", "\n")));
+  Refusal(1, with("--server-certificates", Path("none")));
+}
+
+TEST_F(ServerProgram, RouteFitsAGateThatChatTakes) {
+  const std::string samples =
+      Write("samples.jsonl",
+            "{\"prompt\": \"One\", \"answer\": \"two\"}\n{\"prompt\": \"Three\", \"answer\": "
+            "\"four\", \"server\": 0}\n{\"prompt\": \"Five\", \"answer\": \"six\"}\n");
+  const auto out =
+      Json({"route", "-m", Model(), "--chat-template", "chatml", "--calibrate", samples, "--budget",
+            "0.7", "-n", "8", "--self-consistency", "2", "-o", Path("gate.json"), "--json"});
+  // A random model is never right, so what the server alone can answer is sent.
+  EXPECT_EQ(out["questions"], 3);
+  EXPECT_EQ(out["device"], 0);
+  EXPECT_NEAR(out["server"].get<double>(), 2. / 3, 1e-9);
+  EXPECT_LE(out["share"].get<double>(), 0.7);
+  EXPECT_GT(out["accuracy"].get<double>(), 0.3);
+  EXPECT_EQ(out["signals"].size(), 6u);  // three signals, consistency, random, oracle
+  EXPECT_EQ(out["items"].size(), 3u);
+  const std::string text =
+      Output({"route", "-m", Model(), "--chat-template", "chatml", "--calibrate", samples,
+              "--budget", "0.7", "-n", "8", "--signal", "margin"});
+  EXPECT_THAT(text, HasSubstr("Fitted to a budget of 70 %: margin below"));
+  const auto once =
+      Json(Chat({"--gate", Path("gate.json"), "--privacy", "allow", "--once", "One", "--json"}));
+  EXPECT_TRUE(once["decision"].contains("why"));
+}
+
+TEST_F(ServerProgram, RouteExplainsAQuestion) {
+  const auto unsure = Json({"route", "-m", Model(), "--chat-template", "chatml", "--gate", unsure_,
+                            "-p", "One", "-n", "8", "--json"});
+  EXPECT_EQ(unsure["server"], true);
+  EXPECT_EQ(unsure["reason"], "unsure");
+  EXPECT_THAT(Output({"route", "-m", Model(), "--chat-template", "chatml", "--gate", sure_, "-p",
+                      "One", "-n", "8"}),
+              HasSubstr("so the device should answer"));
+  Refusal(2, {"route", "-m", Model(), "--chat-template", "chatml"});
+  Refusal(1, {"route", "-m", Model(), "--chat-template", "chatml", "--calibrate",
+              Write("s", "{\"prompt\": \"x\"}\n")});
+  Refusal(2, {"route", "-m", Model(), "--chat-template", "chatml", "--calibrate", Write("s", "")});
+}
+
+}  // namespace
+}  // namespace ondine::testing
