@@ -27,6 +27,11 @@ class Adapter {
   // From a GGUF file in llama.cpp's form. Errors: kNotFound, kIo, kCorrupt, kUnsupported, and
   // kMismatch where it does not fit the model, naming the tensor.
   static Result<std::shared_ptr<const Adapter>> Load(const Model& model, const std::string& path);
+  // From a folder as PEFT saves it, with adapter_config.json and adapter_model.safetensors. Errors:
+  // the same, naming the tensor or the field of the configuration; kUnsupported where the adapter
+  // is more than products of two matrices (DoRA, biases, whole modules, ...).
+  static Result<std::shared_ptr<const Adapter>> LoadPeft(const Model& model,
+                                                         const std::string& folder);
   ~Adapter();
 
   const AdapterInfo& info() const;

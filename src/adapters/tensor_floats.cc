@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "base/try.h"
 #include "compute/linear.h"
 
 namespace ondine::adapters {
@@ -20,12 +21,17 @@ Result<std::vector<float>> ReadFloats(const formats::GgufFile& file,
   }
   std::vector<float> values(static_cast<std::size_t>(columns * rows));
   for (std::int64_t row = 0; row < rows; ++row) matrix->GetRow(row, &values[row * columns]);
+  ONDINE_TRY(CheckFinite(values, place));
+  return values;
+}
+
+Status CheckFinite(std::span<const float> values, const std::string& place) {
   for (const float value : values) {
     if (!std::isfinite(value)) {
       return MakeError(ErrorCode::kCorrupt, "holds NaN or infinity", place);
     }
   }
-  return values;
+  return {};
 }
 
 }  // namespace ondine::adapters

@@ -2,6 +2,8 @@
 #ifndef ONDINE_SRC_ADAPTERS_TENSOR_FLOATS_H_
 #define ONDINE_SRC_ADAPTERS_TENSOR_FLOATS_H_
 
+#include <span>
+#include <string>
 #include <vector>
 
 #include "compute/thread_pool.h"
@@ -14,6 +16,9 @@ namespace ondine::adapters {
 // finite, naming file and tensor.
 Result<std::vector<float>> ReadFloats(const formats::GgufFile& file,
                                       const formats::GgufTensor& tensor, compute::ThreadPool& pool);
+
+// kCorrupt where one is not finite; `place` stands in the message.
+Status CheckFinite(std::span<const float> values, const std::string& place);
 
 }  // namespace ondine::adapters
 

@@ -15,6 +15,7 @@ using Action = std::function<Status()>;
 // Each adds its command and options to the program and returns what to do when it is chosen.
 Action AddBench(CLI::App& app);
 Action AddChat(CLI::App& app);
+Action AddConvertAdapter(CLI::App& app);
 Action AddCustomize(CLI::App& app);
 Action AddEval(CLI::App& app);
 Action AddInfo(CLI::App& app);

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "adapters/lora_file.h"
+#include "adapters/peft.h"
 #include "base/try.h"
 #include "engine/adapter_parts.h"
 #include "engine/model_parts.h"
@@ -35,6 +36,14 @@ Result<std::shared_ptr<const Adapter>> Adapter::Load(const Model& model,
   return engine::MakeAdapter(std::move(lora), path);
 } catch (const std::bad_alloc&) {
   return MakeError(ErrorCode::kOutOfMemory, "no memory for the adapter", path);
+}
+
+Result<std::shared_ptr<const Adapter>> Adapter::LoadPeft(const Model& model,
+                                                         const std::string& folder) try {
+  ONDINE_ASSIGN(adapters::LoraAdapter lora, adapters::LoadPeft(folder, *model.parts().decoder));
+  return engine::MakeAdapter(std::move(lora), folder);
+} catch (const std::bad_alloc&) {
+  return MakeError(ErrorCode::kOutOfMemory, "no memory for the adapter", folder);
 }
 
 Adapter::Adapter(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
