@@ -7,6 +7,7 @@
 
 #include "adapters/adapter_fixture.h"
 #include "adapters/lora_file.h"
+#include "adapters/peft_fixture.h"
 #include "adapters/pool_file.h"
 #include "engine/engine_fixture.h"
 #include "engine/model_parts.h"
@@ -127,6 +128,22 @@ TEST_F(AdapterTest, OfAnotherModelIsRefused) {
   ASSERT_TRUE(adapters::WriteLora(lora, path));
   EXPECT_EQ(Adapter::Load(*model(), path).error().code, ErrorCode::kMismatch);
   EXPECT_EQ(Adapter::Load(*model(), folder_.File("none.gguf")).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(AdapterTest, OfPeftIsTheSameOnceSavedAndLoaded) {
+  auto parts = PeftParts::From(RandomLora(decoder(), {"attn_q", "ffn_up"}, 2, 1), 2);
+  parts.config["use_rslora"] = "true";  // an alpha that no double holds exactly
+  parts.Write(folder_.File("saved"));
+  const auto converted = Adapter::LoadPeft(*model(), folder_.File("saved"));
+  ASSERT_TRUE(converted) << converted.error().ToString();
+  EXPECT_EQ((*converted)->info().path, folder_.File("saved"));
+  EXPECT_EQ((*converted)->info().matrices, 4);
+  ASSERT_TRUE((*converted)->Save(folder_.File("saved.gguf")));
+  const auto loaded = Adapter::Load(*model(), folder_.File("saved.gguf"));
+  ASSERT_TRUE(loaded) << loaded.error().ToString();
+  EXPECT_EQ((*loaded)->info().fingerprint, (*converted)->info().fingerprint);
+  const auto narrower = LoadTinyModel({.hidden = 64});
+  EXPECT_EQ(Adapter::LoadPeft(*narrower, folder_.File("saved")).error().code, ErrorCode::kMismatch);
 }
 
 class AdapterPoolTest : public AdapterTest {
