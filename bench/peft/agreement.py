@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Holds a converted adapter's log-probabilities against those of PEFT itself.
 
-  agreement.py -m F32.gguf --text wiki.test.raw [--chunks 4] [--rank 8] [--rslora]
+  agreement.py -m F32.gguf --text wiki.test.raw [--chunks 4] [--rank 8] [--rslora] [--keep OUT.gguf]
 
-The model file, of architecture llama, is read by ondine and by transformers. PEFT attaches a random
+The model file, of architecture llama and without BOS, is read by ondine and by transformers. PEFT attaches a random
 adapter to all matrices of all layers, with patterns of ranks and alphas, and saves it; `ondine
 convert-adapter` converts it. Prints a row of a Markdown table each without and with the adapter:
 mean and largest Kullback-Leibler divergence, largest difference of two log-probabilities that PEFT
@@ -22,7 +22,7 @@ import transformers
 
 
 def ondine_log_probs(args, folder, *options):
-    """Tokens [chunks][context], log-probabilities [chunks][scored][vocabulary] of `ondine perplexity`."""
+    """Tokens [chunks][context] and log-probabilities [chunks][scored][vocabulary]."""
     base = os.path.join(folder, "base.kld")
     subprocess.run([args.ondine, "perplexity", "-m", args.model, "-f", os.path.join(folder, "text"),
                     "--chunks", str(args.chunks), "--kl-base", base, "--json", *options],
@@ -82,7 +82,8 @@ def main():
         with open(args.text, "rb") as source, open(os.path.join(folder, "text"), "wb") as target:
             target.write(source.read(8192 * args.chunks))
         tokens, without = ondine_log_probs(args, folder)
-        saved, converted = os.path.join(folder, "saved"), args.keep or os.path.join(folder, "a.gguf")
+        saved = os.path.join(folder, "saved")
+        converted = args.keep or os.path.join(folder, "converted.gguf")
         adapted = add_adapter(model, args, saved)
         print(subprocess.run([args.ondine, "convert-adapter", "-m", args.model, saved, "-o",
                               converted, "--json"], check=True, stdout=subprocess.PIPE,
