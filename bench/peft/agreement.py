@@ -3,11 +3,12 @@
 
   agreement.py -m F32.gguf --text wiki.test.raw [--chunks 4] [--rank 8] [--rslora] [--keep OUT.gguf]
 
-The model file, of architecture llama and without BOS, is read by ondine and by transformers. PEFT attaches a random
-adapter to all matrices of all layers, with patterns of ranks and alphas, and saves it; `ondine
-convert-adapter` converts it. Prints a row of a Markdown table each without and with the adapter:
-mean and largest Kullback-Leibler divergence, largest difference of two log-probabilities that PEFT
-puts above -16 nats, share of the same top token. Needs torch, transformers, peft and gguf.
+The model file, of architecture llama and without BOS, is read by ondine and by transformers. PEFT
+attaches a random adapter to all matrices of all layers, with patterns of ranks and alphas, and
+saves it; `ondine convert-adapter` converts it. Prints a row of a Markdown table each without and
+with the adapter: mean and largest Kullback-Leibler divergence, largest difference of two
+log-probabilities that PEFT puts above -16 nats, share of the same top token. Needs torch,
+transformers, peft and gguf.
 """
 
 import argparse

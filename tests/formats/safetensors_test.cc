@@ -131,7 +131,7 @@ TEST(Safetensors, HeadersThatAreNone) {
 }
 
 TEST(Safetensors, DeepHeadersDoNotExhaustTheStack) {
-  const std::size_t depth = 1'000'000;
+  const std::size_t depth = 200'000;
   for (const char* key : {"dtype", "shape", "data_offsets"}) {
     const std::string nest = std::string(depth, '[') + std::string(depth, ']');
     ExpectErrorOf("{\"" + std::string(key) + "\":" + nest + "}", "'a'");
