@@ -39,8 +39,8 @@ class PackedLinear final : public Linear::Impl {
     for (std::int64_t block = 0; block < weights_.blocks(); ++block) {
       std::uint8_t codes[kGroups][kPanelRows][4];
       BlockScales scales;
-      weights_.ReadCodes(panel, block, codes);
-      weights_.ReadScales(panel, block, scales);
+      weights_.ReadCodes(panel, block, codes, {lane, lane + 1});
+      weights_.ReadScales(panel, block, scales, {lane, lane + 1});
       for (std::int64_t i = 0; i < PackedFormat::kBlock; ++i) {
         const int value = codes[i / 4][lane][i % 4] - weights_.format().offset;
         *out++ = scales.scale[i / 16][lane] * static_cast<float>(value) + scales.min[i / 16][lane];

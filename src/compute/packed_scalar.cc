@@ -39,8 +39,8 @@ void MultiplyPackedScalar(const PackedWeights& weights, Worker::Range panels, co
     for (std::int64_t block = 0; block < weights.blocks(); ++block) {
       std::uint8_t codes[kGroups][kPanelRows][4];
       BlockScales scales;
-      weights.ReadCodes(panel, block, codes);
-      weights.ReadScales(panel, block, scales);
+      weights.ReadCodes(panel, block, codes, {});
+      weights.ReadScales(panel, block, scales, {});
       for (std::int64_t row = 0; row < x.rows; ++row) {
         float* target = y + row * stride + first - panels.begin * kPanelRows;
         float sums[kPanelRows] = {};

@@ -153,11 +153,11 @@ std::int64_t PackedWeights::Pack(std::span<const std::byte> data, ThreadPool& po
 }
 
 void PackedWeights::ReadCodes(std::int64_t panel, std::int64_t block,
-                              std::uint8_t values[kGroups][kPanelRows][4]) const {
+                              std::uint8_t values[kGroups][kPanelRows][4], RowRange rows) const {
   const CodeKind codes = format_.codes;
   const std::uint8_t* vectors = Codes(panel) + block * CodeVectors(codes) * kVectorBytes;
   for (std::int64_t group = 0; group < kGroups; ++group) {
-    for (std::int64_t at = 0; at < kVectorBytes; ++at) {
+    for (std::int64_t at = 4 * rows.begin; at < 4 * rows.end; ++at) {
       const auto get = [&](std::int64_t vector, std::int64_t shift, int mask) {
         return vectors[vector * kVectorBytes + at] >> shift & mask;
       };
@@ -180,7 +180,8 @@ void PackedWeights::ReadCodes(std::int64_t panel, std::int64_t block,
   }
 }
 
-void PackedWeights::ReadScales(std::int64_t panel, std::int64_t block, BlockScales& out) const {
+void PackedWeights::ReadScales(std::int64_t panel, std::int64_t block, BlockScales& out,
+                               RowRange rows) const {
   const ScaleKind kind = format_.scales;
   const int per_block = ScalesPerBlock(kind), mins = HasMin(kind) ? per_block : 0;
   const bool super = IsSuper(kind);
@@ -190,7 +191,7 @@ void PackedWeights::ReadScales(std::int64_t panel, std::int64_t block, BlockScal
                             block % PackedFormat::kBlocksPerSuper * (per_block + mins) * kPanelRows;
   for (int i = 0; i < 2; ++i) {
     const int own = i < per_block ? i : 0;
-    for (std::int64_t row = 0; row < kPanelRows; ++row) {
+    for (std::int64_t row = rows.begin; row < rows.end; ++row) {
       out.scale[i][row] = ToFloat(kind, GetHalf(at + (super ? 0 : own * kHalves), row));
       out.min[i][row] = mins > 0 ? ToFloat(kind, GetHalf(at + kHalves, row)) : 0.0f;
       if (super) {

@@ -80,10 +80,14 @@ class PackedWeights {
   }
   const std::uint8_t* Codes(std::int64_t panel) const { return Scales(panel) + scale_bytes_; }
 
-  // One block in plain form, without vector instructions.
+  // Rows of a panel.
+  struct RowRange {
+    std::int64_t begin = 0, end = kPanelRows;
+  };
+  // One block in plain form, without vector instructions; only these rows are filled in.
   void ReadCodes(std::int64_t panel, std::int64_t block,
-                 std::uint8_t values[kGroups][kPanelRows][4]) const;
-  void ReadScales(std::int64_t panel, std::int64_t block, BlockScales& out) const;
+                 std::uint8_t values[kGroups][kPanelRows][4], RowRange rows) const;
+  void ReadScales(std::int64_t panel, std::int64_t block, BlockScales& out, RowRange rows) const;
 
  private:
   void PackBlock(const StoredBlock (&rows)[kPanelRows], std::uint8_t* panel,

@@ -18,6 +18,7 @@ struct AdapterPool::Parts {
   std::shared_ptr<const Model> model;
   PoolInfo info;
   adapters::Pool pool;
+  adapters::FeatureReader features;
 };
 
 Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<const Model> model,
@@ -59,8 +60,9 @@ Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<con
   info.rank = pool.matrices.begin()->second.front().rank;
   info.alpha = pool.alpha;
   info.temperature = pool.temperature;
-  return std::shared_ptr<const AdapterPool>(new AdapterPool(
-      std::make_unique<Parts>(Parts{std::move(model), std::move(info), std::move(pool)})));
+  adapters::FeatureReader features(model->parts().decoder);
+  return std::shared_ptr<const AdapterPool>(new AdapterPool(std::make_unique<Parts>(
+      Parts{std::move(model), std::move(info), std::move(pool), std::move(features)})));
 } catch (const std::bad_alloc&) {
   return MakeError(ErrorCode::kOutOfMemory, "no memory for the pool", path);
 }
@@ -83,7 +85,7 @@ Result<std::vector<float>> AdapterPool::FeatureOf(const std::vector<Example>& ex
                        "example " + std::to_string(prompts.size()) + " has an empty prompt");
     }
   }
-  return adapters::QueryFeature(*parts_->model->parts().decoder, prompts);
+  return parts_->features.Read(prompts);
 }
 
 Result<PoolWeights> AdapterPool::Weigh(const std::vector<Example>& examples,
