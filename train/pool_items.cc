@@ -7,6 +7,7 @@
 #include "adapters/feature.h"
 #include "base/try.h"
 #include "eval/ruler_random.h"
+#include "text/continuation.h"
 #include "train/kmeans.h"
 
 namespace ondine::train {
@@ -14,15 +15,17 @@ namespace {
 
 constexpr int kRestarts = 10;  // of k-means
 
-// What is scored is what follows the context's tokens among those of both texts together.
+// The tokens that the engine scores.
 Result<OptionTokens> Tokenize(const eval::McqaChoice& choice, const text::Tokenizer& tokenizer) {
-  OptionTokens option;
-  option.tokens = tokenizer.Encode(choice.context + choice.continuation);
-  option.scored = tokenizer.Encode(choice.context).size();
-  if (option.scored < 1 || option.scored >= option.tokens.size()) {
+  text::Continued text = text::EncodeContinued(tokenizer, choice.context, choice.continuation);
+  if (text.context.empty() || text.continuation.empty()) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "a choice needs text before what is scored, and something to score");
   }
+  OptionTokens option;
+  option.scored = text.context.size();
+  option.tokens = std::move(text.context);
+  option.tokens.insert(option.tokens.end(), text.continuation.begin(), text.continuation.end());
   return option;
 }
 

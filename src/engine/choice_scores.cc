@@ -6,6 +6,7 @@
 #include "compute/elementwise.h"
 #include "engine/adapter_parts.h"
 #include "engine/model_parts.h"
+#include "text/continuation.h"
 
 namespace ondine::engine {
 namespace {
@@ -42,21 +43,19 @@ Result<std::vector<ChoiceScore>> ChoiceScorer::Score(std::string_view context,
                                                      std::span<const std::string> continuations,
                                                      const StopToken& stop_token) {
   const text::Tokenizer& tokenizer = model_->parts().tokenizer;
-  const std::vector<TokenId> first = tokenizer.Encode(context);
-  if (first.empty()) {
-    return MakeError(ErrorCode::kInvalidArgument, "there is no text before the continuations");
-  }
   std::vector<ChoiceScore> scores;
   for (const std::string& continuation : continuations) {
-    const std::vector<TokenId> whole = tokenizer.Encode(std::string(context) + continuation);
-    if (whole.size() <= first.size()) {
+    const text::Continued tokens = text::EncodeContinued(tokenizer, context, continuation);
+    if (tokens.context.empty()) {
+      return MakeError(ErrorCode::kInvalidArgument, "there is no text before the continuations");
+    }
+    if (tokens.continuation.empty()) {
       return MakeError(ErrorCode::kInvalidArgument,
                        "continuation " + std::to_string(scores.size() + 1) + " has no tokens");
     }
-    ONDINE_TRY(MakeRoom(Size(whole)));
-    ONDINE_TRY(RunContext(first, stop_token));
-    ONDINE_ASSIGN(const ChoiceScore score,
-                  ScoreOne(std::span(whole).subspan(first.size()), stop_token));
+    ONDINE_TRY(MakeRoom(Size(tokens.context) + Size(tokens.continuation)));
+    ONDINE_TRY(RunContext(tokens.context, stop_token));
+    ONDINE_ASSIGN(const ChoiceScore score, ScoreOne(tokens.continuation, stop_token));
     scores.push_back(score);
   }
   return scores;

@@ -35,10 +35,9 @@ class ChoiceScorer {
   // From now on with these adapters.
   Status SetAdapters(std::span<const ScaledAdapter> adapters);
 
-  // Of each continuation behind the context. The tokens of a continuation are those that follow the
-  // context's among the tokens of both texts together, so a blank between them belongs to the
-  // continuation. Errors: kInvalidArgument (a context or continuation without tokens, or more of
-  // them than the model was trained for), kCancelled.
+  // Of each continuation behind the context, with the tokens of text::EncodeContinued. Errors:
+  // kInvalidArgument (a context or continuation without tokens, or more of them than the model was
+  // trained for), kCancelled.
   Result<std::vector<ChoiceScore>> Score(std::string_view context,
                                          std::span<const std::string> continuations,
                                          const StopToken& stop_token = {});

@@ -72,11 +72,17 @@ class Writer {
       tokens.push_back("<extra " + std::to_string(i) + ">");
       types.push_back(3);
     }
+    std::vector<std::string> merges;
+    if (!model_.merged.empty()) {
+      tokens.push_back(model_.merged);
+      types.push_back(1);
+      merges.push_back(model_.merged.substr(0, 1) + " " + model_.merged.substr(1));
+    }
     file_.Set("tokenizer.ggml.model", std::string("gpt2"));
     file_.Set("tokenizer.ggml.pre", std::string("gpt-2"));
     file_.Set("tokenizer.ggml.tokens", tokens);
     file_.Set("tokenizer.ggml.token_type", types);
-    file_.Set("tokenizer.ggml.merges", std::vector<std::string>());
+    file_.Set("tokenizer.ggml.merges", merges);
     file_.Set("tokenizer.ggml.eos_token_id", Count(256));
     file_.Set("tokenizer.ggml.bos_token_id", Count(256));
     file_.Set("tokenizer.ggml.add_bos_token", false);
@@ -99,7 +105,7 @@ class Writer {
     const TinyModel& m = model_;
     const int queries = m.heads * m.head_dim, keys = m.kv_heads * m.head_dim;
     const bool gemma = m.architecture == "gemma3";
-    const int vocabulary = kTinyVocabulary + m.extra_tokens;
+    const int vocabulary = kTinyVocabulary + m.extra_tokens + (m.merged.empty() ? 0 : 1);
     Add("token_embd.weight", m.width, vocabulary, 0.6f);
     if (m.separate_head) Add("output.weight", m.width, vocabulary, 0.3f);
     Add("output_norm.weight", m.width, 1, 0.2f, 1.0f);

@@ -16,12 +16,13 @@ struct TinyModel {
   bool rope_factors = false;   // Llama 3's frequency divisors
   bool separate_head = false;  // output.weight of its own
   int extra_tokens = 0;        // behind the vocabulary described below; no text has them
+  std::string merged = {};     // two letters that are one token, the last; empty for none
   std::uint32_t seed = 1;
 };
 
 // The vocabulary has 256 tokens, one a byte (id = byte), and end of text (256): text and tokens
-// correspond one to one. Weights are F32, the same on every machine. Anyone's program that reads
-// GGUF runs the file.
+// correspond one to one, but for `merged`. Weights are F32, the same on every machine. Anyone's
+// program that reads GGUF runs the file.
 constexpr int kTinyVocabulary = 257;
 Status WriteTinyModel(const TinyModel& model, const std::string& path);
 
