@@ -16,13 +16,24 @@ std::string Key(std::size_t i) {
   return "parameter." + std::to_string(i);
 }
 
+Status CheckSettings(const c10::IValue& value, const Settings& now, const std::string& path) {
+  std::vector<std::string> entries;
+  for (const c10::IValue& entry : value.toListRef()) entries.push_back(entry.toStringRef());
+  const Settings made(std::move(entries));
+  if (made.entries() == now.entries()) return {};
+  return MakeError(ErrorCode::kMismatch,
+                   "is of another training: of " + made.Without(now).Text() + "; this one has " +
+                       now.Without(made).Text(),
+                   path);
+}
+
 }  // namespace
 
 Status SaveCheckpoint(const TrainingState& state, const std::string& path) {
   std::string bytes;
   ONDINE_TRY(Guarded([&]() -> Status {
     torch::serialize::OutputArchive archive, optimizer;
-    archive.write("settings", c10::IValue(state.settings));
+    archive.write("settings", c10::IValue(state.settings.entries()));
     archive.write("step", c10::IValue(state.step));
     for (std::size_t i = 0; i < state.parameters.size(); ++i) {
       archive.write(Key(i), state.parameters[i]);
@@ -46,12 +57,7 @@ Status LoadCheckpoint(const std::string& path, TrainingState& state) {
     c10::IValue settings, step;
     archive.read("settings", settings);
     archive.read("step", step);
-    if (settings.toStringRef() != state.settings) {
-      return MakeError(ErrorCode::kMismatch,
-                       "was made with other settings or data (" + settings.toStringRef() +
-                           "; now " + state.settings + ")",
-                       path);
-    }
+    ONDINE_TRY(CheckSettings(settings, state.settings, path));
     const torch::NoGradGuard no_gradient;
     for (std::size_t i = 0; i < state.parameters.size(); ++i) {
       torch::Tensor parameter;

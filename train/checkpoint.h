@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "ondine/result.h"
+#include "train/settings.h"
 
 namespace ondine::train {
 
 // Everything else of a training follows from its settings and the number of the step.
 struct TrainingState {
-  std::string settings;  // what a checkpoint must agree with
+  Settings settings;  // what a checkpoint must agree with
   std::vector<torch::Tensor> parameters;
   torch::optim::Optimizer* optimizer = nullptr;
   std::int64_t step = 0;
@@ -23,7 +24,8 @@ struct TrainingState {
 
 // Written atomically.
 Status SaveCheckpoint(const TrainingState& state, const std::string& path);
-// Fills parameters, optimizer and step. kMismatch where the settings are others; kCorrupt.
+// Fills parameters, optimizer and step. kMismatch where the settings are others, naming
+// those; kCorrupt.
 Status LoadCheckpoint(const std::string& path, TrainingState& state);
 
 }  // namespace ondine::train

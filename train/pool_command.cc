@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "adapters/pool_file.h"
+#include "base/file.h"
 #include "base/try.h"
 #include "compute/thread_pool.h"
 #include "eval/mcqa_data.h"
+#include "formats/fingerprint.h"
 #include "formats/gguf.h"
 #include "models/base_fingerprint.h"
 #include "models/decoder.h"
@@ -107,17 +109,20 @@ double ChoiceShare(const PoolCommand& command) {
   return command.objective == "choice" ? 1 : 0;
 }
 
-std::string Provenance(const PoolCommand& command, std::size_t items) {
-  std::string tasks;
-  for (const std::string& task : command.tasks) tasks += (tasks.empty() ? "" : ",") + task;
-  const PoolTrainingOptions& training = command.training;
-  return "training parts of " + tasks + ": " + std::to_string(items) + " items, " +
-         std::to_string(training.epochs) + " epochs" +
-         (training.max_steps > 0 ? ", at most " + std::to_string(training.max_steps) + " steps"
-                                 : "") +
-         " of " + std::to_string(training.batch) + " items, objective " + command.objective +
-         (command.objective == "mix" ? " " + std::to_string(command.mix) : "") + ", seed " +
-         std::to_string(training.seed);
+// What TrainPool cannot know.
+Result<Settings> Origin(const PoolCommand& command, const formats::GgufFile& file) {
+  ONDINE_ASSIGN(const std::optional<std::string> name, file.FindString("general.name"));
+  Settings settings;
+  settings.Add("model", name.value_or("without name"));
+  // Which of its quantisations.
+  settings.Add("file", formats::Fingerprint(file));
+  settings.Add("tasks", Joined(command.tasks));
+  settings.Add("limit", command.limit > 0 ? std::to_string(command.limit) : "none");
+  settings.Add("max-length", command.max_length);
+  settings.Add("mode", command.mode == Mode::kJoint ? "joint" : "independent");
+  settings.Add("temperature", command.temperature);
+  settings.Add("objective", command.objective);
+  return settings;
 }
 
 Status TrainAndWrite(const PoolCommand& command) {
@@ -133,6 +138,7 @@ Status TrainAndWrite(const PoolCommand& command) {
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(command.model));
   ONDINE_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
   ONDINE_ASSIGN(const std::optional<std::string> base_name, file.FindString("general.name"));
+  ONDINE_ASSIGN(training.origin, Origin(command, file));
   compute::ThreadPool threads(1);
   ONDINE_ASSIGN(const auto decoder, models::Decoder::Load(file, threads));
 
@@ -152,22 +158,21 @@ Status TrainAndWrite(const PoolCommand& command) {
   ONDINE_TRY(SetWeights(space, command.mode, command.temperature, validation));
 
   Log log;
+  adapters::Pool pool;
   PoolTrainingObserver observer;
   observer.stop_token = command.interrupt;
-  Status logged;
-  observer.on_start = [&] {
-    logged = log.Open(command.log, training.resume);
-    if (!logged) {
-      observer.stop_token.Stop();
-      return;
-    }
+  observer.on_start = [&](const Settings& settings) -> Status {
+    ONDINE_TRY(base::CheckWritable(command.out));
+    ONDINE_TRY(log.Open(command.log, training.resume));
+    pool.provenance = settings.Text();
     log.Write({{"event", "start"},
                {"items", items.items.size()},
                {"tokens", items.Tokens()},
                {"too_long", items.too_long},
                {"validation_items", validation.items.size()},
                {"entropy", MeanEntropy(items)},
-               {"provenance", Provenance(command, items.items.size())}});
+               {"settings", settings.entries()}});
+    return {};
   };
   observer.on_step = [&](const StepReport& report) {
     ShowProgress(report);
@@ -180,11 +185,7 @@ Status TrainAndWrite(const PoolCommand& command) {
     log.Write(record);
   };
   observer.on_validation = [&](const ValidationReport& report) { log.Write(ToJson(report)); };
-  adapters::Pool pool;
-  auto trained = TrainPool(*decoder, items, validation, training, observer);
-  ONDINE_TRY(logged);
-  if (!trained) return tl::make_unexpected(std::move(trained).error());
-  pool.matrices = std::move(*trained);
+  ONDINE_ASSIGN(pool.matrices, TrainPool(*decoder, items, validation, training, observer));
   if (pool.matrices.empty()) return {};  // another process writes them
 
   pool.name = command.name;
@@ -192,7 +193,6 @@ Status TrainAndWrite(const PoolCommand& command) {
   pool.base_name = base_name.value_or("");
   pool.base_fingerprint = models::BaseFingerprint(*decoder);
   pool.training = command.mode == Mode::kJoint ? "joint" : "independent";
-  pool.provenance = Provenance(command, items.items.size());
   pool.form = training.shape.blend;
   pool.alpha = training.shape.lora_alpha;
   pool.temperature = command.temperature;

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "adapters/feature.h"
+#include "base/checksum.h"
 #include "base/try.h"
 #include "eval/ruler_random.h"
 #include "text/continuation.h"
@@ -48,6 +49,30 @@ std::size_t PoolItems::Tokens() const {
   std::size_t tokens = 0;
   for (const PoolItem& item : items) tokens += item.choice.tree.size();
   return tokens;
+}
+
+std::string PoolItems::Fingerprint() const {
+  base::Checksum hash;
+  const auto add = [&]<typename T>(const std::vector<T>& values) {
+    const std::uint64_t size = values.size();
+    hash.Update(std::as_bytes(std::span(&size, 1)));
+    hash.Update(std::as_bytes(std::span(values)));
+  };
+  for (const PoolItem& item : items) {
+    add(item.choice.tree.tokens);
+    add(item.choice.tree.branches);
+    add(std::vector<std::uint64_t>{item.choice.gold});
+    for (const std::vector<Prediction>& option : item.choice.options) {
+      std::vector<std::uint64_t> predictions;
+      for (const Prediction& prediction : option) {
+        predictions.push_back(prediction.source);
+        predictions.push_back(static_cast<std::uint64_t>(prediction.target));
+      }
+      add(predictions);
+    }
+    add(item.weights);
+  }
+  return hash.Digits();
 }
 
 Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,

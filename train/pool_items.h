@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "adapters/pool.h"
@@ -27,7 +28,8 @@ struct PoolItems {
   std::vector<PoolItem> items;
   std::size_t too_long = 0;  // left out
 
-  std::size_t Tokens() const;  // of all trees
+  std::size_t Tokens() const;       // of all trees
+  std::string Fingerprint() const;  // of all that training sees of them, weights included
 };
 
 enum class Options { kAll, kRightOne };

@@ -7,12 +7,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <sstream>
 #include <stdexcept>
 #include <vector>
 
+#include "base/file.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "models/base_fingerprint.h"
 #include "train/checkpoint.h"
 #include "train/choice_loss.h"
 #include "train/decoder_twin.h"
@@ -41,31 +42,51 @@ std::vector<float> Floats(const Tensor& values) {
   return {begin, begin + floats.numel()};
 }
 
-// What decides the course of a training besides its items.
-std::string Settings(const PoolTrainingOptions& options, const PoolItems& training) {
-  double weights = 0;
-  for (const PoolItem& item : training.items) weights += static_cast<double>(item.weights.front());
-  std::ostringstream text;
+// Also what only decides how sums are rounded and which channels are dropped: a training that goes
+// on ends, bit for bit, where it would have ended.
+Settings SettingsOf(const PoolTrainingOptions& options, const models::Decoder& decoder,
+                    const PoolItems& training, const ProcessGroup& group) {
+  Settings settings = options.origin;
+  settings.Add("base", models::BaseFingerprint(decoder));
+  settings.Add("items", training.items.size());
+  settings.Add("too-long", training.too_long);
+  settings.Add("tokens", training.Tokens());
+  settings.Add("data", training.Fingerprint());
   const PoolShape& shape = options.shape;
-  text << shape.adapters << " adapters of rank " << shape.rank << ", alpha " << shape.lora_alpha
-       << (shape.blend == BlendForm::kSeparate ? ", separate" : ", product") << ", targets";
-  for (const Site site : shape.sites) text << " " << kSites[static_cast<std::size_t>(site)].option;
-  text << ", choice share " << options.choice_share << ", dropout " << options.dropout << ", rate "
-       << options.learning_rate << ", decay " << options.weight_decay << ", warm-up "
-       << options.warmup << ", gradient " << options.max_gradient << ", epochs " << options.epochs
-       << ", steps " << options.max_steps << ", batch " << options.batch << ", seed "
-       << options.seed << ", items " << training.items.size() << ", tokens " << training.Tokens()
-       << ", weights " << weights;
-  if (options.bfloat16) text << ", bfloat16";
-  return text.str();
+  settings.Add("adapters", shape.adapters);
+  settings.Add("rank", shape.rank);
+  settings.Add("lora-alpha", shape.lora_alpha);
+  std::vector<std::string> targets;
+  for (const Site site : shape.sites) {
+    targets.emplace_back(kSites[static_cast<std::size_t>(site)].option);
+  }
+  settings.Add("targets", Joined(targets));
+  settings.Add("blend", BlendFormName(shape.blend));
+  settings.Add("choice-share", options.choice_share);
+  settings.Add("epochs", options.epochs);
+  settings.Add("steps", options.max_steps > 0 ? std::to_string(options.max_steps) : "all");
+  settings.Add("batch", options.batch);
+  settings.Add("learning-rate", options.learning_rate);
+  settings.Add("weight-decay", options.weight_decay);
+  settings.Add("warmup", options.warmup);
+  settings.Add("max-gradient", options.max_gradient);
+  settings.Add("dropout", options.dropout);
+  settings.Add("seed", options.seed);
+  settings.Add("dtype", options.bfloat16 ? "bfloat16" : "float32");
+  settings.Add("device", options.device);
+  settings.Add("max-tokens", options.max_tokens);
+  settings.Add("processes", group.size());
+  settings.Add("threads", at::get_num_threads());
+  return settings;
 }
 
 class Training {
  public:
-  Training(const DecoderTwin& twin, ProcessGroup group, const PoolItems& training,
-           const PoolItems& validation, const PoolTrainingOptions& options,
-           const PoolTrainingObserver& observer)
+  Training(const DecoderTwin& twin, Settings settings, ProcessGroup group,
+           const PoolItems& training, const PoolItems& validation,
+           const PoolTrainingOptions& options, const PoolTrainingObserver& observer)
       : twin_(twin),
+        settings_(std::move(settings)),
         group_(std::move(group)),
         training_(training),
         validation_(validation),
@@ -83,9 +104,12 @@ class Training {
   }
 
   Result<TrainedAdapters> Run() {
-    TrainingState state{Settings(options_, training_), parameters_, &optimizer_, 0};
+    TrainingState state{settings_, parameters_, &optimizer_, 0};
     if (options_.resume) ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
-    if (group_.rank() == 0 && observer_.on_start) observer_.on_start();
+    if (group_.rank() == 0) {
+      if (!options_.checkpoint.empty()) ONDINE_TRY(base::CheckWritable(options_.checkpoint));
+      if (observer_.on_start) ONDINE_TRY(observer_.on_start(settings_));
+    }
     if (state.step == 0) Validate(0);  // the base model: the pool changes nothing yet
     base::Timer since_checkpoint;
     while (state.step < steps_) {
@@ -256,6 +280,7 @@ class Training {
   }
 
   const DecoderTwin& twin_;
+  const Settings settings_;
   const ProcessGroup group_;
   const PoolItems& training_;
   const PoolItems& validation_;
@@ -302,7 +327,10 @@ Result<TrainedAdapters> TrainPool(const models::Decoder& decoder, const PoolItem
     ONDINE_ASSIGN(const DecoderTwin twin,
                   DecoderTwin::Create(decoder, torch::Device(options.device),
                                       options.bfloat16 ? torch::kBFloat16 : torch::kFloat));
-    return Training(twin, std::move(group), training, validation, options, observer).Run();
+    Settings settings = SettingsOf(options, decoder, training, group);
+    return Training(twin, std::move(settings), std::move(group), training, validation, options,
+                    observer)
+        .Run();
   });
 }
 

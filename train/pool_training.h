@@ -16,6 +16,7 @@
 #include "ondine/result.h"
 #include "train/pool_items.h"
 #include "train/pool_shape.h"
+#include "train/settings.h"
 
 namespace ondine::train {
 
@@ -23,6 +24,7 @@ namespace ondine::train {
 using TrainedAdapters = std::map<std::string, std::vector<adapters::LowRankFactors>>;
 
 struct PoolTrainingOptions {
+  Settings origin;  // of the model and the items, as the caller knows them
   PoolShape shape;
   // The loss is (1 - choice_share) * answer + choice_share * choice: see ChoiceLosses.
   double choice_share = 0;
@@ -66,7 +68,8 @@ struct ValidationReport {
 
 // Called by the first process alone.
 struct PoolTrainingObserver {
-  std::function<void()> on_start;
+  // Before the first step, with all that decides the result; an error ends the training.
+  std::function<Status(const Settings&)> on_start;
   std::function<void(const StepReport&)> on_step;
   std::function<void(const ValidationReport&)> on_validation;
   StopToken stop_token;

@@ -244,4 +244,13 @@ Status WriteFileAtomically(const std::string& path, const std::function<Status(F
   return {};
 }
 
+Status CheckWritable(const std::string& path) {
+  bool writable = false;
+  const Status status = WriteFileAtomically(path, [&](FileSink&) {
+    writable = true;
+    return MakeError(ErrorCode::kCancelled, "only tried", path);
+  });
+  return writable ? Status() : status;
+}
+
 }  // namespace ondine::base

@@ -56,6 +56,9 @@ class FileSink {
 // kNotFound. An existing file keeps its permissions; a link is followed.
 Status WriteFileAtomically(const std::string& path, const std::function<Status(FileSink&)>& fill);
 
+// Its errors, before hours are spent on what is to be written: whether there is room, nobody knows.
+Status CheckWritable(const std::string& path);
+
 }  // namespace ondine::base
 
 #endif  // ONDINE_SRC_BASE_FILE_H_

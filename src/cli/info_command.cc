@@ -72,7 +72,7 @@ void Print(const nlohmann::json& json, const std::string& indent) {
                              ? value.get<std::string>()
                              : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
       // Chat templates are whole programs; one line each is enough here.
-      if (text.size() > 160) text = text.substr(0, 160) + "...";
+      if (text.size() > 160 && key.starts_with("tokenizer.")) text = text.substr(0, 160) + "...";
       for (char& c : text) c = c == '\n' ? ' ' : c;
       std::cout << indent << key << ": " << text << "\n";
     }

@@ -201,6 +201,16 @@ TEST_F(WriteFileTest, RefusesWhatIsNoRegularFile) {
   EXPECT_THAT(missing.error().message, HasSubstr(dir_.File("no/such")));
 }
 
+TEST_F(WriteFileTest, CanBeCheckedBefore) {
+  EXPECT_TRUE(CheckWritable(path_));
+  EXPECT_TRUE(Names().empty());
+  ASSERT_TRUE(WriteText(path_, "old"));
+  EXPECT_TRUE(CheckWritable(path_));
+  EXPECT_EQ(ReadFile(path_).value(), "old");
+  EXPECT_EQ(CheckWritable(dir_.path().string()).error().code, ErrorCode::kIo);
+  EXPECT_EQ(CheckWritable(dir_.File("no/such/file")).error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(WriteFileTest, LeavesTheOldFileIfTheContentFails) {
   ASSERT_TRUE(WriteText(path_, "old"));
   const Status status = WriteFileAtomically(path_, [](FileSink& sink) -> Status {

@@ -1,6 +1,6 @@
 #include "train/pool_training.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -15,6 +15,7 @@
 namespace ondine::testing {
 namespace {
 
+using ::testing::HasSubstr;
 using train::PoolItem;
 using train::PoolItems;
 using train::PoolTrainingOptions;
@@ -53,10 +54,11 @@ PoolTrainingOptions SmallTraining() {
 }
 
 Result<TrainedAdapters> TrainTiny(const PoolTrainingOptions& options,
-                                  const train::PoolTrainingObserver& observer = {}) {
+                                  const train::PoolTrainingObserver& observer = {},
+                                  const TinyModel& model = {}, int items = 30) {
   compute::ThreadPool pool(1);
-  const auto decoder = LoadTiny({}, pool);
-  return TrainPool(*decoder, MadeUpItems(30), MadeUpItems(8), options, observer);
+  const auto decoder = LoadTiny(model, pool);
+  return TrainPool(*decoder, MadeUpItems(items), MadeUpItems(8), options, observer);
 }
 
 std::string Bytes(const TrainedAdapters& trained) {
@@ -118,11 +120,58 @@ TEST(PoolTraining, GoesOnWhereItStopped) {
   ASSERT_TRUE(resumed) << resumed.error().ToString();
   EXPECT_EQ(steps, 7);
   EXPECT_EQ(Bytes(*resumed), Bytes(*whole));
+}
 
-  options.learning_rate = 1e-3;
-  const auto other = TrainTiny(options);
-  ASSERT_FALSE(other);
-  EXPECT_EQ(other.error().code, ErrorCode::kMismatch);
+// Of all that decides the result, and of nothing else.
+TEST(PoolTraining, ACheckpointIsOfOneTraining) {
+  const TempDir folder;
+  PoolTrainingOptions made = SmallTraining();
+  made.max_steps = 2;
+  made.checkpoint = folder.File("checkpoint");
+  ASSERT_TRUE(TrainTiny(made));
+  made.resume = true;
+
+  const auto difference = [&](const std::function<void(PoolTrainingOptions&)>& change,
+                              const TinyModel& model = {}, int items = 30) {
+    PoolTrainingOptions options = made;
+    change(options);
+    const auto trained = TrainTiny(options, {}, model, items);
+    if (trained) return std::string();
+    EXPECT_EQ(trained.error().code, ErrorCode::kMismatch);
+    return trained.error().message;
+  };
+  const auto nothing = [](PoolTrainingOptions&) {};
+  EXPECT_EQ(difference([](auto& o) { o.learning_rate = 0.01000001; }),
+            "is of another training: of learning-rate 0.01; this one has "
+            "learning-rate 0.01000001");
+  EXPECT_THAT(difference([](auto& o) { o.origin.Add("tasks", "piqa"); }), HasSubstr("tasks piqa"));
+  EXPECT_THAT(difference([](auto& o) { o.shape.blend = BlendForm::kProduct; }),
+              HasSubstr("blend product"));
+  EXPECT_THAT(difference([](auto& o) { o.choice_share = 1; }), HasSubstr("choice-share 1"));
+  EXPECT_THAT(difference([](auto& o) { o.max_steps = 3; }), HasSubstr("steps 3"));
+  EXPECT_THAT(difference([](auto& o) { o.dropout = 0.1; }), HasSubstr("dropout 0.1"));
+  EXPECT_THAT(difference([](auto& o) { o.max_tokens = 41; }), HasSubstr("max-tokens 41"));
+  EXPECT_THAT(difference([](auto& o) { o.bfloat16 = true; }), HasSubstr("dtype bfloat16"));
+  EXPECT_THAT(difference([](auto& o) { o.threads = 2; }), HasSubstr("threads 2"));
+  EXPECT_THAT(difference(nothing, {.seed = 2}), HasSubstr("of base "));
+  EXPECT_THAT(difference(nothing, {}, 31), HasSubstr("items 31"));
+  EXPECT_EQ(difference([](auto& o) { o.checkpoint_minutes = 1; }), "");
+  EXPECT_EQ(difference([](auto& o) { o.validate_every = 1; }), "");
+}
+
+TEST(PoolTraining, ItemsOfOtherTokensOrWeightsAreOthers) {
+  const PoolItems items = MadeUpItems(4);
+  EXPECT_EQ(items.Fingerprint(), MadeUpItems(4).Fingerprint());
+  const auto changed = [&](const std::function<void(PoolItem&)>& change) {
+    PoolItems others = items;
+    change(others.items[2]);
+    return others.Fingerprint();
+  };
+  EXPECT_NE(changed([](PoolItem& item) { ++item.choice.tree.tokens[1]; }), items.Fingerprint());
+  EXPECT_NE(changed([](PoolItem& item) { ++item.choice.options[0][2].target; }),
+            items.Fingerprint());
+  EXPECT_NE(changed([](PoolItem& item) { item.choice.gold = 1; }), items.Fingerprint());
+  EXPECT_NE(changed([](PoolItem& item) { item.weights = {0.81f, 0.19f}; }), items.Fingerprint());
 }
 
 TEST(PoolTraining, BadOptionsAndFilesAreErrors) {
@@ -141,6 +190,17 @@ TEST(PoolTraining, BadOptionsAndFilesAreErrors) {
     return sink.Write(std::as_bytes(std::span("nonsense")));
   }));
   EXPECT_EQ(TrainTiny(options).error().code, ErrorCode::kCorrupt);
+
+  // Found before the first step.
+  options.checkpoint = folder.File("no/such/checkpoint");
+  options.resume = false;
+  train::PoolTrainingObserver observer;
+  observer.on_start = [](const train::Settings&) -> Status {
+    return MakeError(ErrorCode::kInternal, "started");
+  };
+  EXPECT_EQ(TrainTiny(options, observer).error().code, ErrorCode::kNotFound);
+  options.checkpoint = "";
+  EXPECT_EQ(TrainTiny(options, observer).error().message, "started");
 }
 
 // What one of two processes does: see the next test.
