@@ -80,7 +80,8 @@ std::string ProgramTest::Refusal(int code, const std::vector<std::string>& argum
   for (const std::string& argument : arguments) command += argument.substr(0, 60) + " ";
   EXPECT_EQ(outcome.code, code) << command << "\n" << outcome.error;
   EXPECT_EQ(outcome.out, "") << command;
-  EXPECT_EQ(outcome.error.substr(0, 8), "ondine: ") << command;
+  const std::string name = std::filesystem::path(ONDINE_PROGRAM).filename().string();
+  EXPECT_TRUE(outcome.error.starts_with(name + ": ")) << command << "\n" << outcome.error;
   EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << command << "\n"
                                                                              << outcome.error;
   return outcome.error;

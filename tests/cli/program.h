@@ -1,4 +1,4 @@
-// Runs the program `ondine` as a user's shell would.
+// Runs the program that ONDINE_PROGRAM names as a user's shell would.
 #ifndef ONDINE_TESTS_CLI_PROGRAM_H_
 #define ONDINE_TESTS_CLI_PROGRAM_H_
 
