@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "base/checksum.h"
@@ -169,8 +170,35 @@ Stem StemOf(const McqaItem& item) {
   return text::Words(item.question, std::numeric_limits<std::size_t>::max());
 }
 
+std::string SubjectPath(const std::string& data, const std::string& subject,
+                        const std::string& kind) {
+  return PathIn(data, "mmlu/" + kind + "/" + subject + "_" + kind + ".csv");
+}
+
+Result<std::vector<McqaItem>> LoadSubjectFile(const std::string& data, const std::string& subject,
+                                              const std::string& kind) {
+  const std::string path = SubjectPath(data, subject, kind);
+  ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
+  ONDINE_ASSIGN(const std::vector<CsvRow> rows, ParseCsv(text, path));
+  std::vector<McqaItem> items;
+  for (const CsvRow& row : rows) {
+    ONDINE_ASSIGN(McqaItem item, MmluItem(row, path));
+    item.task = std::string(kMmlu) + "/" + subject;
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+// What no training or settings item of the set may ask.
 Result<std::set<Stem>> FinalStems(const std::string& data, const Set& set) {
   std::set<Stem> stems;
+  // MMLU is what pools trained on the other sets are scored on. A subject that is not there is not.
+  for (const char* subject : kSubjects) {
+    std::error_code ignored;
+    if (!fs::exists(SubjectPath(data, subject, "val"), ignored)) continue;
+    ONDINE_ASSIGN(const auto items, LoadSubjectFile(data, subject, "val"));
+    for (const McqaItem& item : items) stems.insert(StemOf(item));
+  }
   for (const char* file : set.final_files) {
     if (file == nullptr) continue;
     ONDINE_ASSIGN(const auto records, ReadJsonRecords(PathIn(data, file)));
@@ -206,20 +234,6 @@ Result<std::vector<McqaItem>> LoadSet(const std::string& data, const Set& set, M
     }
   }
   EraseAmbiguous(items);
-  return items;
-}
-
-Result<std::vector<McqaItem>> LoadSubjectFile(const std::string& data, const std::string& subject,
-                                              const std::string& kind) {
-  const std::string path = PathIn(data, "mmlu/" + kind + "/" + subject + "_" + kind + ".csv");
-  ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
-  ONDINE_ASSIGN(const std::vector<CsvRow> rows, ParseCsv(text, path));
-  std::vector<McqaItem> items;
-  for (const CsvRow& row : rows) {
-    ONDINE_ASSIGN(McqaItem item, MmluItem(row, path));
-    item.task = std::string(kMmlu) + "/" + subject;
-    items.push_back(std::move(item));
-  }
   return items;
 }
 

@@ -37,8 +37,8 @@ std::vector<std::string> McqaTaskNames();
 
 // The items of a part, in the order of the files; some sets have none in some part. `data` is the
 // folder that holds mcqa/. Left out: training and settings items whose question stands in a final
-// file, and items that are there with different answers. Errors: kInvalidArgument (no such task),
-// kNotFound, kCorrupt (names file and line).
+// file of the set, a sister or MMLU, and items that are there with different answers. Errors:
+// kInvalidArgument (no such task), kNotFound, kCorrupt (names file and line).
 Result<std::vector<McqaItem>> LoadMcqa(const std::string& data, std::string_view task,
                                        McqaPart part);
 

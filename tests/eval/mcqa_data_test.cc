@@ -182,6 +182,26 @@ TEST_F(McqaDataTest, WhatAFinalFileAsksIsNotLearnt) {
   EXPECT_THAT(Questions(AllItems("openbookqa")), UnorderedElementsAre("the Sun is", "Ice is"));
 }
 
+TEST_F(McqaDataTest, WhatMmluAsksIsNotLearnt) {
+  std::string lines;
+  for (int i = 0; i < 50; ++i) lines += PiqaLine("Item " + std::to_string(i), {"a", "b"}, 0);
+  Write("piqa/piqa_val.jsonl", lines);
+  const auto training = Questions(Items("piqa", McqaPart::kTraining));
+  const auto settings = Questions(Items("piqa", McqaPart::kSettings));
+  const auto final = Questions(Items("piqa", McqaPart::kFinal));
+  ASSERT_FALSE(training.empty() || settings.empty() || final.empty());
+  std::string rows;
+  for (const auto& asked : {training[0], settings[0], final[0]}) rows += asked + "!,1,2,3,4,A\n";
+  Write("mmlu/val/anatomy_val.csv", rows);
+
+  const auto left = [&](McqaPart part) { return Questions(Items("piqa", part)).size(); };
+  EXPECT_EQ(left(McqaPart::kTraining), training.size() - 1);
+  EXPECT_EQ(left(McqaPart::kSettings), settings.size() - 1);
+  EXPECT_EQ(left(McqaPart::kFinal), final.size());
+  Write("mmlu/dev/anatomy_dev.csv", "Other,1,2,3,4,A\n");
+  EXPECT_THAT(Items("mmlu/anatomy", McqaPart::kFinal), SizeIs(3));
+}
+
 TEST_F(McqaDataTest, InstructionsAreCutAtTheirMarks) {
   json lines = {Instruction("What does Answer: mean? Answer it.", {"one  ", "two, Answers: 2"}, 1)};
   Write("instruct-form/social_i_qa_test.json", lines.dump(4));
@@ -348,7 +368,7 @@ TEST(McqaData, IsReadAsAWhole) {
   };
   for (const Expected& e :
        {Expected{"arc_challenge", {998, 120, 299}}, Expected{"arc_easy", {2029, 220, 570}},
-        Expected{"openbookqa", {4696, 238, 500}}, Expected{"commonsenseqa", {858, 135, 228}},
+        Expected{"openbookqa", {4695, 238, 500}}, Expected{"commonsenseqa", {858, 135, 228}},
         Expected{"piqa", {1278, 190, 370}}, Expected{"boolq", {2249, 349, 672}},
         Expected{"boolq_closed", {9427, 0, 0}}, Expected{"hellaswag", {699, 101, 200}},
         Expected{"winogrande", {884, 131, 252}}, Expected{"socialiqa", {1344, 211, 389}},
