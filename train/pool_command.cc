@@ -142,10 +142,11 @@ Status TrainAndWrite(const PoolCommand& command) {
   compute::ThreadPool threads(1);
   ONDINE_ASSIGN(const auto decoder, models::Decoder::Load(file, threads));
 
+  const adapters::FeatureReader features(decoder);
   const auto prepare = [&](eval::McqaPart part, std::size_t limit,
                            Options options) -> Result<PoolItems> {
     ONDINE_ASSIGN(const std::vector<eval::McqaItem> items, Load(command, part, limit));
-    return TokenizeItems(items, tokenizer, *decoder, options, command.max_length);
+    return TokenizeItems(items, tokenizer, features, options, command.max_length);
   };
   ONDINE_ASSIGN(PoolItems items,
                 prepare(eval::McqaPart::kTraining, command.limit,

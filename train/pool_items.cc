@@ -76,8 +76,9 @@ std::string PoolItems::Fingerprint() const {
 }
 
 Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
-                                const text::Tokenizer& tokenizer, const models::Decoder& decoder,
-                                Options options, std::size_t max_length) {
+                                const text::Tokenizer& tokenizer,
+                                const adapters::FeatureReader& features, Options options,
+                                std::size_t max_length) {
   PoolItems result;
   for (const eval::McqaItem& item : items) {
     std::vector<OptionTokens> tokens;
@@ -94,7 +95,7 @@ Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
     }
     const std::vector<std::int32_t> prompt = tokenizer.Encode(item.prompt, {.add_bos = false});
     if (prompt.empty()) return MakeError(ErrorCode::kInvalidArgument, "an item without a prompt");
-    prepared.feature = adapters::QueryFeature(decoder, {&prompt, 1});
+    prepared.feature = features.Read({&prompt, 1});
     result.items.push_back(std::move(prepared));
   }
   return result;

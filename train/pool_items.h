@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "adapters/feature.h"
 #include "adapters/pool.h"
 #include "eval/mcqa_data.h"
 #include "models/decoder.h"
@@ -37,8 +38,9 @@ enum class Options { kAll, kRightOne };
 // Leaves out items of more than `max_length` tokens. kInvalidArgument for an item without a prompt,
 // or with a choice where nothing stands before or in what is scored.
 Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
-                                const text::Tokenizer& tokenizer, const models::Decoder& decoder,
-                                Options options, std::size_t max_length);
+                                const text::Tokenizer& tokenizer,
+                                const adapters::FeatureReader& features, Options options,
+                                std::size_t max_length);
 
 // Clusters the features. kInvalidArgument where there are fewer items than clusters.
 Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std::uint64_t seed);

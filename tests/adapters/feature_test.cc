@@ -22,7 +22,7 @@ class FeatureTest : public ::testing::TestWithParam<const char*> {
   }
 
   std::vector<float> Feature(const std::vector<Prompt>& prompts) const {
-    return QueryFeature(*decoder_, prompts);
+    return FeatureReader(decoder_).Read(prompts);
   }
 
   // The mean of the projections, token by token, as the paper has it.

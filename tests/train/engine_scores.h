@@ -25,7 +25,8 @@ inline std::vector<double> TwinScores(const Model& model, const train::Additions
   const auto twin = train::DecoderTwin::Create(*parts.decoder, torch::kCPU);
   EXPECT_TRUE(twin) << twin.error().ToString();
   const auto items =
-      TokenizeItems({&item, 1}, parts.tokenizer, *parts.decoder, train::Options::kAll, 512);
+      TokenizeItems({&item, 1}, parts.tokenizer, adapters::FeatureReader(parts.decoder),
+                    train::Options::kAll, 512);
   EXPECT_TRUE(items) << items.error().ToString();
   train::ChoiceTree choice = items->items.front().choice;
   const train::ChoiceTree* one[] = {&choice};
