@@ -49,14 +49,12 @@ Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::D
     twin.final_norm_ = Vector(decoder.final_norm(), device);
     for (const models::DecoderLayer& from : decoder.layers()) {
       Layer& to = twin.layers_.emplace_back();
-      const compute::Linear* matrices[] = {&from.query, &from.key, &from.value, &from.output,
-                                           &from.gate,  &from.up,  &from.down};
-      for (std::size_t i = 0; i < kSites.size(); ++i) {
-        to.weights[i] = Matrix(*matrices[i], device).to(precision);
+      for (std::size_t i = 0; i < models::kLoraPlaces.size(); ++i) {
+        to.weights[i] = Matrix(from.*models::kLoraPlaces[i].weights, device).to(precision);
       }
-      to.biases[static_cast<std::size_t>(Site::kQuery)] = Vector(from.query_bias, device);
-      to.biases[static_cast<std::size_t>(Site::kKey)] = Vector(from.key_bias, device);
-      to.biases[static_cast<std::size_t>(Site::kValue)] = Vector(from.value_bias, device);
+      to.biases[static_cast<std::size_t>(LoraSite::kQuery)] = Vector(from.query_bias, device);
+      to.biases[static_cast<std::size_t>(LoraSite::kKey)] = Vector(from.key_bias, device);
+      to.biases[static_cast<std::size_t>(LoraSite::kValue)] = Vector(from.value_bias, device);
       to.attention_norm = Vector(from.attention_norm, device);
       to.post_attention_norm = Vector(from.post_attention_norm, device);
       to.mlp_norm = Vector(from.mlp_norm, device);
@@ -125,7 +123,7 @@ DecoderTwin::Geometry DecoderTwin::MakeGeometry(std::span<const TokenTree* const
   return geometry;
 }
 
-Tensor DecoderTwin::Project(int index, Site site, const Tensor& x,
+Tensor DecoderTwin::Project(int index, LoraSite site, const Tensor& x,
                             const Additions* additions) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
   const auto i = static_cast<std::size_t>(site);
@@ -140,17 +138,17 @@ Tensor DecoderTwin::Attention(int index, const Tensor& x, const Geometry& geomet
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
   const std::int64_t rows = x.size(0), time = x.size(1), dim = spec_.head_dim;
   const std::int64_t kv_heads = spec_.kv_heads, group = spec_.heads / spec_.kv_heads;
-  const auto heads = [&](Site site) {
+  const auto heads = [&](LoraSite site) {
     return Project(index, site, x, additions).view({rows, time, -1, dim});
   };
-  Tensor q = heads(Site::kQuery), k = heads(Site::kKey);
+  Tensor q = heads(LoraSite::kQuery), k = heads(LoraSite::kKey);
   if (spec_.qk_norm) {
     q = Norm(q, layer.query_norm);
     k = Norm(k, layer.key_norm);
   }
   q = Rotate(q, geometry).transpose(1, 2).reshape({rows, kv_heads, group * time, dim});
   k = Rotate(k, geometry).permute({0, 2, 3, 1});  // [rows][kv_heads][dim][time]
-  const Tensor v = heads(Site::kValue).transpose(1, 2);
+  const Tensor v = heads(LoraSite::kValue).transpose(1, 2);
 
   Tensor scores =
       (torch::matmul(q, k) * spec_.attention_scale).view({rows, kv_heads, group, time, time});
@@ -160,15 +158,15 @@ Tensor DecoderTwin::Attention(int index, const Tensor& x, const Geometry& geomet
                               .view({rows, spec_.heads, time, dim})
                               .transpose(1, 2)
                               .reshape({rows, time, spec_.query_width()});
-  return Project(index, Site::kOutput, attended, additions);
+  return Project(index, LoraSite::kOutput, attended, additions);
 }
 
 Tensor DecoderTwin::Mlp(int index, const Tensor& x, const Additions* additions) const {
-  const Tensor gate = Project(index, Site::kGate, x, additions);
-  const Tensor up = Project(index, Site::kUp, x, additions);
+  const Tensor gate = Project(index, LoraSite::kGate, x, additions);
+  const Tensor up = Project(index, LoraSite::kUp, x, additions);
   const bool silu = spec_.activation == compute::GateActivation::kSilu;
-  return Project(index, Site::kDown, (silu ? torch::silu(gate) : torch::gelu(gate, "tanh")) * up,
-                 additions);
+  return Project(index, LoraSite::kDown,
+                 (silu ? torch::silu(gate) : torch::gelu(gate, "tanh")) * up, additions);
 }
 
 // heads [rows][time][heads][dim]

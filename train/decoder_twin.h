@@ -9,18 +9,20 @@
 #include <vector>
 
 #include "models/decoder.h"
+#include "models/lora.h"
 #include "ondine/result.h"
-#include "train/site.h"
 #include "train/token_tree.h"
 
 namespace ondine::train {
+
+using models::LoraSite;
 
 // What is added to the products of chosen matrices: y = W x + Delta(x).
 class Additions {
  public:
   virtual ~Additions() = default;
   // x [rows][time][in]; gives [rows][time][out], or an undefined tensor for nothing.
-  virtual torch::Tensor Delta(int layer, Site site, const torch::Tensor& x) const = 0;
+  virtual torch::Tensor Delta(int layer, LoraSite site, const torch::Tensor& x) const = 0;
 };
 
 class DecoderTwin {
@@ -45,9 +47,10 @@ class DecoderTwin {
                                const torch::Tensor& targets) const;
 
  private:
+  using BySite = std::array<torch::Tensor, models::kLoraPlaces.size()>;
   struct Layer {
-    std::array<torch::Tensor, kSites.size()> weights;  // [out][in]
-    std::array<torch::Tensor, kSites.size()> biases;   // [out], undefined where there is none
+    BySite weights;  // [out][in]
+    BySite biases;   // [out], undefined where there is none
     torch::Tensor attention_norm, post_attention_norm, mlp_norm, post_mlp_norm;
     torch::Tensor query_norm, key_norm;
   };
@@ -62,7 +65,7 @@ class DecoderTwin {
   torch::Tensor Embed(std::span<const TokenTree* const> rows, std::int64_t time) const;
   Geometry MakeGeometry(std::span<const TokenTree* const> rows, std::int64_t time,
                         bool local) const;
-  torch::Tensor Project(int layer, Site site, const torch::Tensor& x,
+  torch::Tensor Project(int layer, LoraSite site, const torch::Tensor& x,
                         const Additions* additions) const;
   torch::Tensor Attention(int layer, const torch::Tensor& x, const Geometry& geometry,
                           const Additions* additions) const;

@@ -8,18 +8,39 @@ namespace ondine::train {
 
 using torch::Tensor;
 
+namespace {
+
+struct MatrixShape {
+  std::int64_t in = 0, out = 0;
+};
+MatrixShape ShapeOf(const models::DecoderSpec& spec, LoraSite site) {
+  switch (site) {
+    case LoraSite::kQuery: return {spec.width, spec.query_width()};
+    case LoraSite::kKey:
+    case LoraSite::kValue: return {spec.width, spec.kv_width()};
+    case LoraSite::kOutput: return {spec.query_width(), spec.width};
+    case LoraSite::kGate:
+    case LoraSite::kUp: return {spec.width, spec.hidden};
+    case LoraSite::kDown: return {spec.hidden, spec.width};
+  }
+  return {};
+}
+
+}  // namespace
+
 LoraPoolModule::LoraPoolModule(const models::DecoderSpec& spec, const PoolShape& shape,
                                std::uint64_t seed, torch::Device device)
-    : shape_(shape), index_(static_cast<std::size_t>(spec.layers) * kSites.size(), -1) {
+    : shape_(shape),
+      index_(static_cast<std::size_t>(spec.layers) * models::kLoraPlaces.size(), -1) {
   // Of the processor whatever the device, so that a seed means the same pool everywhere.
   const at::Generator random = at::detail::createCPUGenerator(seed);
   for (int layer = 0; layer < spec.layers; ++layer) {
-    for (const Site site : shape_.sites) {
+    for (const LoraSite site : shape_.sites) {
       const MatrixShape matrix = ShapeOf(spec, site);
       const double bound = 1 / std::sqrt(static_cast<double>(matrix.in));
       const Tensor one = torch::empty({shape_.rank, matrix.in}).uniform_(-bound, bound, random);
-      index_[static_cast<std::size_t>(layer) * kSites.size() + static_cast<std::size_t>(site)] =
-          static_cast<int>(factors_.size());
+      index_[static_cast<std::size_t>(layer) * models::kLoraPlaces.size() +
+             static_cast<std::size_t>(site)] = static_cast<int>(factors_.size());
       factors_.push_back({layer, site, one.repeat({shape_.adapters, 1}).to(device),
                           torch::zeros({matrix.out, shape_.adapters * shape_.rank}).to(device)});
       factors_.back().a.requires_grad_();
@@ -28,9 +49,9 @@ LoraPoolModule::LoraPoolModule(const models::DecoderSpec& spec, const PoolShape&
   }
 }
 
-Tensor LoraPoolModule::Delta(int layer, Site site, const Tensor& x) const {
-  const int index =
-      index_[static_cast<std::size_t>(layer) * kSites.size() + static_cast<std::size_t>(site)];
+Tensor LoraPoolModule::Delta(int layer, LoraSite site, const Tensor& x) const {
+  const int index = index_[static_cast<std::size_t>(layer) * models::kLoraPlaces.size() +
+                           static_cast<std::size_t>(site)];
   if (index < 0) return {};
   const Factors& factors = factors_[static_cast<std::size_t>(index)];
   const std::int64_t rows = x.size(0), time = x.size(1);

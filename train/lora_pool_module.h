@@ -10,7 +10,6 @@
 #include "models/decoder_spec.h"
 #include "train/decoder_twin.h"
 #include "train/pool_shape.h"
-#include "train/site.h"
 
 namespace ondine::train {
 
@@ -26,11 +25,11 @@ class LoraPoolModule : public Additions {
   // drawing a number for each would cost more than the product. 0 outside of training.
   void SetDropout(double dropout) { dropout_ = dropout; }
 
-  torch::Tensor Delta(int layer, Site site, const torch::Tensor& x) const override;
+  torch::Tensor Delta(int layer, LoraSite site, const torch::Tensor& x) const override;
 
   struct Factors {
     int layer;
-    Site site;
+    LoraSite site;
     torch::Tensor a;  // [adapters * rank][in]
     torch::Tensor b;  // [out][adapters * rank]
   };

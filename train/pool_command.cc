@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -129,9 +130,9 @@ Status TrainAndWrite(const PoolCommand& command) {
   PoolTrainingOptions training = command.training;
   training.choice_share = ChoiceShare(command);
   training.shape.sites.clear();
-  for (const SiteName& name : kSites) {
-    for (const std::string& target : command.targets) {
-      if (target == name.option) training.shape.sites.push_back(name.site);
+  for (const models::LoraPlace& place : models::kLoraPlaces) {
+    if (std::ranges::find(command.targets, place.option) != command.targets.end()) {
+      training.shape.sites.push_back(place.site);
     }
   }
 
@@ -201,6 +202,12 @@ Status TrainAndWrite(const PoolCommand& command) {
   return adapters::WritePool(pool, command.out);
 }
 
+std::vector<std::string> TargetOptions() {
+  std::vector<std::string> options;
+  for (const models::LoraPlace& place : models::kLoraPlaces) options.emplace_back(place.option);
+  return options;
+}
+
 void AddOptions(CLI::App& app, PoolCommand& command) {
   PoolTrainingOptions& training = command.training;
   PoolShape& shape = training.shape;
@@ -220,10 +227,10 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
   app.add_option("--lora-alpha", shape.lora_alpha, "products are scaled by this / rank")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--targets", command.targets, "matrices: q, k, v, o, gate, up, down")
+  app.add_option("--targets", command.targets, "matrices: " + Joined(TargetOptions(), ", "))
       ->delimiter(',')
       ->capture_default_str()
-      ->check(CLI::IsMember({"q", "k", "v", "o", "gate", "up", "down"}));
+      ->check(CLI::IsMember(TargetOptions()));
   app.add_option("--blend", shape.blend, "separate: (sum B)(sum A); product: sum B A")
       ->transform(CLI::CheckedTransformer(std::map<std::string, BlendForm>{
           {"separate", BlendForm::kSeparate}, {"product", BlendForm::kProduct}}))

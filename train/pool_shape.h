@@ -4,8 +4,8 @@
 
 #include <vector>
 
+#include "models/lora.h"
 #include "ondine/adapter_pool.h"
-#include "train/site.h"
 
 namespace ondine::train {
 
@@ -14,7 +14,8 @@ struct PoolShape {
   int rank = 8;            // of each
   double lora_alpha = 16;  // products are scaled by lora_alpha / rank
   BlendForm blend = BlendForm::kSeparate;
-  std::vector<Site> sites = {Site::kQuery, Site::kKey, Site::kValue, Site::kOutput};
+  std::vector<models::LoraSite> sites = {models::LoraSite::kQuery, models::LoraSite::kKey,
+                                         models::LoraSite::kValue, models::LoraSite::kOutput};
 
   double scale() const { return lora_alpha / rank; }
 };

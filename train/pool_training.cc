@@ -57,8 +57,8 @@ Settings SettingsOf(const PoolTrainingOptions& options, const models::Decoder& d
   settings.Add("rank", shape.rank);
   settings.Add("lora-alpha", shape.lora_alpha);
   std::vector<std::string> targets;
-  for (const Site site : shape.sites) {
-    targets.emplace_back(kSites[static_cast<std::size_t>(site)].option);
+  for (const LoraSite site : shape.sites) {
+    targets.emplace_back(models::PlaceOf(site).option);
   }
   settings.Add("targets", Joined(targets));
   settings.Add("blend", BlendFormName(shape.blend));
@@ -268,10 +268,11 @@ class Training {
     const std::int64_t count = options_.shape.adapters, rank = options_.shape.rank;
     TrainedAdapters trained;
     for (const LoraPoolModule::Factors& factors : pool_.factors()) {
-      const auto [in, out] = ShapeOf(twin_.spec(), factors.site);
+      const std::int64_t in = factors.a.size(1), out = factors.b.size(0);
       const Tensor a = factors.a.view({count, rank, in});
       const Tensor b = factors.b.view({out, count, rank});
-      std::vector<adapters::LowRankFactors>& all = trained[TensorName(factors.layer, factors.site)];
+      std::vector<adapters::LowRankFactors>& all =
+          trained[models::LoraTensorName(factors.layer, factors.site)];
       for (std::int64_t n = 0; n < count; ++n) {
         all.push_back({in, out, rank, Floats(a.select(0, n)), Floats(b.select(1, n))});
       }

@@ -12,8 +12,6 @@
 namespace ondine::adapters {
 namespace {
 
-constexpr std::string_view kA = ".lora_a", kB = ".lora_b";
-
 Result<std::string> Expect(const formats::GgufFile& file, const char* key,
                            std::string_view wanted) {
   ONDINE_ASSIGN(const auto value, file.FindString(key));
@@ -29,9 +27,9 @@ Result<std::string> Expect(const formats::GgufFile& file, const char* key,
 
 Result<LowRankFactors> ReadPair(const formats::GgufFile& file, const formats::GgufTensor& a,
                                 const std::string& matrix, compute::ThreadPool& pool) {
-  const formats::GgufTensor* b = file.FindTensor(matrix + std::string(kB));
+  const formats::GgufTensor* b = file.FindTensor(matrix + std::string(kLoraB));
   if (b == nullptr) {
-    return MakeError(ErrorCode::kCorrupt, "has no counterpart " + matrix + std::string(kB),
+    return MakeError(ErrorCode::kCorrupt, "has no counterpart " + matrix + std::string(kLoraB),
                      file.path() + ", tensor " + a.name);
   }
   LowRankFactors factors;
@@ -78,14 +76,14 @@ Result<LoraAdapter> ReadLora(const formats::GgufFile& file, compute::ThreadPool&
   }
   for (const formats::GgufTensor& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
-    if (name.ends_with(kA)) {
-      const std::string matrix(name.substr(0, name.size() - kA.size()));
+    if (name.ends_with(kLoraA)) {
+      const std::string matrix(name.substr(0, name.size() - kLoraA.size()));
       ONDINE_ASSIGN(adapter.matrices[matrix], ReadPair(file, tensor, matrix, pool));
-    } else if (!name.ends_with(kB)) {
+    } else if (!name.ends_with(kLoraB)) {
       return MakeError(ErrorCode::kUnsupported, "an adapter with a tensor that is no LoRA factor",
                        file.path() + ", tensor " + tensor.name);
     } else if (const std::string a =
-                   std::string(name.substr(0, name.size() - kB.size())) + std::string(kA);
+                   std::string(name.substr(0, name.size() - kLoraB.size())) + std::string(kLoraA);
                file.FindTensor(a) == nullptr) {
       return MakeError(ErrorCode::kCorrupt, "has no counterpart " + a,
                        file.path() + ", tensor " + tensor.name);
@@ -109,9 +107,9 @@ Status WriteLora(const LoraAdapter& adapter, const std::string& path) {
                        "an adapter whose matrices have different ranks needs an alpha", path);
     }
     rank = factors.rank;
-    file.Add(tensor + std::string(kA), formats::TensorType::kF32,
+    file.Add(tensor + std::string(kLoraA), formats::TensorType::kF32,
              std::array{factors.in, factors.rank}, std::as_bytes(std::span(factors.a)));
-    file.Add(tensor + std::string(kB), formats::TensorType::kF32,
+    file.Add(tensor + std::string(kLoraB), formats::TensorType::kF32,
              std::array{factors.rank, factors.out}, std::as_bytes(std::span(factors.b)));
   }
   // Programs that find 0 here, or nothing, leave the factor out; alpha = rank says the same.

@@ -3,6 +3,7 @@
 #define ONDINE_SRC_ADAPTERS_LORA_FILE_H_
 
 #include <string>
+#include <string_view>
 
 #include "adapters/lora.h"
 #include "compute/thread_pool.h"
@@ -10,6 +11,9 @@
 #include "ondine/result.h"
 
 namespace ondine::adapters {
+
+// What follows a matrix's name in that of its factors.
+inline constexpr std::string_view kLoraA = ".lora_a", kLoraB = ".lora_b";
 
 // Errors: kUnsupported (no LoRA adapter), kCorrupt (half a pair, shapes that do not fit, NaN).
 Result<LoraAdapter> ReadLora(const formats::GgufFile& file, compute::ThreadPool& pool);

@@ -5,6 +5,7 @@
 #include <list>
 #include <span>
 
+#include "adapters/lora_file.h"
 #include "adapters/tensor_floats.h"
 #include "base/quote.h"
 #include "base/try.h"
@@ -16,7 +17,6 @@ namespace {
 constexpr const char* kType = "adapter-pool";
 constexpr std::int64_t kVersion = 1;
 constexpr std::int64_t kMostAdapters = 1024;
-constexpr std::string_view kA = ".lora_a", kB = ".lora_b";
 
 class Reader {
  public:
@@ -29,8 +29,8 @@ class Reader {
     ONDINE_TRY(ReadIndicators());
     for (const formats::GgufTensor& tensor : file_.tensors()) {
       const std::string_view name = tensor.name;
-      if (name.ends_with(kA)) {
-        ONDINE_TRY(ReadMatrix(tensor, std::string(name.substr(0, name.size() - kA.size()))));
+      if (name.ends_with(kLoraA)) {
+        ONDINE_TRY(ReadMatrix(tensor, std::string(name.substr(0, name.size() - kLoraA.size()))));
       }
     }
     const std::size_t expected = 2 + 2 * pool_.matrices.size();
@@ -132,7 +132,7 @@ class Reader {
   }
 
   Status ReadMatrix(const formats::GgufTensor& a, const std::string& matrix) {
-    ONDINE_ASSIGN(const auto* b, Find(matrix + std::string(kB)));
+    ONDINE_ASSIGN(const auto* b, Find(matrix + std::string(kLoraB)));
     const std::int64_t in = a.shape[0], out = b->shape[1];
     if (a.shape[1] != rank_ || b->shape[0] != rank_ || a.Elements() != in * rank_ * adapters_ ||
         b->Elements() != rank_ * out * adapters_) {
@@ -202,8 +202,8 @@ Status WritePool(const Pool& pool, const std::string& path) {
   };
   for (const auto& [tensor, all] : pool.matrices) {
     const LowRankFactors& first = all.front();
-    add(tensor + std::string(kA), {first.in, first.rank, adapters}, all, &LowRankFactors::a);
-    add(tensor + std::string(kB), {first.rank, first.out, adapters}, all, &LowRankFactors::b);
+    add(tensor + std::string(kLoraA), {first.in, first.rank, adapters}, all, &LowRankFactors::a);
+    add(tensor + std::string(kLoraB), {first.rank, first.out, adapters}, all, &LowRankFactors::b);
   }
   return file.Write(path);
 }

@@ -1,26 +1,9 @@
 #include "models/lora.h"
 
-#include <array>
 #include <charconv>
 
 namespace ondine::models {
 namespace {
-
-struct Place {
-  std::string_view name;
-  compute::Linear DecoderLayer::*weights;
-  std::optional<LowRank> LoraLayer::*addition;
-};
-
-constexpr std::array kPlaces = {
-    Place{"attn_q", &DecoderLayer::query, &LoraLayer::query},
-    Place{"attn_k", &DecoderLayer::key, &LoraLayer::key},
-    Place{"attn_v", &DecoderLayer::value, &LoraLayer::value},
-    Place{"attn_output", &DecoderLayer::output, &LoraLayer::output},
-    Place{"ffn_gate", &DecoderLayer::gate, &LoraLayer::gate},
-    Place{"ffn_up", &DecoderLayer::up, &LoraLayer::up},
-    Place{"ffn_down", &DecoderLayer::down, &LoraLayer::down},
-};
 
 bool TakePrefix(std::string_view& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;
@@ -33,13 +16,17 @@ bool TakePrefix(std::string_view& text, std::string_view prefix) {
 std::size_t Lora::bytes() const {
   std::size_t total = 0;
   for (const LoraLayer& layer : layers) {
-    for (const Place& place : kPlaces) {
+    for (const LoraPlace& place : kLoraPlaces) {
       if (const auto& addition = layer.*place.addition) {
         total += addition->down.bytes() + addition->up.bytes();
       }
     }
   }
   return total;
+}
+
+std::string LoraTensorName(int layer, LoraSite site) {
+  return "blk." + std::to_string(layer) + "." + std::string(PlaceOf(site).tensor) + ".weight";
 }
 
 std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_view tensor) {
@@ -54,8 +41,8 @@ std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_vie
   if (!tensor.starts_with(std::to_string(target.layer) + ".")) return std::nullopt;
   tensor.remove_prefix(static_cast<std::size_t>(number.ptr - tensor.data()));
   if (!TakePrefix(tensor, ".")) return std::nullopt;
-  for (const Place& place : kPlaces) {
-    if (place.name != tensor) continue;
+  for (const LoraPlace& place : kLoraPlaces) {
+    if (place.tensor != tensor) continue;
     target.weights = &(decoder.layers()[static_cast<std::size_t>(target.layer)].*place.weights);
     target.addition = place.addition;
     return target;
@@ -65,8 +52,8 @@ std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_vie
 
 std::vector<std::string> LoraTargetNames() {
   std::vector<std::string> names;
-  names.reserve(kPlaces.size());
-  for (const Place& place : kPlaces) names.emplace_back(place.name);
+  names.reserve(kLoraPlaces.size());
+  for (const LoraPlace& place : kLoraPlaces) names.emplace_back(place.tensor);
   return names;
 }
 

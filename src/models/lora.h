@@ -3,6 +3,7 @@
 #ifndef ONDINE_SRC_MODELS_LORA_H_
 #define ONDINE_SRC_MODELS_LORA_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -35,13 +36,40 @@ struct Lora {
   std::size_t bytes() const;
 };
 
+// The matrices of a layer that can have one.
+enum class LoraSite { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
+
+struct LoraPlace {
+  LoraSite site;
+  std::string_view option;  // short, for users
+  std::string_view tensor;  // in GGUF files, between "blk.<layer>." and ".weight"
+  compute::Linear DecoderLayer::*weights;
+  std::optional<LowRank> LoraLayer::*addition;
+};
+// In the order of LoraSite.
+inline constexpr std::array kLoraPlaces = {
+    LoraPlace{LoraSite::kQuery, "q", "attn_q", &DecoderLayer::query, &LoraLayer::query},
+    LoraPlace{LoraSite::kKey, "k", "attn_k", &DecoderLayer::key, &LoraLayer::key},
+    LoraPlace{LoraSite::kValue, "v", "attn_v", &DecoderLayer::value, &LoraLayer::value},
+    LoraPlace{LoraSite::kOutput, "o", "attn_output", &DecoderLayer::output, &LoraLayer::output},
+    LoraPlace{LoraSite::kGate, "gate", "ffn_gate", &DecoderLayer::gate, &LoraLayer::gate},
+    LoraPlace{LoraSite::kUp, "up", "ffn_up", &DecoderLayer::up, &LoraLayer::up},
+    LoraPlace{LoraSite::kDown, "down", "ffn_down", &DecoderLayer::down, &LoraLayer::down},
+};
+constexpr const LoraPlace& PlaceOf(LoraSite site) {
+  return kLoraPlaces[static_cast<std::size_t>(site)];
+}
+
+// "blk.3.attn_q.weight"
+std::string LoraTensorName(int layer, LoraSite site);
+
 // A matrix that can have an addition.
 struct LoraTarget {
   int layer = 0;
   const compute::Linear* weights = nullptr;
   std::optional<LowRank> LoraLayer::*addition = nullptr;
 };
-// By its tensor's name in GGUF files, such as "blk.3.attn_q.weight"; nullopt where the decoder has
+// By its tensor's name; nullopt where the decoder has
 // no such matrix.
 std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_view tensor);
 // The names of all of them, for one layer: "attn_q", ...

@@ -66,9 +66,9 @@ class HalfCache : public train::Additions {
     }
     per_layer_ = decoder.spec().qk_norm ? 1 : 2;
   }
-  Tensor Delta(int layer, train::Site site, const Tensor& x) const override {
-    const bool key = site == train::Site::kKey && per_layer_ == 2;
-    if (!key && site != train::Site::kValue) return {};
+  Tensor Delta(int layer, models::LoraSite site, const Tensor& x) const override {
+    const bool key = site == models::LoraSite::kKey && per_layer_ == 2;
+    if (!key && site != models::LoraSite::kValue) return {};
     const auto& [weights, bias] =
         products_[static_cast<std::size_t>(layer * per_layer_ + (key ? 0 : per_layer_ - 1))];
     const Tensor y = torch::linear(x, weights, bias);
@@ -112,8 +112,9 @@ TEST(DecoderTwin, LogitsEqualTheEngines) {
 class LoraAdditions : public train::Additions {
  public:
   explicit LoraAdditions(const adapters::LoraAdapter& lora) : lora_(lora) {}
-  Tensor Delta(int layer, train::Site site, const Tensor& x) const override {
-    const adapters::LowRankFactors& factors = lora_.matrices.at(train::TensorName(layer, site));
+  Tensor Delta(int layer, models::LoraSite site, const Tensor& x) const override {
+    const adapters::LowRankFactors& factors =
+        lora_.matrices.at(models::LoraTensorName(layer, site));
     const Tensor a = torch::tensor(factors.a).view({factors.rank, factors.in});
     const Tensor b = torch::tensor(factors.b).view({factors.out, factors.rank});
     return lora_.Factor(factors) * torch::linear(torch::linear(x, a), b);

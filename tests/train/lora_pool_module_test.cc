@@ -10,10 +10,10 @@
 namespace ondine::testing {
 namespace {
 
+using models::LoraSite;
 using torch::Tensor;
 using train::LoraPoolModule;
 using train::PoolShape;
-using train::Site;
 
 models::DecoderSpec Spec() {
   models::DecoderSpec spec;
@@ -60,19 +60,19 @@ TEST(LoraPoolModule, BlendsByItsDefinition) {
     const Tensor weights = torch::softmax(torch::rand({2, 3}), -1);
     pool.SetWeights(weights);
     const Tensor x = torch::rand({2, 5, 24});
-    const Tensor delta = pool.Delta(1, Site::kKey, x);
+    const Tensor delta = pool.Delta(1, LoraSite::kKey, x);
     const auto& factors = pool.factors()[5];
     ASSERT_EQ(factors.layer, 1);
-    ASSERT_EQ(factors.site, Site::kKey);
+    ASSERT_EQ(factors.site, LoraSite::kKey);
     EXPECT_TRUE(torch::allclose(delta, Expected(pool, factors, x, weights), 1e-4, 1e-5));
-    EXPECT_FALSE(pool.Delta(1, Site::kGate, x).defined());
+    EXPECT_FALSE(pool.Delta(1, LoraSite::kGate, x).defined());
   }
 }
 
 TEST(LoraPoolModule, StartsEqualAndWithoutEffect) {
   LoraPoolModule pool(Spec(), {.adapters = 3, .rank = 4}, 1, torch::kCPU);
   pool.SetWeights(torch::ones({1, 3}) / 3);
-  EXPECT_EQ(pool.Delta(0, Site::kQuery, torch::rand({1, 2, 24})).abs().max().item<float>(), 0);
+  EXPECT_EQ(pool.Delta(0, LoraSite::kQuery, torch::rand({1, 2, 24})).abs().max().item<float>(), 0);
   const Tensor a = pool.factors()[0].a;
   EXPECT_TRUE(torch::equal(a.narrow(0, 0, 4), a.narrow(0, 8, 4)));
   const LoraPoolModule same(Spec(), {.adapters = 3, .rank = 4}, 1, torch::kCPU);
@@ -111,8 +111,8 @@ TEST(LoraPoolModule, GradientsEqualFiniteDifferences) {
       const auto twin = train::DecoderTwin::Create(*decoder, torch::kCPU);
       ASSERT_TRUE(twin);
       PoolShape shape{.adapters = 2, .rank = 2, .lora_alpha = 0.2, .blend = blend};
-      for (const train::SiteName& name : train::kSites) {
-        if (name.site > Site::kOutput) shape.sites.push_back(name.site);
+      for (const models::LoraPlace& place : models::kLoraPlaces) {
+        if (place.site > LoraSite::kOutput) shape.sites.push_back(place.site);
       }
       LoraPoolModule pool(decoder->spec(), shape, 1, torch::kCPU);
       Randomize(pool);

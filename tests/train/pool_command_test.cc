@@ -52,7 +52,7 @@ class PoolCommandTest : public ProgramTest {
 void Copy(const adapters::Pool& from, train::LoraPoolModule& to) {
   const torch::NoGradGuard no_gradient;
   for (const train::LoraPoolModule::Factors& factors : to.factors()) {
-    const auto& all = from.matrices.at(train::TensorName(factors.layer, factors.site));
+    const auto& all = from.matrices.at(models::LoraTensorName(factors.layer, factors.site));
     std::vector<torch::Tensor> a, b;
     for (const adapters::LowRankFactors& one : all) {
       a.push_back(torch::tensor(one.a).view({one.rank, one.in}));
