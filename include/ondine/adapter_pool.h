@@ -34,6 +34,7 @@ const char* BlendFormName(BlendForm form);
 
 struct PoolInfo {
   std::string path;
+  std::string fingerprint;                 // of what decides of a blend
   std::string base;                        // name of the model it was trained for
   std::string training;                    // "joint" or "independent"
   std::string provenance;                  // data sets, steps, command
@@ -73,8 +74,11 @@ class AdapterPool {
   Result<std::shared_ptr<const Adapter>> Blend(const std::vector<double>& weights,
                                                std::optional<BlendForm> form = {}) const;
 
- private:
+  // For the library's own use.
   struct Parts;
+  const Parts& parts() const { return *parts_; }
+
+ private:
   explicit AdapterPool(std::unique_ptr<Parts> parts);
   Result<std::vector<float>> FeatureOf(const std::vector<Example>& examples) const;
   std::unique_ptr<Parts> parts_;

@@ -96,6 +96,11 @@ Result<LoraAdapter> ReadLora(const formats::GgufFile& file, compute::ThreadPool&
 }
 
 Status WriteLora(const LoraAdapter& adapter, const std::string& path) {
+  return base::WriteFileAtomically(path,
+                                   [&](base::FileSink& sink) { return WriteLora(adapter, sink); });
+}
+
+Status WriteLora(const LoraAdapter& adapter, base::FileSink& sink) {
   formats::GgufWriter file;
   file.Set("general.type", std::string("adapter"));
   file.Set("general.architecture", adapter.architecture);
@@ -104,7 +109,7 @@ Status WriteLora(const LoraAdapter& adapter, const std::string& path) {
   for (const auto& [tensor, factors] : adapter.matrices) {
     if (rank != 0 && factors.rank != rank && adapter.alpha == 0) {
       return MakeError(ErrorCode::kInvalidArgument,
-                       "an adapter whose matrices have different ranks needs an alpha", path);
+                       "an adapter whose matrices have different ranks needs an alpha");
     }
     rank = factors.rank;
     file.Add(tensor + std::string(kLoraA), formats::TensorType::kF32,
@@ -114,7 +119,7 @@ Status WriteLora(const LoraAdapter& adapter, const std::string& path) {
   }
   // Programs that find 0 here, or nothing, leave the factor out; alpha = rank says the same.
   file.Set("adapter.lora.alpha", adapter.alpha != 0 ? adapter.alpha : static_cast<double>(rank));
-  return file.Write(path);
+  return file.WriteTo(sink);
 }
 
 }  // namespace ondine::adapters

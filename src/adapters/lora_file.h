@@ -22,6 +22,7 @@ Result<LoraAdapter> ReadLora(const formats::GgufFile& file, compute::ThreadPool&
 // 0. Errors: kInvalidArgument (ranks that differ between
 // matrices, for which one alpha cannot stand), and those of GgufWriter::Write.
 Status WriteLora(const LoraAdapter& adapter, const std::string& path);
+Status WriteLora(const LoraAdapter& adapter, base::FileSink& sink);
 
 }  // namespace ondine::adapters
 

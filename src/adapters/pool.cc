@@ -1,8 +1,11 @@
 #include "adapters/pool.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <span>
 
+#include "base/checksum.h"
 #include "base/quote.h"
 
 namespace ondine {
@@ -108,6 +111,23 @@ Result<std::vector<double>> Similarities(const TaskSpace& tasks,
     similarities.push_back(Dot(direction, indicator));
   }
   return similarities;
+}
+
+std::string Fingerprint(const Pool& pool) {
+  base::Checksum hash;
+  const auto add = [&](const auto& values) { hash.Update(std::as_bytes(std::span(values))); };
+  add(pool.base_fingerprint);
+  add(std::array{pool.alpha, pool.temperature, static_cast<double>(pool.form)});
+  add(pool.tasks.mean);
+  for (const std::vector<float>& indicator : pool.tasks.indicators) add(indicator);
+  for (const auto& [tensor, adapters] : pool.matrices) {
+    add(tensor);
+    for (const LowRankFactors& factors : adapters) {
+      add(factors.a);
+      add(factors.b);
+    }
+  }
+  return hash.Digits();
 }
 
 Result<LoraAdapter> Blend(const Pool& pool, const std::vector<double>& weights, BlendForm form) {

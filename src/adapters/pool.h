@@ -48,6 +48,9 @@ struct Pool {
   std::size_t size() const { return tasks.indicators.size(); }
 };
 
+// 16 hexadecimal digits of a hash over what decides of a blend.
+std::string Fingerprint(const Pool& pool);
+
 // One adapter out of all. `weights` has one for each, finite, whatever their sum.
 Result<LoraAdapter> Blend(const Pool& pool, const std::vector<double>& weights, BlendForm form);
 

@@ -23,6 +23,7 @@ Action AddPerplexity(CLI::App& app);
 Action AddRead(CLI::App& app);
 Action AddRoute(CLI::App& app);
 Action AddRun(CLI::App& app);
+Action AddServe(CLI::App& app);
 Action AddTokenize(CLI::App& app);
 
 // A task of eval with a file of its own.

@@ -14,14 +14,16 @@
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "cli/server_options.h"
 #include "ondine/adapter_pool.h"
+#include "ondine/pool_server.h"
 
 namespace ondine::cli {
 namespace {
 
 struct Options {
   ModelChoice model;
-  std::string pool, examples, output, form;
+  std::string pool, pool_server, key_file, examples, output, form;
   std::vector<double> weights;
   std::optional<double> temperature;
   bool json = false;
@@ -38,6 +40,40 @@ void Print(const PoolWeights& result) {
             .c_str());
   }
   std::fflush(stdout);
+}
+
+// The pool is on a server; the examples stay here.
+Status CustomizeFromServer(const Options& options) {
+  if (options.output.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "name the file to write with -o");
+  }
+  ONDINE_ASSIGN(const auto model, options.model.Load());
+  ONDINE_ASSIGN(const auto examples, LoadExamples(options.examples));
+  ServerSettings server;
+  server.url = options.pool_server;
+  ONDINE_ASSIGN(server.key, LoadServerKey(options.key_file));
+  const base::Timer timer;
+  ONDINE_ASSIGN(const RemoteCustomization result,
+                CustomizeFrom(server, model, examples, options.output, InterruptToken()));
+  const double milliseconds = 1000 * timer.Elapsed();
+  const double size = result.adapter->RelativeSize(*model);
+  if (options.json) {
+    std::cout << Dump({{"pool_server", options.pool_server},
+                       {"examples", examples.size()},
+                       {"similarities", result.similarities},
+                       {"sent", result.sent},
+                       {"rank", result.adapter->info().rank},
+                       {"relative_size", size},
+                       {"milliseconds", milliseconds},
+                       {"adapter", options.output}})
+              << "\n";
+    return {};
+  }
+  std::cout << "All that left: " << result.sent << "\nBlended by the server in "
+            << Fixed(milliseconds, 1) << " ms: rank " << result.adapter->info().rank << ", "
+            << Fixed(100 * size, 2) << " % of the size of the matrices it changes.\nWritten to "
+            << options.output << "\n";
+  return {};
 }
 
 Status Customize(const Options& options) {
@@ -93,12 +129,21 @@ Action AddCustomize(CLI::App& app) {
       "looked at.\n\nExample:\n  ondine customize --examples mine.jsonl --pool pool.gguf -o "
       "mine.gguf\n  ondine run --adapter mine.gguf -p \"...\"");
   options->model.AddTo(*command);
-  command->add_option("--pool", options->pool, "pool of adapters, a GGUF file")->required();
+  CLI::Option* pool = command->add_option("--pool", options->pool, "pool of adapters, a GGUF file");
+  CLI::Option* server = command->add_option(
+      "--pool-server", options->pool_server,
+      "address of an `ondine serve` that has the pool: nothing but similarities leaves");
+  server->excludes(pool);
+  command
+      ->add_option("--server-key-file", options->key_file,
+                   "file with the server's key (default: $ONDINE_SERVER_KEY)")
+      ->needs(server);
   CLI::Option* examples = command->add_option("--examples", options->examples,
                                               "file of JSON lines (-: standard input)");
   command->add_option("--weights", options->weights, "one for each adapter, instead of examples")
       ->delimiter(',')
-      ->excludes(examples);
+      ->excludes(examples)
+      ->excludes(server);
   command->add_option("-o,--output", options->output, "write the adapter to this GGUF file");
   command->add_option("--blend", options->form,
                       "separate or product (default: what the pool was trained for)");
@@ -110,6 +155,8 @@ Action AddCustomize(CLI::App& app) {
     if (options->examples.empty() && options->weights.empty()) {
       return MakeError(ErrorCode::kInvalidArgument, "name a file of examples with --examples");
     }
+    if (!options->pool_server.empty()) return CustomizeFromServer(*options);
+    if (options->pool.empty()) options->pool = DefaultPoolPath();
     return Customize(*options);
   };
 }

@@ -16,7 +16,7 @@ namespace {
 
 struct Options {
   std::string file;
-  bool default_model = false, json = false, tensors = false;
+  bool default_model = false, default_pool = false, json = false, tensors = false;
 };
 
 nlohmann::json Plain(const formats::GgufValue& value) {
@@ -84,8 +84,13 @@ Status Info(const Options& options) {
     std::cout << DefaultModelPath() << "\n";
     return {};
   }
+  if (options.default_pool) {
+    std::cout << DefaultPoolPath() << "\n";
+    return {};
+  }
   if (options.file.empty()) {
-    return MakeError(ErrorCode::kInvalidArgument, "name a file, or ask for --default-model");
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "name a file, or ask for --default-model or --default-pool");
   }
   nlohmann::json out;
   auto pot = formats::PotFile::Open(options.file);
@@ -115,6 +120,8 @@ Action AddInfo(CLI::App& app) {
   command->add_flag("--tensors", options->tensors, "list every tensor");
   command->add_flag("--default-model", options->default_model,
                     "print where the default model lies");
+  command->add_flag("--default-pool", options->default_pool,
+                    "print where the pool of adapters for the default model lies");
   command->add_flag("--json", options->json, "print as JSON");
   return [options] { return Info(*options); };
 }

@@ -19,8 +19,9 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("ondine ") + ONDINE_VERSION);
 
   std::vector<std::pair<CLI::App*, Action>> commands;
-  for (Action (*add)(CLI::App&) : {AddInfo, AddTokenize, AddRun, AddChat, AddRead, AddCustomize,
-                                   AddConvertAdapter, AddRoute, AddPerplexity, AddBench, AddEval}) {
+  for (Action (*add)(CLI::App&) :
+       {AddInfo, AddTokenize, AddRun, AddChat, AddRead, AddCustomize, AddConvertAdapter, AddRoute,
+        AddServe, AddPerplexity, AddBench, AddEval}) {
     const Action action = add(app);
     commands.emplace_back(app.get_subcommands({}).back(), action);
   }

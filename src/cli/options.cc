@@ -10,12 +10,26 @@ namespace ondine::cli {
 
 namespace fs = std::filesystem;
 
-std::string DefaultModelPath() {
-  // build/bin/ondine -> build/models/
+namespace {
+
+// The folder above the program's: build/ or, installed, the prefix.
+fs::path ProgramRoot() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  const fs::path build = error ? fs::path("build") : program.parent_path().parent_path();
-  return (build / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf").string();
+  return error ? fs::path("build") : program.parent_path().parent_path();
+}
+
+}  // namespace
+
+std::string DefaultModelPath() {
+  return (ProgramRoot() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf").string();
+}
+
+std::string DefaultPoolPath() {
+  constexpr const char* kName = "SmolLM2-135M-Instruct.pool.gguf";
+  const fs::path installed = ProgramRoot() / "share" / "ondine" / kName;
+  const fs::path in_repository = ProgramRoot().parent_path() / "assets" / kName;
+  return (fs::exists(installed) ? installed : in_repository).string();
 }
 
 void ModelChoice::AddTo(CLI::App& command) {
@@ -70,11 +84,12 @@ void AdapterChoice::AddTo(CLI::App& command) {
 void AdapterChoice::AddAll(CLI::App& command) {
   AddTo(command);
   CLI::Option* from = command.add_option(
-      "--pool", pool, "pool of adapters that is blended for the task of --examples");
+      "--pool", pool,
+      "pool of adapters that is blended for the task of --examples (default: the one that comes "
+      "along with the program)");
   CLI::Option* task =
       command.add_option("--examples", examples, "file of JSON lines, as for ondine customize");
   from->needs(task);
-  task->needs(from);
 }
 
 Result<Customization> AdapterChoice::LoadWithTask(const std::shared_ptr<const Model>& model) const {
@@ -84,8 +99,8 @@ Result<Customization> AdapterChoice::LoadWithTask(const std::shared_ptr<const Mo
     ONDINE_ASSIGN(auto adapter, Adapter::Load(*model, path));
     result.adapters.push_back({std::move(adapter), scale});
   }
-  if (!pool.empty()) {
-    ONDINE_ASSIGN(result.pool, AdapterPool::Load(model, pool));
+  if (!examples.empty()) {
+    ONDINE_ASSIGN(result.pool, AdapterPool::Load(model, pool.empty() ? DefaultPoolPath() : pool));
     ONDINE_ASSIGN(const auto task, LoadExamples(examples));
     ONDINE_ASSIGN(const PoolWeights found, result.pool->Weigh(task));
     ONDINE_ASSIGN(auto adapter, result.pool->Blend(found.weights));

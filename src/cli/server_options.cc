@@ -35,14 +35,6 @@ std::string DefaultLogPath() {
   return (folder / "sent.jsonl").string();
 }
 
-Result<std::string> LoadKey(const std::string& path) {
-  if (path.empty()) return Variable("ONDINE_SERVER_KEY");
-  ONDINE_ASSIGN(std::string key, base::ReadFile(path));
-  while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) key.pop_back();
-  if (key.empty()) return MakeError(ErrorCode::kInvalidArgument, "holds no key", path);
-  return key;
-}
-
 // One a line; lines that are blank or begin with # do not count.
 Result<std::vector<std::string>> LoadPatterns(const std::string& path) {
   std::vector<std::string> patterns;
@@ -68,6 +60,14 @@ bool AskForConsent(const std::string& text, const std::string& address) {
 }
 
 }  // namespace
+
+Result<std::string> LoadServerKey(const std::string& path) {
+  if (path.empty()) return Variable("ONDINE_SERVER_KEY");
+  ONDINE_ASSIGN(std::string key, base::ReadFile(path));
+  while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) key.pop_back();
+  if (key.empty()) return MakeError(ErrorCode::kInvalidArgument, "holds no key", path);
+  return key;
+}
 
 void ServerChoice::AddTo(CLI::App& command) {
   CLI::Option* server = command.add_option(
@@ -108,7 +108,7 @@ Result<Server> ServerChoice::Load(int max_tokens) const {
   settings.certificates = certificates;
   settings.answer_seconds = timeout;
   settings.max_tokens = max_tokens;
-  ONDINE_ASSIGN(settings.key, LoadKey(key_file));
+  ONDINE_ASSIGN(settings.key, LoadServerKey(key_file));
   settings.log = log.empty() ? DefaultLogPath() : log;
   if (settings.log.empty()) {
     return MakeError(ErrorCode::kInvalidArgument,

@@ -11,6 +11,10 @@
 
 namespace ondine::cli {
 
+// Of --server-key-file, else $ONDINE_SERVER_KEY, else empty. Not an option by itself: command lines
+// are seen by everybody.
+Result<std::string> LoadServerKey(const std::string& path);
+
 struct ServerChoice {
   std::string url, model, key_file, certificates, log, gate, private_file;
   std::string privacy = "ask";

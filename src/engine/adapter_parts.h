@@ -1,4 +1,4 @@
-// What an Adapter consists of, for the engine's own files.
+// What adapters and pools consist of, for the library's own files.
 #ifndef ONDINE_SRC_ENGINE_ADAPTER_PARTS_H_
 #define ONDINE_SRC_ENGINE_ADAPTER_PARTS_H_
 
@@ -6,15 +6,25 @@
 #include <span>
 #include <string>
 
+#include "adapters/feature.h"
 #include "adapters/lora.h"
+#include "adapters/pool.h"
 #include "compute/thread_pool.h"
 #include "ondine/adapter.h"
+#include "ondine/adapter_pool.h"
 
 namespace ondine {
 
 struct Adapter::Parts {
   AdapterInfo info;
   adapters::LoraAdapter lora;
+};
+
+struct AdapterPool::Parts {
+  std::shared_ptr<const Model> model;
+  PoolInfo info;
+  adapters::Pool pool;
+  adapters::FeatureReader features;
 };
 
 namespace engine {
@@ -30,6 +40,11 @@ Result<std::shared_ptr<const models::Lora>> Combine(std::span<const ScaledAdapte
 // Says which adapters with which scales; empty where they change nothing. What a model has read
 // belongs to them.
 std::string Identity(std::span<const ScaledAdapter> adapters);
+
+// Tokens of the prompts, which features are read of. kInvalidArgument without examples, or for one
+// whose prompt is empty.
+Result<std::vector<std::vector<TokenId>>> PromptsOf(const std::vector<Example>& examples,
+                                                    const Model& model);
 
 }  // namespace engine
 }  // namespace ondine

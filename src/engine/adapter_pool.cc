@@ -14,12 +14,19 @@
 #include "models/base_fingerprint.h"
 
 namespace ondine {
-struct AdapterPool::Parts {
-  std::shared_ptr<const Model> model;
-  PoolInfo info;
-  adapters::Pool pool;
-  adapters::FeatureReader features;
-};
+Result<std::vector<std::vector<TokenId>>> engine::PromptsOf(const std::vector<Example>& examples,
+                                                            const Model& model) {
+  if (examples.empty()) return MakeError(ErrorCode::kInvalidArgument, "there are no examples");
+  std::vector<std::vector<TokenId>> prompts;
+  for (const Example& example : examples) {
+    prompts.push_back(model.Tokenize(example.prompt, /*add_bos=*/false));
+    if (prompts.back().empty()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "example " + std::to_string(prompts.size()) + " has an empty prompt");
+    }
+  }
+  return prompts;
+}
 
 Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<const Model> model,
                                                              const std::string& path) try {
@@ -52,6 +59,7 @@ Result<std::shared_ptr<const AdapterPool>> AdapterPool::Load(std::shared_ptr<con
   }
   PoolInfo info;
   info.path = path;
+  info.fingerprint = adapters::Fingerprint(pool);
   info.base = pool.base_name;
   info.training = pool.training;
   info.provenance = pool.provenance;
@@ -76,15 +84,7 @@ const PoolInfo& AdapterPool::info() const {
 
 // [query width]
 Result<std::vector<float>> AdapterPool::FeatureOf(const std::vector<Example>& examples) const {
-  if (examples.empty()) return MakeError(ErrorCode::kInvalidArgument, "there are no examples");
-  std::vector<std::vector<TokenId>> prompts;
-  for (const Example& example : examples) {
-    prompts.push_back(parts_->model->Tokenize(example.prompt, /*add_bos=*/false));
-    if (prompts.back().empty()) {
-      return MakeError(ErrorCode::kInvalidArgument,
-                       "example " + std::to_string(prompts.size()) + " has an empty prompt");
-    }
-  }
+  ONDINE_ASSIGN(const auto prompts, engine::PromptsOf(examples, *parts_->model));
   return parts_->features.Read(prompts);
 }
 

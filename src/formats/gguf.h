@@ -94,6 +94,7 @@ class GgufWriter {
   // Errors: kInvalidArgument (a tensor whose shape, type and data disagree, a name used twice), and
   // those of base::WriteFileAtomically.
   Status Write(const std::string& path) const;
+  Status WriteTo(base::FileSink& sink) const;
 
  private:
   struct Pending {

@@ -118,6 +118,10 @@ Status GgufWriter::CheckTensors() const {
 }
 
 Status GgufWriter::Write(const std::string& path) const {
+  return base::WriteFileAtomically(path, [&](base::FileSink& sink) { return WriteTo(sink); });
+}
+
+Status GgufWriter::WriteTo(base::FileSink& sink) const {
   ONDINE_ASSIGN(const std::uint64_t alignment, Alignment());
   ONDINE_TRY(CheckTensors());
 
@@ -141,16 +145,14 @@ Status GgufWriter::Write(const std::string& path) const {
   }
   head.PadTo(AlignUp(head.size(), alignment));
 
-  return base::WriteFileAtomically(path, [&](base::FileSink& sink) -> Status {
-    ONDINE_TRY(sink.Write(head.bytes()));
-    const std::vector<std::byte> zeros(static_cast<std::size_t>(alignment));
-    for (const Pending& tensor : tensors_) {
-      ONDINE_TRY(sink.Write(tensor.data));
-      const std::uint64_t size = tensor.data.size();
-      ONDINE_TRY(sink.Write(std::span(zeros).first(AlignUp(size, alignment) - size)));
-    }
-    return {};
-  });
+  ONDINE_TRY(sink.Write(head.bytes()));
+  const std::vector<std::byte> zeros(static_cast<std::size_t>(alignment));
+  for (const Pending& tensor : tensors_) {
+    ONDINE_TRY(sink.Write(tensor.data));
+    const std::uint64_t size = tensor.data.size();
+    ONDINE_TRY(sink.Write(std::span(zeros).first(AlignUp(size, alignment) - size)));
+  }
+  return {};
 }
 
 }  // namespace ondine::formats

@@ -88,19 +88,6 @@ std::optional<ServerFailure> FailureOf(HttpEnd end) {
   return ServerFailure::kBroken;
 }
 
-const char* Say(HttpEnd end) {
-  switch (end) {
-    case HttpEnd::kComplete: return "";
-    case HttpEnd::kUnresolved: return "no such host, or no network";
-    case HttpEnd::kRefused: return "nobody answers at that address";
-    case HttpEnd::kTooSlow: return "it took too long";
-    case HttpEnd::kCertificate: return "its certificate is not trusted, or is another host's";
-    case HttpEnd::kBroken: return "the connection broke, or does not speak HTTP";
-    case HttpEnd::kStopped: return "stopped";
-  }
-  return "";
-}
-
 class Receiver {
  public:
   explicit Receiver(const std::function<void(std::string_view)>& on_text) : on_text_(on_text) {}
@@ -125,7 +112,7 @@ class Receiver {
     if (done_ || reply_.failure) return std::move(reply_);
     if (http.end != HttpEnd::kComplete) {
       if (garbage_) return Fail(ServerFailure::kNoAnswer, kNothing);
-      return Fail(*FailureOf(http.end), Say(http.end));
+      return Fail(*FailureOf(http.end), Explain(http.end));
     }
     if (streams_) return Fail(ServerFailure::kBroken, "the answer broke off");
     const Json body = Json::parse(whole_, nullptr, /*allow_exceptions=*/false);
@@ -190,11 +177,11 @@ std::string ChatBody(std::string_view model, std::string_view question, int max_
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-ChatReply RequestChat(const HttpPost& post, const std::function<void(std::string_view)>& on_text,
-                      const StopToken& stop) {
+ChatReply RequestChat(const HttpRequest& request,
+                      const std::function<void(std::string_view)>& on_text, const StopToken& stop) {
   Receiver receiver(on_text);
-  const HttpReply http = Post(
-      post,
+  const HttpReply http = Exchange(
+      request,
       [&](const HttpReply& reply, std::string_view piece) { return receiver.Take(reply, piece); },
       stop);
   return receiver.Finish(http);

@@ -23,9 +23,9 @@ struct ChatReply {
 // The body of a request: the question alone, to be answered as a stream.
 std::string ChatBody(std::string_view model, std::string_view question, int max_tokens);
 
-// `post.body` is a chat body. Answers that come whole instead of streamed are taken too.
-ChatReply RequestChat(const HttpPost& post, const std::function<void(std::string_view)>& on_text,
-                      const StopToken& stop);
+// `request.body` is a chat body. Answers that come whole instead of streamed are taken too.
+ChatReply RequestChat(const HttpRequest& request,
+                      const std::function<void(std::string_view)>& on_text, const StopToken& stop);
 
 }  // namespace ondine::serve
 

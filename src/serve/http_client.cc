@@ -87,25 +87,26 @@ HttpEnd EndOf(httplib::Error error) {
   }
 }
 
-HttpReply PostTo(const std::string& numeric, const HttpPost& post, double seconds,
-                 const OnBody& on_body, const StopToken& stop) {
-  const HttpAddress& address = post.address;
+HttpReply ExchangeWith(const std::string& numeric, const HttpRequest& wanted, double seconds,
+                       const OnBody& on_body, const StopToken& stop) {
+  const HttpAddress& address = wanted.address;
   HttpReply reply;
   HttpAddress place = address;
   place.path.clear();
   httplib::Client client(place.ToString());
   client.set_hostname_addr_map({{address.host, numeric}});
-  client.set_connection_timeout(Microseconds(std::min(post.limits.connect, seconds)));
-  client.set_read_timeout(Microseconds(post.limits.silence));
-  client.set_write_timeout(Microseconds(post.limits.silence));
-  if (!post.certificates.empty()) client.set_ca_cert_path(post.certificates);
+  client.set_connection_timeout(Microseconds(std::min(wanted.limits.connect, seconds)));
+  client.set_read_timeout(Microseconds(wanted.limits.silence));
+  client.set_write_timeout(Microseconds(wanted.limits.silence));
+  if (!wanted.certificates.empty()) client.set_ca_cert_path(wanted.certificates);
 
   httplib::Request request;
-  request.method = "POST";
-  request.path = address.path + post.path;
-  request.headers = {{"Content-Type", "application/json"}, {"Accept", "*/*"}};
-  if (!post.key.empty()) request.headers.emplace("Authorization", "Bearer " + post.key);
-  request.body = post.body;
+  request.method = wanted.method;
+  request.path = address.path + wanted.path;
+  request.headers = {{"Accept", "*/*"}};
+  if (!wanted.body.empty()) request.headers.emplace("Content-Type", "application/json");
+  if (!wanted.key.empty()) request.headers.emplace("Authorization", "Bearer " + wanted.key);
+  request.body = wanted.body;
   base::Timer since_last;
   bool refused = false;  // by the receiver
   request.response_handler = [&](const httplib::Response& response) {
@@ -132,7 +133,8 @@ HttpReply PostTo(const std::string& numeric, const HttpPost& post, double second
   reply.end = EndOf(error);
   // The library does not tell silence from a connection that broke, nor, where a body ends with the
   // connection, the end that the watch has made.
-  const bool silent = reply.end == HttpEnd::kBroken && since_last.Elapsed() >= post.limits.silence;
+  const bool silent =
+      reply.end == HttpEnd::kBroken && since_last.Elapsed() >= wanted.limits.silence;
   if (too_slow || silent) reply.end = HttpEnd::kTooSlow;
   if (refused || stop.Stopped()) reply.end = HttpEnd::kStopped;
   return reply;
@@ -140,21 +142,35 @@ HttpReply PostTo(const std::string& numeric, const HttpPost& post, double second
 
 }  // namespace
 
-HttpReply Post(const HttpPost& post, const OnBody& on_body, const StopToken& stop) try {
+HttpReply Exchange(const HttpRequest& request, const OnBody& on_body, const StopToken& stop) try {
   const WithoutBrokenPipe guard;
   const base::Timer timer;
   HttpReply reply;
   reply.end = HttpEnd::kUnresolved;
+  const HttpLimits& limits = request.limits;
   for (const std::string& numeric :
-       LookUpHost(post.address.host, std::min(post.limits.connect, post.limits.total), stop)) {
+       LookUpHost(request.address.host, std::min(limits.connect, limits.total), stop)) {
     if (stop.Stopped()) break;
-    reply = PostTo(numeric, post, post.limits.total - timer.Elapsed(), on_body, stop);
+    reply = ExchangeWith(numeric, request, limits.total - timer.Elapsed(), on_body, stop);
     if (reply.end != HttpEnd::kRefused) return reply;
   }
   if (stop.Stopped()) reply.end = HttpEnd::kStopped;
   return reply;
 } catch (const std::exception&) {
   return {};  // broken, as far as anybody can tell
+}
+
+const char* Explain(HttpEnd end) {
+  switch (end) {
+    case HttpEnd::kComplete: return "";
+    case HttpEnd::kUnresolved: return "no such host, or no network";
+    case HttpEnd::kRefused: return "nobody answers at that address";
+    case HttpEnd::kTooSlow: return "it took too long";
+    case HttpEnd::kCertificate: return "its certificate is not trusted, or is another host's";
+    case HttpEnd::kBroken: return "the connection broke, or does not speak HTTP";
+    case HttpEnd::kStopped: return "stopped";
+  }
+  return "";
 }
 
 }  // namespace ondine::serve

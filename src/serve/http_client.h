@@ -17,8 +17,9 @@ struct HttpLimits {
   double total = 120;   // seconds
 };
 
-struct HttpPost {
+struct HttpRequest {
   HttpAddress address;
+  std::string method = "POST";
   std::string path;          // behind the address's own
   std::string key;           // of the header Authorization: Bearer; empty: none
   std::string certificates;  // PEM file to trust instead of the system's; empty: the system's
@@ -49,7 +50,10 @@ struct HttpReply {
 using OnBody = std::function<bool(const HttpReply& so_far, std::string_view piece)>;
 
 // Follows no redirection and uses no proxy: what leaves goes to the address that was named.
-HttpReply Post(const HttpPost& post, const OnBody& on_body, const StopToken& stop);
+HttpReply Exchange(const HttpRequest& request, const OnBody& on_body, const StopToken& stop);
+
+// What went wrong, for people; empty where the exchange is complete.
+const char* Explain(HttpEnd end);
 
 }  // namespace ondine::serve
 

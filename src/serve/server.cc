@@ -15,7 +15,7 @@
 namespace ondine {
 
 using serve::ChatReply;
-using serve::HttpPost;
+using serve::HttpRequest;
 
 namespace {
 
@@ -51,7 +51,7 @@ class Server::Impl {
  public:
   static Result<std::unique_ptr<Impl>> Create(const ServerSettings& settings) {
     auto impl = std::make_unique<Impl>();
-    ONDINE_ASSIGN(impl->post_.address, serve::ParseHttpAddress(settings.url));
+    ONDINE_ASSIGN(impl->request_.address, serve::ParseHttpAddress(settings.url));
     ONDINE_TRY(CheckKey(settings.key));
     const auto positive = [](double seconds) { return std::isfinite(seconds) && seconds > 0; };
     if (!positive(settings.connect_seconds) || !positive(settings.silence_seconds) ||
@@ -59,15 +59,15 @@ class Server::Impl {
       return MakeError(ErrorCode::kInvalidArgument, "a server's limits must be above 0");
     }
     if (!settings.certificates.empty()) ONDINE_TRY(base::ReadFile(settings.certificates));
-    impl->post_.path = "/chat/completions";
-    impl->post_.key = settings.key;
-    impl->post_.certificates = settings.certificates;
-    impl->post_.limits = {settings.connect_seconds, settings.silence_seconds,
-                          settings.answer_seconds};
+    impl->request_.path = "/chat/completions";
+    impl->request_.key = settings.key;
+    impl->request_.certificates = settings.certificates;
+    impl->request_.limits = {settings.connect_seconds, settings.silence_seconds,
+                             settings.answer_seconds};
     impl->model_ = settings.model;
     impl->max_tokens_ = settings.max_tokens;
     impl->log_ = serve::SentLog(settings.log);
-    impl->name_ = impl->post_.address.ToString();
+    impl->name_ = impl->request_.address.ToString();
     return impl;
   }
 
@@ -86,17 +86,17 @@ class Server::Impl {
     if (const Status noted = log_.Note("sending", name_, "text", question); !noted) {
       return fail(ServerFailure::kNotLogged, noted.error().ToString());
     }
-    HttpPost post = post_;
-    post.body = serve::ChatBody(model_, question, max_tokens_);
+    HttpRequest request = request_;
+    request.body = serve::ChatBody(model_, question, max_tokens_);
     ChatReply reply;
     while (true) {
       ++answer.attempts;
-      post.limits.total = post_.limits.total - timer.Elapsed();
-      reply = serve::RequestChat(post, on_text, stop);
+      request.limits.total = request_.limits.total - timer.Elapsed();
+      reply = serve::RequestChat(request, on_text, stop);
       answer.sent = answer.sent || reply.sent;
       const double wait = std::max(kBackOff, reply.retry_after);
       if (answer.attempts == kMostAttempts || !MayHelpAgain(reply) ||
-          timer.Elapsed() + wait >= post_.limits.total) {
+          timer.Elapsed() + wait >= request_.limits.total) {
         break;
       }
       Sleep(wait, stop);
@@ -126,7 +126,7 @@ class Server::Impl {
   const std::string& address() const { return name_; }
 
  private:
-  HttpPost post_;  // without a body
+  HttpRequest request_;  // without a body
   std::string model_, name_;
   int max_tokens_ = 0;
   serve::SentLog log_{""};

@@ -1,0 +1,97 @@
+#include <filesystem>
+#include <optional>
+
+#include "adapters/feature.h"
+#include "base/file.h"
+#include "base/quote.h"
+#include "base/try.h"
+#include "engine/adapter_parts.h"
+#include "engine/model_parts.h"
+#include "models/base_fingerprint.h"
+#include "ondine/pool_server.h"
+#include "serve/http_client.h"
+#include "serve/pool_message.h"
+
+namespace ondine {
+namespace {
+
+// Of an adapter; an outline is far smaller.
+constexpr std::size_t kMostBytes = std::size_t{1} << 30;
+
+// The body of an answer with status 200.
+Result<std::string> Fetch(const serve::HttpRequest& request, const StopToken& stop) {
+  std::string body;
+  const serve::HttpReply reply = serve::Exchange(
+      request,
+      [&](const serve::HttpReply&, std::string_view piece) {
+        if (body.size() + piece.size() > kMostBytes) return false;
+        body += piece;
+        return true;
+      },
+      stop);
+  const std::string place = request.address.ToString() + request.path;
+  if (stop.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
+  if (reply.end != serve::HttpEnd::kComplete) {
+    return MakeError(ErrorCode::kIo, serve::Explain(reply.end), place);
+  }
+  if (reply.status != 200) {
+    return MakeError(
+        ErrorCode::kIo,
+        "answered with HTTP status " + std::to_string(reply.status) + ", " + base::Quote(body),
+        place);
+  }
+  return body;
+}
+
+// What came is read from a file beside `path`, so that a bad one overwrites nothing.
+Result<std::shared_ptr<const Adapter>> Checked(const std::string& bytes, const Model& model,
+                                               const std::string& path) {
+  const std::string beside = path + ".part";
+  ONDINE_TRY(base::WriteFileAtomically(
+      beside, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(bytes))); }));
+  auto adapter = Adapter::Load(model, beside);
+  std::error_code error;
+  std::filesystem::remove(beside, error);
+  return adapter;
+}
+
+}  // namespace
+
+Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
+                                          std::shared_ptr<const Model> model,
+                                          const std::vector<Example>& examples,
+                                          const std::string& path, const StopToken& stop_token) {
+  if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a pool needs a model");
+  ONDINE_TRY(Server::Create(server));  // checks the settings
+  serve::HttpRequest request;
+  ONDINE_ASSIGN(request.address, serve::ParseHttpAddress(server.url));
+  request.key = server.key;
+  request.certificates = server.certificates;
+  request.limits = {server.connect_seconds, server.silence_seconds, server.answer_seconds};
+
+  request.method = "GET";
+  request.path = serve::kPoolPath;
+  ONDINE_ASSIGN(const std::string outline_text, Fetch(request, stop_token));
+  ONDINE_ASSIGN(const serve::PoolOutline outline, serve::ParsePoolOutline(outline_text));
+  const auto& decoder = model->parts().decoder;
+  if (outline.base != models::BaseFingerprint(*decoder)) {
+    return MakeError(ErrorCode::kMismatch, "the server's pool belongs to another model",
+                     server.url);
+  }
+  ONDINE_ASSIGN(const auto prompts, engine::PromptsOf(examples, *model));
+  RemoteCustomization result;
+  ONDINE_ASSIGN(
+      result.similarities,
+      adapters::Similarities(outline.tasks, adapters::FeatureReader(decoder).Read(prompts)));
+
+  request.method = "POST";
+  request.path = serve::kPoolAdapterPath;
+  request.body = serve::ToMessage(serve::PoolRequest{outline.pool, result.similarities});
+  ONDINE_ASSIGN(const std::string adapter, Fetch(request, stop_token));
+  ONDINE_ASSIGN(result.adapter, Checked(adapter, *model, path));
+  ONDINE_TRY(result.adapter->Save(path));
+  result.sent = std::move(request.body);
+  return result;
+}
+
+}  // namespace ondine
