@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "eval/ruler_random.h"
+#include "base/random.h"
 
 namespace ondine::train {
 namespace {
@@ -52,7 +52,7 @@ double Dot(const float* a, const float* b, std::size_t dim) {
 }
 
 // Each next start is drawn with a probability that grows with the squared distance to the others.
-std::vector<float> DrawStarts(const Points& points, std::size_t k, eval::Random& random) {
+std::vector<float> DrawStarts(const Points& points, std::size_t k, base::Random& random) {
   std::vector<float> starts;
   std::vector<double> distances(points.count(), 4.0);  // of opposite points
   std::size_t chosen = random() % points.count();
@@ -66,7 +66,7 @@ std::vector<float> DrawStarts(const Points& points, std::size_t k, eval::Random&
       distances[i] = std::clamp(distance, 0.0, distances[i]);
       total += distances[i];
     }
-    double left = eval::RandomShare(random) * total;
+    double left = base::RandomShare(random) * total;
     for (chosen = 0; chosen + 1 < points.count() && left >= distances[chosen]; ++chosen) {
       left -= distances[chosen];
     }
@@ -119,7 +119,7 @@ Result<Clusters> FindClusters(const Points& points, std::size_t k, int restarts,
     return MakeError(ErrorCode::kInvalidArgument, std::to_string(k) + " clusters of " +
                                                       std::to_string(points.count()) + " points");
   }
-  eval::Random random(seed);
+  base::Random random(seed);
   Clusters best;
   best.cosine = -2;
   std::vector<double> cosines(points.count());

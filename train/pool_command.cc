@@ -13,6 +13,7 @@
 
 #include "adapters/pool_file.h"
 #include "base/file.h"
+#include "base/join.h"
 #include "base/try.h"
 #include "compute/thread_pool.h"
 #include "eval/mcqa_data.h"
@@ -117,7 +118,7 @@ Result<Settings> Origin(const PoolCommand& command, const formats::GgufFile& fil
   settings.Add("model", name.value_or("without name"));
   // Which of its quantisations.
   settings.Add("file", formats::Fingerprint(file));
-  settings.Add("tasks", Joined(command.tasks));
+  settings.Add("tasks", base::Join(command.tasks, "+"));
   settings.Add("limit", command.limit > 0 ? std::to_string(command.limit) : "none");
   settings.Add("max-length", command.max_length);
   settings.Add("mode", command.mode == Mode::kJoint ? "joint" : "independent");
@@ -227,7 +228,7 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
   app.add_option("--lora-alpha", shape.lora_alpha, "products are scaled by this / rank")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--targets", command.targets, "matrices: " + Joined(TargetOptions(), ", "))
+  app.add_option("--targets", command.targets, "matrices: " + base::Join(TargetOptions(), ", "))
       ->delimiter(',')
       ->capture_default_str()
       ->check(CLI::IsMember(TargetOptions()));

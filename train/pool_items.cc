@@ -6,8 +6,8 @@
 
 #include "adapters/feature.h"
 #include "base/checksum.h"
+#include "base/random.h"
 #include "base/try.h"
-#include "eval/ruler_random.h"
 #include "text/continuation.h"
 #include "train/kmeans.h"
 
@@ -147,8 +147,8 @@ double MeanEntropy(const PoolItems& items) {
 std::vector<std::size_t> EpochOrder(std::size_t count, std::uint64_t seed, std::int64_t epoch) {
   std::vector<std::size_t> order(count);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  eval::Random random(seed * 1000003 + static_cast<std::uint64_t>(epoch));
-  eval::Shuffle(order, random);
+  base::Random random(seed * 1000003 + static_cast<std::uint64_t>(epoch));
+  base::Shuffle(order, random);
   return order;
 }
 

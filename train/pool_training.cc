@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/join.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "models/base_fingerprint.h"
@@ -60,7 +61,7 @@ Settings SettingsOf(const PoolTrainingOptions& options, const models::Decoder& d
   for (const LoraSite site : shape.sites) {
     targets.emplace_back(models::PlaceOf(site).option);
   }
-  settings.Add("targets", Joined(targets));
+  settings.Add("targets", base::Join(targets, "+"));
   settings.Add("blend", BlendFormName(shape.blend));
   settings.Add("choice-share", options.choice_share);
   settings.Add("epochs", options.epochs);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/join.h"
+
 namespace ondine::train {
 
 void Settings::Add(std::string_view name, std::string_view value) {
@@ -16,7 +18,7 @@ void Settings::Add(std::string_view name, double value) {
 }
 
 std::string Settings::Text() const {
-  return Joined(entries_, ", ");
+  return base::Join(entries_, ", ");
 }
 
 Settings Settings::Without(const Settings& other) const {
@@ -25,15 +27,6 @@ Settings Settings::Without(const Settings& other) const {
     return std::ranges::find(other.entries_, entry) != other.entries_.end();
   });
   return rest;
-}
-
-std::string Joined(const std::vector<std::string>& parts, std::string_view separator) {
-  std::string text;
-  for (const std::string& part : parts) {
-    if (!text.empty()) text += separator;
-    text += part;
-  }
-  return text;
 }
 
 }  // namespace ondine::train

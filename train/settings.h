@@ -30,9 +30,6 @@ class Settings {
   std::vector<std::string> entries_;
 };
 
-// "arc_easy+piqa"
-std::string Joined(const std::vector<std::string>& parts, std::string_view separator = "+");
-
 }  // namespace ondine::train
 
 #endif  // ONDINE_TRAIN_SETTINGS_H_

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/join.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "eval/haystack.h"
@@ -97,7 +98,7 @@ class RulerTask : public Task {
     const std::string key = std::to_string(options_.seed) + "/" + part.name + "/" +
                             std::to_string(length) + "/" + std::to_string(number);
     std::seed_seq sequence(key.begin(), key.end());
-    return Random(sequence)();
+    return base::Random(sequence)();
   }
 
   std::int64_t Tokens(const RulerGenerator& generator, std::int64_t size,
@@ -155,9 +156,9 @@ Result<std::unique_ptr<Task>> MakeRulerTask(std::shared_ptr<const Model> model,
     const auto kind = std::find_if(kTasks.begin(), kTasks.end(),
                                    [&](const TaskKind& task) { return task.name == name; });
     if (kind == kTasks.end()) {
-      return MakeError(
-          ErrorCode::kInvalidArgument,
-          base::Quote(name) + " is no task of RULER; there are " + Join(RulerTaskNames(), ", "));
+      return MakeError(ErrorCode::kInvalidArgument, base::Quote(name) +
+                                                        " is no task of RULER; there are " +
+                                                        base::Join(RulerTaskNames(), ", "));
     }
     if (kind->filler == Filler::kEssays && !essays) {
       ONDINE_ASSIGN(std::string text, LoadEssays(options.data));

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/join.h"
 #include "eval/ruler_generators.h"
 #include "eval/ruler_random.h"
 
@@ -22,9 +23,9 @@ class CommonWords : public RulerGenerator {
 
   // As in RULER, a short solved example with other words stands first.
   RulerSample Build(std::int64_t size, std::uint64_t seed) const override {
-    Random random(seed);
+    base::Random random(seed);
     Words words = EnglishWords();
-    Shuffle(words, random);
+    base::Shuffle(words, random);
     const auto ten = [&](int from) {
       return Words(words.begin() + from, words.begin() + from + kCommon);
     };
@@ -42,7 +43,7 @@ class CommonWords : public RulerGenerator {
     Repeat(common, 30, list);
     Repeat(Others(size, rest, common), 3, list);
     sample.document = example.document + "\n\n" + example.question + "\n" + example.prefix + " " +
-                      Join(example.gold, ", ") + "\n\n" + Numbered(std::move(list), random);
+                      base::Join(example.gold, ", ") + "\n\n" + Numbered(std::move(list), random);
     return sample;
   }
 
@@ -66,14 +67,14 @@ class CommonWords : public RulerGenerator {
     return others;
   }
 
-  static std::string Numbered(Words list, Random& random) {
-    Shuffle(list, random);
+  static std::string Numbered(Words list, base::Random& random) {
+    base::Shuffle(list, random);
     for (std::size_t i = 0; i < list.size(); ++i) {
       list[i].insert(0, std::to_string(i + 1) + ". ");
     }
     return "Below is a numbered list of words, some of which appear more often than others. "
            "Remember those that appear most often.\n" +
-           Join(list, " ");
+           base::Join(list, " ");
   }
 
   static RulerSample Ask(const Words& common) {
@@ -90,7 +91,7 @@ class FrequentWords : public RulerGenerator {
   int max_tokens() const override { return 50; }
 
   RulerSample Build(std::int64_t size, std::uint64_t seed) const override {
-    Random random(seed);
+    base::Random random(seed);
     std::set<std::string> taken;
     RulerSample sample;
     Words list;
@@ -106,11 +107,11 @@ class FrequentWords : public RulerGenerator {
       if (rank > 1 && rank <= 1 + kAsked) sample.gold.push_back(word);
       list.insert(list.end(), count, word);
     }
-    Shuffle(list, random);
+    base::Shuffle(list, random);
     sample.document =
         "Read the coded text below and keep count of each coded word: the three that appear most "
         "often are asked for afterwards.\n\n" +
-        Join(list, " ");
+        base::Join(list, " ");
     sample.question =
         "Do not explain anything, and ignore the dots '....'. What are the three coded words that "
         "appear most often in the text above?";

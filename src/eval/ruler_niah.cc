@@ -10,7 +10,7 @@ namespace {
 
 using Kind = NiahSettings::Kind;
 
-std::string Draw(Kind kind, Random& random) {
+std::string Draw(Kind kind, base::Random& random) {
   switch (kind) {
     case Kind::kWords: return RandomKey(random);
     case Kind::kNumbers: return RandomNumber(random);
@@ -28,7 +28,7 @@ class Niah : public RulerGenerator {
   int max_tokens() const override { return 128; }
 
   RulerSample Build(std::int64_t size, std::uint64_t seed) const override {
-    Random random(seed);
+    base::Random random(seed);
     std::set<std::string> taken;
     const std::vector<std::string> keys = DrawDistinct(
         settings_.key_count, [&] { return Draw(settings_.keys, random); }, taken);
@@ -38,7 +38,7 @@ class Niah : public RulerGenerator {
       const auto values = DrawDistinct(
           settings_.values_per_key, [&] { return Draw(settings_.values, random); }, taken);
       for (const std::string& value : values) {
-        needles[RandomShare(random)] += Needle(keys[k], value);
+        needles[base::RandomShare(random)] += Needle(keys[k], value);
         if (k < static_cast<std::size_t>(settings_.asked)) sample.gold.push_back(value);
       }
     }
@@ -60,7 +60,8 @@ class Niah : public RulerGenerator {
   }
 
   // The keys and values of the filler differ from those in `taken`, not always from each other.
-  std::string AmongNeedles(std::int64_t size, Random& random, const std::set<std::string>& taken,
+  std::string AmongNeedles(std::int64_t size, base::Random& random,
+                           const std::set<std::string>& taken,
                            const std::map<double, std::string>& needles) const {
     const auto draw = [&](Kind kind) {
       std::string text;

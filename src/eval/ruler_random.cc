@@ -69,16 +69,16 @@ std::vector<std::string> EnglishWords() {
   return words;
 }
 
-std::string RandomKey(Random& random) {
+std::string RandomKey(base::Random& random) {
   const std::string adjective = kAdjectives[random() % kAdjectives.size()];
   return adjective + "-" + kNouns[random() % kNouns.size()];
 }
 
-std::string RandomNumber(Random& random) {
+std::string RandomNumber(base::Random& random) {
   return std::to_string(1'000'000 + random() % 9'000'000);
 }
 
-std::string RandomUuid(Random& random) {
+std::string RandomUuid(base::Random& random) {
   std::string text = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
   for (char& c : text) {
     const std::uint64_t digit = random() % 16;
@@ -88,7 +88,7 @@ std::string RandomUuid(Random& random) {
   return text;
 }
 
-std::string RandomLetters(Random& random, int length, char first) {
+std::string RandomLetters(base::Random& random, int length, char first) {
   std::string text;
   for (int i = 0; i < length; ++i) {
     text += static_cast<char>(first + static_cast<int>(random() % 26));
@@ -104,12 +104,6 @@ std::vector<std::string> DrawDistinct(int count, const std::function<std::string
     if (taken.insert(text).second) drawn.push_back(std::move(text));
   }
   return drawn;
-}
-
-std::string Join(const std::vector<std::string>& parts, const std::string& separator) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : separator) + part;
-  return text;
 }
 
 }  // namespace ondine::eval

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/join.h"
 #include "eval/ruler_generators.h"
 #include "eval/ruler_random.h"
 
@@ -22,22 +23,22 @@ class VariableTracking : public RulerGenerator {
 
   // As in RULER, a solved example of the same kind stands first.
   RulerSample Build(std::int64_t size, std::uint64_t seed) const override {
-    Random random(seed);
+    base::Random random(seed);
     std::set<std::string> taken;
     const RulerSample example = Chain(kExampleTokens, random, taken);
     RulerSample sample = Chain(size, random, taken);
     sample.document = example.document + "\n\n" + example.question + "\n" + example.prefix + " " +
-                      Join(example.gold, " ") + "\n\n" + sample.document;
+                      base::Join(example.gold, " ") + "\n\n" + sample.document;
     return sample;
   }
 
  private:
-  RulerSample Chain(std::int64_t size, Random& random, std::set<std::string>& taken) const {
+  RulerSample Chain(std::int64_t size, base::Random& random, std::set<std::string>& taken) const {
     const std::vector<std::string> names = DrawDistinct(
         kHops + 1, [&] { return RandomLetters(random, kNameLetters, 'A'); }, taken);
     const std::string value = std::to_string(10'000 + random() % 90'000);
     std::vector<double> depths;
-    for (std::size_t i = 0; i < names.size(); ++i) depths.push_back(RandomShare(random));
+    for (std::size_t i = 0; i < names.size(); ++i) depths.push_back(base::RandomShare(random));
     std::sort(depths.begin(), depths.end());
     std::map<double, std::string> statements;
     for (std::size_t i = 0; i < names.size(); ++i) {

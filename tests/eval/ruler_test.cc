@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/join.h"
 #include "eval/fixture.h"
 #include "eval/ruler_random.h"
 
@@ -44,7 +45,7 @@ class RulerTest : public EvalTest {
 
 std::string Whole(const Item& item) {
   return item.document + "|" + item.queries[0].question + "|" + item.queries[0].prefix + "|" +
-         Join(item.queries[0].gold, ",");
+         base::Join(item.queries[0].gold, ",");
 }
 
 TEST_F(RulerTest, HasTheElevenSyntheticTasks) {
@@ -88,7 +89,7 @@ TEST_F(RulerTest, SeedDecides) {
 
 // Known on every machine and with every standard library.
 TEST_F(RulerTest, RandomChoicesAreFixedForGood) {
-  Random random(1);
+  base::Random random(1);
   EXPECT_EQ(RandomKey(random), "formal-rabbit");
   EXPECT_EQ(RandomNumber(random), "5659930");
   EXPECT_EQ(RandomUuid(random), "e8949000-53c9-438f-8b3a-18a7514ec235");

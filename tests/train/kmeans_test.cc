@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "eval/ruler_random.h"
+#include "base/random.h"
 
 namespace ondine::testing {
 namespace {
@@ -15,14 +15,14 @@ using train::Points;
 
 // `count` points of length 1 near each axis of three dimensions.
 Points NearAxes(int count) {
-  eval::Random random(5);
+  base::Random random(5);
   Points points;
   points.dim = 3;
   for (int i = 0; i < 3 * count; ++i) {
     float point[3];
     double length = 0;
     for (int j = 0; j < 3; ++j) {
-      point[j] = static_cast<float>((j == i % 3 ? 1 : 0) + 0.4 * eval::RandomShare(random) - 0.2);
+      point[j] = static_cast<float>((j == i % 3 ? 1 : 0) + 0.4 * base::RandomShare(random) - 0.2);
       length += static_cast<double>(point[j] * point[j]);
     }
     for (const float x : point) points.values.push_back(x / static_cast<float>(std::sqrt(length)));
