@@ -26,7 +26,8 @@ Action AddRun(CLI::App& app);
 Action AddServe(CLI::App& app);
 Action AddTokenize(CLI::App& app);
 
-// A task of eval with a file of its own.
+// Tasks of eval with files of their own.
+Action AddEvalHybrid(CLI::App& eval_command);
 Action AddEvalMcqa(CLI::App& eval_command);
 
 }  // namespace ondine::cli

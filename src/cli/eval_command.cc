@@ -214,6 +214,8 @@ Action AddEval(CLI::App& app) {
   CLI::App* leval = AddLEval(*command, *options);
   const Action run_mcqa = AddEvalMcqa(*command);
   CLI::App* mcqa = command->get_subcommand("mcqa");
+  const Action run_hybrid = AddEvalHybrid(*command);
+  CLI::App* hybrid = command->get_subcommand("hybrid");
 
   return [=]() -> Status {
     options->needle.data = options->ruler.data = options->data;
@@ -231,6 +233,7 @@ Action AddEval(CLI::App& app) {
       return Evaluate(*options, [&](const auto&) { return MakeLEval(*options); });
     }
     if (mcqa->parsed()) return run_mcqa();
+    if (hybrid->parsed()) return run_hybrid();
     return MakeError(ErrorCode::kInvalidArgument, "name a task");
   };
 }

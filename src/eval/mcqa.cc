@@ -122,7 +122,9 @@ class Runner {
     return FewShotPrompt(items);
   }
 
-  Status Customize(const std::string& task, std::vector<double>& weights) {
+  // Blends an adapter for the task; `direction` is where it lies.
+  Status Customize(const std::string& task, std::vector<double>& weights,
+                   std::vector<float>& direction) {
     std::vector<ScaledAdapter> adapters = options_.adapters;
     if (options_.pool) {
       ONDINE_ASSIGN(auto items, LoadMcqa(options_.data, task, McqaPart::kTraining));
@@ -130,6 +132,7 @@ class Runner {
       items = DrawItems(std::move(items), shots, options_.seed);
       std::vector<Example> examples;
       for (const McqaItem& item : items) examples.push_back({item.prompt, ""});
+      ONDINE_ASSIGN(direction, options_.pool->TaskOf(examples));
       ONDINE_ASSIGN(PoolWeights found, options_.pool->Weigh(examples, options_.temperature));
       weights = UsedAs(options_.pool_use, std::move(found.weights), options_.seed);
       ONDINE_ASSIGN(auto adapter, options_.pool->Blend(weights, options_.blend));
@@ -140,11 +143,15 @@ class Runner {
 
   Status RunTask(const std::string& name, TaskItems& task) {
     std::vector<double> weights;
-    ONDINE_TRY(Customize(name, weights));
+    std::vector<float> direction;
+    ONDINE_TRY(Customize(name, weights, direction));
     std::array<std::vector<double>, kMcqaNorms> right;
     std::map<std::size_t, std::int64_t> gold;
     for (McqaItem& plain : task.items) {
       McqaAnswer answer;
+      if (options_.pool) {
+        ONDINE_ASSIGN(answer.task, options_.pool->Likeness(direction, plain.prompt));
+      }
       answer.item = InForm(std::move(plain), options_.form);
       ONDINE_ASSIGN(answer.scores, Score(answer.item, task.few_shot));
       for (const auto& [text, norm] : kNorms) {

@@ -70,6 +70,7 @@ struct McqaAnswer {
   McqaItem item;  // in the form that was scored
   std::size_t chosen = 0;
   std::vector<engine::ChoiceScore> scores;  // of its choices
+  std::optional<double> task;  // how much the pool finds it to be of its task, where there is one
 };
 
 struct McqaTaskReport {
