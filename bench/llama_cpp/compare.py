@@ -20,15 +20,21 @@ import tempfile
 
 from peers import ONDINE, add_peer_option, best, machine, make_peers, median, output_of
 
+
+def adapter_option(args):
+    return ["--adapter", args.adapter] if args.adapter else []
+
+
 def ondine_bench(args, prompt, gen, depth, pot=0):
     command = [ONDINE, "bench", "-m", args.model, "-p", prompt, "-n", gen, "-d", depth,
-               "-r", args.reps, "--threads", args.threads, "-o", "json"]
+               "-r", args.reps, "--threads", args.threads, "-o", "json", *adapter_option(args)]
     return output_of(command + (["--pot", pot] if pot else []))
 
 
 def fastest(args, peers, *bench):
     """The fastest peer's row in a test of llama-bench, with the peer's name."""
-    rows = [{**peer.run(args.model, args.threads, "bench", *bench, "-r", args.reps)[0], "setting": peer.name}
+    rows = [{**peer.run(args.model, args.threads, "bench", *bench, "-r", args.reps,
+                        *adapter_option(args))[0], "setting": peer.name}
             for peer in peers]
     return max(rows, key=best, default=None)
 
@@ -119,6 +125,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-m", "--model", required=True)
+    parser.add_argument("--adapter", help="LoRA adapter as a GGUF file, for both; not for --read")
     parser.add_argument("-p", "--prompt", type=int, default=512)
     parser.add_argument("-n", "--gen", type=int, default=128)
     parser.add_argument("-d", "--depth", type=numbers, default=[0, 8192],
