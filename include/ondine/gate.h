@@ -39,20 +39,20 @@ struct GateOutcome {
   double accuracy = 0;  // of device and server together
 };
 
+// Where a gate was fitted.
+struct GateFit {
+  std::int64_t questions = 0;
+  double budget = 0;
+  GateOutcome outcome;
+  double device = 0, server = 0;  // accuracy of each alone
+  std::string model;              // on the device
+};
+
 struct Gate {
   GateSignal signal = GateSignal::kProbability;
   GateThresholds thresholds = {.task = {}, .confidence = 0.5};
-  int probe_tokens = 32;  // of the answer, by which confidence is judged
-
-  // Where it was fitted.
-  struct Fit {
-    std::int64_t questions = 0;
-    double budget = 0;
-    GateOutcome outcome;
-    double device = 0, server = 0;  // accuracy of each alone
-    std::string model;              // on the device
-  };
-  std::optional<Fit> fit;  // absent: thresholds are guesses
+  int probe_tokens = 32;       // of the answer, by which confidence is judged
+  std::optional<GateFit> fit;  // absent: thresholds are guesses
 };
 
 // A JSON file. Errors: kNotFound, kIo, kCorrupt (names the key).

@@ -28,7 +28,7 @@ struct RemoteCustomization {
 // kCorrupt (its answer), kMismatch (a pool of another model), kCancelled, those of
 // AdapterPool::Weigh() and of writing.
 Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
-                                          std::shared_ptr<const Model> model,
+                                          const std::shared_ptr<const Model>& model,
                                           const std::vector<Example>& examples,
                                           const std::string& path,
                                           const StopToken& stop_token = {});

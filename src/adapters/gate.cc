@@ -19,6 +19,13 @@ bool OffTask(const GateQuestion& question, const std::optional<double>& threshol
   return threshold && question.task && *question.task < *threshold;
 }
 
+template <typename Score>
+std::vector<double> ScoresBy(const std::vector<GateQuestion>& questions, Score score) {
+  std::vector<double> scores(questions.size());
+  std::transform(questions.begin(), questions.end(), scores.begin(), score);
+  return scores;
+}
+
 std::vector<std::size_t> OrderBy(const std::vector<double>& scores) {
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -47,9 +54,7 @@ class Search {
   Search(const std::vector<GateQuestion>& questions, double budget) : questions_(questions) {
     // A share of 0.2 of 10 questions is 2, whatever 0.2 * 10 is in floats.
     most_ = std::floor(budget * static_cast<double>(questions.size()) + 1e-9);
-    std::vector<double> confidence;
-    for (const GateQuestion& question : questions) confidence.push_back(question.confidence);
-    order_ = OrderBy(confidence);
+    order_ = OrderBy(ScoresBy(questions, [](const GateQuestion& q) { return q.confidence; }));
   }
 
   void Try(std::optional<double> task) {
@@ -112,9 +117,7 @@ const char* GateSignalName(GateSignal signal) {
 }
 
 std::vector<GateSignal> GateSignals() {
-  std::vector<GateSignal> signals;
-  for (const auto& [text, signal] : kSignals) signals.push_back(signal);
-  return signals;
+  return {GateSignal::kProbability, GateSignal::kMargin, GateSignal::kEntropy};
 }
 
 double SignalOf(GateSignal signal, const Confidence& confidence) {
@@ -177,11 +180,8 @@ std::vector<GateOutcome> GateCurve(const std::vector<GateQuestion>& questions,
 }
 
 std::vector<GateOutcome> OracleCurve(const std::vector<GateQuestion>& questions) {
-  std::vector<double> scores;
-  for (const GateQuestion& question : questions) {
-    scores.push_back(question.device - question.server);
-  }
-  return GateCurve(questions, scores);
+  return GateCurve(questions,
+                   ScoresBy(questions, [](const GateQuestion& q) { return q.device - q.server; }));
 }
 
 double AreaUnder(const std::vector<GateOutcome>& curve) {

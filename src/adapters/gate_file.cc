@@ -68,12 +68,12 @@ Result<Gate> LoadGate(const std::string& path) {
   if (!fields.wrong().empty()) return Broken(path, fields.wrong());
   if (const auto found = json.find("fit"); found != json.end()) {
     Fields fit(*found);
-    gate.fit = Gate::Fit{static_cast<std::int64_t>(fit.Number("questions")),
-                         fit.Number("budget"),
-                         {fit.Number("share"), fit.Number("accuracy")},
-                         fit.Number("device"),
-                         fit.Number("server"),
-                         fit.Text("model")};
+    gate.fit = GateFit{static_cast<std::int64_t>(fit.Number("questions")),
+                       fit.Number("budget"),
+                       {fit.Number("share"), fit.Number("accuracy")},
+                       fit.Number("device"),
+                       fit.Number("server"),
+                       fit.Text("model")};
     if (!fit.wrong().empty()) return Broken(path, "fit." + fit.wrong());
   }
   return gate;

@@ -77,6 +77,7 @@ HybridSignal SignalOf(const char* name, std::vector<GateOutcome> curve) {
 
 HybridSignal SignalBy(const char* name, const std::vector<GateQuestion>& questions) {
   std::vector<double> scores;
+  scores.reserve(questions.size());
   for (const GateQuestion& question : questions) scores.push_back(question.confidence);
   return SignalOf(name, GateCurve(questions, scores));
 }

@@ -32,7 +32,8 @@ bool EventStream::EndLine(const std::function<bool(std::string_view)>& on_data) 
   }
   constexpr std::string_view kField = "data:";
   if (!line.starts_with(kField)) return true;
-  std::string_view value = std::string_view(line).substr(kField.size());
+  std::string_view value = line;
+  value.remove_prefix(kField.size());
   if (value.starts_with(' ')) value.remove_prefix(1);
   if (has_data_) data_ += '\n';
   data_ += value;

@@ -58,7 +58,7 @@ Result<std::shared_ptr<const Adapter>> Checked(const std::string& bytes, const M
 }  // namespace
 
 Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
-                                          std::shared_ptr<const Model> model,
+                                          const std::shared_ptr<const Model>& model,
                                           const std::vector<Example>& examples,
                                           const std::string& path, const StopToken& stop_token) {
   if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a pool needs a model");

@@ -33,7 +33,7 @@ class StringSink : public base::FileSink {
 
 class PoolServer::Impl {
  public:
-  Impl(std::shared_ptr<const AdapterPool> pool) : pool_(std::move(pool)) {
+  explicit Impl(std::shared_ptr<const AdapterPool> pool) : pool_(std::move(pool)) {
     const adapters::Pool& parts = pool_->parts().pool;
     outline_ = serve::ToMessage(
         serve::PoolOutline{pool_->info().fingerprint, parts.base_fingerprint, parts.tasks});

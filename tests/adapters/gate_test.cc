@@ -130,7 +130,7 @@ TEST(GateFile, GivesBackWhatWasSaved) {
   gate.signal = GateSignal::kEntropy;
   gate.thresholds = {-.25, {}};
   gate.probe_tokens = 7;
-  gate.fit = Gate::Fit{100, .2, {.19, .7}, .5, 1, "tiny"};
+  gate.fit = GateFit{100, .2, {.19, .7}, .5, 1, "tiny"};
   ASSERT_TRUE(SaveGate(gate, folder.File("gate.json")));
   const auto loaded = LoadGate(folder.File("gate.json"));
   ASSERT_TRUE(loaded) << loaded.error().ToString();
