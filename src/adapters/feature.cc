@@ -1,11 +1,29 @@
 #include "adapters/feature.h"
 
+#include <array>
 #include <cstddef>
+#include <numeric>
 #include <utility>
 
 #include "compute/elementwise.h"
 
 namespace ondine::adapters {
+namespace {
+
+// In lanes, which compilers turn into vectors.
+float Dot(const float* x, const std::vector<float>& y) {
+  constexpr std::size_t kLanes = 16;
+  std::array<float, kLanes> sums{};
+  std::size_t i = 0;
+  for (; i + kLanes <= y.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += x[i + lane] * y[i + lane];
+  }
+  float sum = 0;
+  for (; i < y.size(); ++i) sum += x[i] * y[i];
+  return std::accumulate(sums.begin(), sums.end(), sum);
+}
+
+}  // namespace
 
 FeatureReader::FeatureReader(std::shared_ptr<const models::Decoder> decoder)
     : decoder_(std::move(decoder)) {
@@ -29,12 +47,11 @@ std::vector<float> FeatureReader::Read(std::span<const std::vector<std::int32_t>
       for (std::size_t i = 0; i < width; ++i) mean[i] += share * row[i];
     }
   }
+  const std::vector<float> rounded(mean.begin(), mean.end());
   std::vector<float> feature(static_cast<std::size_t>(layer.query.out()));
   for (std::size_t i = 0; i < feature.size(); ++i) {
-    const float* weights = query_.data() + i * width;
-    double sum = spec.qkv_bias ? layer.query_bias[i] : 0;
-    for (std::size_t j = 0; j < width; ++j) sum += weights[j] * mean[j];
-    feature[i] = static_cast<float>(sum);
+    feature[i] =
+        Dot(query_.data() + i * width, rounded) + (spec.qkv_bias ? layer.query_bias[i] : 0);
   }
   return feature;
 }

@@ -84,6 +84,7 @@ Result<std::vector<Comparison>> Compare(const std::vector<GateSample>& samples,
   for (const GateSignal signal : GateSignals()) {
     const std::vector<GateQuestion> questions = QuestionsBy(signal, samples, measurements);
     std::vector<double> scores;
+    scores.reserve(questions.size());
     for (const GateQuestion& question : questions) scores.push_back(question.confidence);
     Comparison one{GateSignalName(signal), AreaUnder(GateCurve(questions, scores)), {}, {}};
     ONDINE_ASSIGN(one.thresholds, FitThresholds(questions, budget));

@@ -125,7 +125,10 @@ class HybridChat::Impl {
     decision_.reason = HybridReason::kServerFailed;
     Explain(std::string("on the device because the server failed (") +
             ServerFailureName(*answer.failure) + ": " + answer.detail + ")");
-    if (settings_.on_fallback) settings_.on_fallback(answer);
+    // Who stops it wants no other answer.
+    if (settings_.on_fallback && answer.failure != ServerFailure::kStopped) {
+      settings_.on_fallback(answer);
+    }
     return std::nullopt;
   }
 

@@ -167,10 +167,10 @@ TEST(Session, TruncateKeepsBothEndsAndRoomForAnAnswer) {
   options.chat_template = false;
   const std::string text = RandomProse(5000);
   ASSERT_TRUE(session->Read(*TextFromString(text), options));
-  EXPECT_EQ(session->report().tokens, 400 - 256);
-  // What was read is the first and the last 72 bytes, so that this text is read the same.
+  EXPECT_EQ(session->report().tokens, 400 - 400 / 4);
+  // What was read is the first and the last 150 bytes, so that this text is read the same.
   auto ends = Session::Create(TinyLlamaModel(), InPot(400, PotPolicy::kTruncate));
-  const std::string both = text.substr(0, 72) + text.substr(text.size() - 72);
+  const std::string both = text.substr(0, 150) + text.substr(text.size() - 150);
   ASSERT_TRUE(ends->Read(*TextFromString(both), options));
   EXPECT_EQ(Ask(*session, "Who?"), Ask(*ends, "Who?"));
 }
