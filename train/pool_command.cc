@@ -35,7 +35,7 @@ struct PoolCommand {
   std::vector<std::string> targets = {"q", "k", "v", "o"};
   double temperature = 0.1, mix = 0.5;
   Mode mode = Mode::kJoint;
-  std::size_t limit = 0, validation_items = 500, max_length = 768;
+  std::size_t limit = 0, validation_items = 500, max_length = 768, group = 10;
   PoolTrainingOptions training;
   StopToken interrupt;
 };
@@ -122,6 +122,7 @@ Result<Settings> Origin(const PoolCommand& command, const formats::GgufFile& fil
   settings.Add("limit", command.limit > 0 ? std::to_string(command.limit) : "none");
   settings.Add("max-length", command.max_length);
   settings.Add("mode", command.mode == Mode::kJoint ? "joint" : "independent");
+  settings.Add("group", command.group);
   settings.Add("temperature", command.temperature);
   settings.Add("objective", command.objective);
   return settings;
@@ -148,7 +149,10 @@ Status TrainAndWrite(const PoolCommand& command) {
   const auto prepare = [&](eval::McqaPart part, std::size_t limit,
                            Options options) -> Result<PoolItems> {
     ONDINE_ASSIGN(const std::vector<eval::McqaItem> items, Load(command, part, limit));
-    return TokenizeItems(items, tokenizer, features, options, command.max_length);
+    ONDINE_ASSIGN(PoolItems prepared,
+                  TokenizeItems(items, tokenizer, features, options, command.max_length));
+    ShareFeatures(command.group, command.training.seed, prepared);
+    return prepared;
   };
   ONDINE_ASSIGN(PoolItems items,
                 prepare(eval::McqaPart::kTraining, command.limit,
@@ -242,6 +246,11 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
       ->transform(CLI::CheckedTransformer(std::map<std::string, Mode>{
           {"joint", Mode::kJoint}, {"independent", Mode::kIndependent}}))
       ->default_str("joint");
+  app.add_option("--group", command.group,
+                 "items of one set that stand for a user's examples: their mean feature finds the "
+                 "weights of each; 1: every item by itself")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--temperature", command.temperature, "of the blend's weights")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

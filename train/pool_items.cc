@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "adapters/feature.h"
@@ -30,15 +31,15 @@ Result<OptionTokens> Tokenize(const eval::McqaChoice& choice, const text::Tokeni
   return option;
 }
 
-std::vector<float> MeanFeature(const PoolItems& items) {
+std::vector<float> MeanFeature(std::span<const PoolItem* const> items) {
   std::vector<double> sums;
-  for (const PoolItem& item : items.items) {
-    sums.resize(item.feature.size());
-    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(item.feature[i]);
+  for (const PoolItem* item : items) {
+    sums.resize(item->feature.size());
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(item->feature[i]);
   }
   std::vector<float> mean;
   for (const double sum : sums) {
-    mean.push_back(static_cast<float>(sum / static_cast<double>(items.items.size())));
+    mean.push_back(static_cast<float>(sum / static_cast<double>(items.size())));
   }
   return mean;
 }
@@ -88,6 +89,7 @@ Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
       tokens.push_back(std::move(option));
     }
     PoolItem prepared;
+    prepared.task = item.task;
     prepared.choice = BuildChoiceTree(tokens, options == Options::kAll ? item.gold : 0);
     if (prepared.choice.tree.size() > max_length) {
       ++result.too_long;
@@ -101,9 +103,29 @@ Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
   return result;
 }
 
+void ShareFeatures(std::size_t size, std::uint64_t seed, PoolItems& items) {
+  std::map<std::string, std::vector<PoolItem*>> tasks;
+  for (PoolItem& item : items.items) tasks[item.task].push_back(&item);
+  base::Random random(seed);
+  for (auto& [name, members] : tasks) {
+    base::Shuffle(members, random);
+    // None may be smaller, so the last one takes what is left over.
+    const std::size_t groups = std::max<std::size_t>(1, members.size() / size);
+    for (std::size_t g = 0; g < groups; ++g) {
+      const std::size_t end = g + 1 == groups ? members.size() : (g + 1) * size;
+      const auto group = std::span(members).subspan(g * size, end - g * size);
+      const std::vector<float> mean =
+          MeanFeature(std::vector<const PoolItem*>(group.begin(), group.end()));
+      for (PoolItem* member : group) member->feature = mean;
+    }
+  }
+}
+
 Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std::uint64_t seed) {
   adapters::TaskSpace space;
-  space.mean = MeanFeature(training);
+  std::vector<const PoolItem*> all;
+  for (const PoolItem& item : training.items) all.push_back(&item);
+  space.mean = MeanFeature(all);
   Points points;
   points.dim = space.mean.size();
   for (const PoolItem& item : training.items) {

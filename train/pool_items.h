@@ -20,6 +20,7 @@
 namespace ondine::train {
 
 struct PoolItem {
+  std::string task;  // the set that it comes from
   ChoiceTree choice;
   std::vector<float> feature;  // of the prompt
   std::vector<float> weights;  // of the adapters
@@ -41,6 +42,12 @@ Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
                                 const text::Tokenizer& tokenizer,
                                 const adapters::FeatureReader& features, Options options,
                                 std::size_t max_length);
+
+// A user's task is told by several examples, whose mean feature finds its place far better than one
+// question does. So that training sees such places too, each item gets the mean feature of a group
+// of `size` items of its set, drawn at random, itself among them (of the whole set where it is
+// smaller). 1 changes nothing.
+void ShareFeatures(std::size_t size, std::uint64_t seed, PoolItems& items);
 
 // Clusters the features. kInvalidArgument where there are fewer items than clusters.
 Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std::uint64_t seed);

@@ -118,6 +118,7 @@ TEST_F(PoolCommandTest, APoolSaysWhatItWasMadeFrom) {
                               "limit none",
                               "max-length 768",
                               "mode joint",
+                              "group 10",
                               "temperature 0.5",
                               "objective mix",
                               "choice-share 0.5",
