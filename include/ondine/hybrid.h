@@ -73,7 +73,7 @@ struct HybridReply : Generation {
 class HybridChat {
  public:
   // Errors: kInvalidArgument (no consent to ask for, a pattern or budget that is none, a pool
-  // without a task). The server may be left out with Privacy::kNever.
+  // without a task), those of Session::CanChat(). The server may be left out with Privacy::kNever.
   static Result<HybridChat> Create(Session session, std::optional<Server> server,
                                    HybridSettings settings);
   HybridChat(HybridChat&&) noexcept;

@@ -24,7 +24,8 @@ struct RemoteCustomization {
 
 // Fetches where the pool's tasks lie, sends the similarities of these examples and writes the
 // adapter to `path`. Of the settings, address, key, certificates and limits count. What the
-// similarities say of the examples is little, but not nothing. Errors: kIo (the server, in words),
+// similarities say of the examples is little, but not nothing: N numbers, which the server chooses
+// what to measure with, so ask one that you trust. Errors: kIo (the server, in words),
 // kCorrupt (its answer), kMismatch (a pool of another model), kCancelled, those of
 // AdapterPool::Weigh() and of writing.
 Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
@@ -33,7 +34,8 @@ Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
                                           const std::string& path,
                                           const StopToken& stop_token = {});
 
-// The server's side: answers on one address until it is stopped.
+// The server's side: answers on one address until it is stopped. From the first one on the process
+// ignores SIGPIPE.
 class PoolServer {
  public:
   // Port 0: any free one. Errors: kIo where the address cannot be had.

@@ -104,16 +104,19 @@ class Session {
                               bool chat = false);
 
   // One turn of a conversation without end: the pot distils itself as it fills. The system message
-  // of the first turn counts.
+  // of the first turn counts. A turn that is stopped before the answer begins has not been.
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system = "");
+
+  // Whether Say() and AddTurn() can work: an error where the model has no chat template that is
+  // known.
+  Status CanChat() const;
 
   // The conversation, or the text, is forgotten.
   void Forget();
 
   // A turn that something else has answered: the conversation goes on from there.
-  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system = "",
-                 const StopToken& stop_token = {});
+  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system = "");
 
   // Reads a text; what the session knew before is forgotten.
   Status Read(TextSource& text, const ReadOptions& options = {});

@@ -12,6 +12,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
 
+// Of any number there; counts up to it are exact.
+constexpr double kLargest = 1e15;
+
 tl::unexpected<Error> Broken(const std::string& path, const std::string& key) {
   return MakeError(ErrorCode::kCorrupt, "is no file of a gate: " + key, path);
 }
@@ -25,13 +28,14 @@ class Fields {
  public:
   explicit Fields(const Json& json) : json_(json) {}
 
-  double Number(const char* key) {
+  double Number(const char* key, double least = -kLargest, double most = kLargest) {
     const auto found = json_.find(key);
-    if (found != json_.end() && found->is_number() && std::isfinite(found->get<double>())) {
-      return found->get<double>();
+    if (found != json_.end() && found->is_number()) {
+      const auto number = found->get<double>();
+      if (number >= least && number <= most) return number;
     }
     wrong_ = key;
-    return 0;
+    return least;
   }
   std::optional<double> NumberOrNull(const char* key) {
     const auto found = json_.find(key);
@@ -60,19 +64,19 @@ Result<Gate> LoadGate(const std::string& path) {
   Fields fields(json);
   if (fields.Number("ondine_gate") != kVersion) return Broken(path, "ondine_gate is not 1");
   Gate gate;
-  ONDINE_ASSIGN(gate.signal, ParseGateSignal(fields.Text("signal")));
+  const auto signal = ParseGateSignal(fields.Text("signal"));
   gate.thresholds = {fields.NumberOrNull("task"), fields.NumberOrNull("confidence")};
-  const double probe = fields.Number("probe_tokens");
-  if (!(probe >= 1 && probe <= 4096)) return Broken(path, "probe_tokens is not from 1 to 4096");
-  gate.probe_tokens = static_cast<int>(probe);
+  gate.probe_tokens = static_cast<int>(fields.Number("probe_tokens", 1, 4096));
   if (!fields.wrong().empty()) return Broken(path, fields.wrong());
+  if (!signal) return Broken(path, "signal: " + signal.error().message);
+  gate.signal = *signal;
   if (const auto found = json.find("fit"); found != json.end()) {
     Fields fit(*found);
-    gate.fit = GateFit{static_cast<std::int64_t>(fit.Number("questions")),
-                       fit.Number("budget"),
-                       {fit.Number("share"), fit.Number("accuracy")},
-                       fit.Number("device"),
-                       fit.Number("server"),
+    gate.fit = GateFit{static_cast<std::int64_t>(fit.Number("questions", 0)),
+                       fit.Number("budget", 0, 1),
+                       {fit.Number("share", 0, 1), fit.Number("accuracy", 0, 1)},
+                       fit.Number("device", 0, 1),
+                       fit.Number("server", 0, 1),
                        fit.Text("model")};
     if (!fit.wrong().empty()) return Broken(path, "fit." + fit.wrong());
   }

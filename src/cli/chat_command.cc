@@ -33,7 +33,7 @@ class Partner {
     SessionOptions session_options;
     session_options.threads = options.model.threads;
     ONDINE_ASSIGN(Customization custom, options.adapter.LoadWithTask(model));
-    session_options.adapters = std::move(custom.adapters);
+    session_options.adapters = custom.adapters;
     ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
     Partner partner;
     ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
@@ -41,9 +41,12 @@ class Partner {
       partner.session_ = std::move(session);
       return partner;
     }
-    ONDINE_ASSIGN(HybridSettings settings, options.server.Settings());
-    settings.pool = std::move(custom.pool);
-    settings.task = std::move(custom.task);
+    ONDINE_ASSIGN(HybridSettings settings, options.server.Settings(*model, std::move(custom)));
+    settings.on_fallback = [streams = !options.json](const ServerAnswer& failed) {
+      if (streams && !failed.text.empty()) std::cout << std::endl;
+      PrintNote(std::string("[the server failed (") + ServerFailureName(*failed.failure) + ": " +
+                failed.detail + "); the device answers]");
+    };
     ONDINE_ASSIGN(Server server, options.server.Load(options.generation.options.max_tokens));
     ONDINE_ASSIGN(partner.hybrid_,
                   HybridChat::Create(std::move(session), std::move(server), std::move(settings)));

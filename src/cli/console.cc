@@ -1,5 +1,7 @@
 #include "cli/console.h"
 
+#include <fcntl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -45,6 +47,18 @@ bool OutputIsTerminal() {
 }
 bool ErrorIsTerminal() {
   return isatty(STDERR_FILENO) == 1;
+}
+
+std::optional<std::string> AskOnTerminal(const std::string& text) {
+  const int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0) return std::nullopt;
+  std::string line;
+  tcflush(terminal, TCIFLUSH);
+  bool good = write(terminal, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  // A signal ends the waiting.
+  for (char c = 0; good && (good = read(terminal, &c, 1) == 1) && c != '\n';) line += c;
+  close(terminal);
+  return good ? std::optional(line) : std::nullopt;
 }
 
 StopToken InterruptToken() {

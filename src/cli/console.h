@@ -3,6 +3,7 @@
 #define ONDINE_SRC_CLI_CONSOLE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,11 @@ void PrintNote(std::string_view message);
 // True where standard output, or error, is a terminal.
 bool OutputIsTerminal();
 bool ErrorIsTerminal();
+
+// Shows a text to whoever sits at the terminal, whatever input and output are connected with, and
+// returns the line that is typed then; what was typed before does not count. nullopt where there is
+// no terminal, or no answer.
+std::optional<std::string> AskOnTerminal(const std::string& text);
 
 // Set by Ctrl-C; a second Ctrl-C ends the program at once.
 StopToken InterruptToken();

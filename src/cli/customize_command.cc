@@ -51,7 +51,9 @@ Status CustomizeFromServer(const Options& options) {
   ONDINE_ASSIGN(const auto examples, LoadExamples(options.examples));
   ServerSettings server;
   server.url = options.pool_server;
-  ONDINE_ASSIGN(server.key, LoadServerKey(options.key_file));
+  if (!options.key_file.empty()) {
+    ONDINE_ASSIGN(server.key, ReadKeyFile(options.key_file));
+  }
   const base::Timer timer;
   ONDINE_ASSIGN(const RemoteCustomization result,
                 CustomizeFrom(server, model, examples, options.output, InterruptToken()));
@@ -134,9 +136,7 @@ Action AddCustomize(CLI::App& app) {
       "--pool-server", options->pool_server,
       "address of an `ondine serve` that has the pool: nothing but similarities leaves");
   server->excludes(pool);
-  command
-      ->add_option("--server-key-file", options->key_file,
-                   "file with the server's key (default: $ONDINE_SERVER_KEY)")
+  command->add_option("--server-key-file", options->key_file, "file with the key of that server")
       ->needs(server);
   CLI::Option* examples = command->add_option("--examples", options->examples,
                                               "file of JSON lines (-: standard input)");
@@ -145,11 +145,14 @@ Action AddCustomize(CLI::App& app) {
       ->excludes(examples)
       ->excludes(server);
   command->add_option("-o,--output", options->output, "write the adapter to this GGUF file");
-  command->add_option("--blend", options->form,
-                      "separate or product (default: what the pool was trained for)");
-  command->add_option(
-      "--temperature", options->temperature,
-      "of the weights (default: the pool's); high: all alike, low: the nearest one");
+  command
+      ->add_option("--blend", options->form,
+                   "separate or product (default: what the pool was trained for)")
+      ->excludes(server);
+  command
+      ->add_option("--temperature", options->temperature,
+                   "of the weights (default: the pool's); high: all alike, low: the nearest one")
+      ->excludes(server);
   command->add_flag("--json", options->json, "print as JSON");
   return [options]() -> Status {
     if (options->examples.empty() && options->weights.empty()) {

@@ -187,9 +187,11 @@ Status Calibrate(const Options& options) {
   ONDINE_ASSIGN(const std::vector<GateSample> samples, LoadGateSamples(options.samples));
   Router router(options);
   ONDINE_TRY(router.Load());
-  ONDINE_ASSIGN(const auto measurements, router.Measure(samples, Gate().probe_tokens));
+  const int probe_tokens = std::min(Gate().probe_tokens, options.max_tokens);
+  ONDINE_ASSIGN(const auto measurements, router.Measure(samples, probe_tokens));
   ONDINE_ASSIGN(const auto comparisons, Compare(samples, measurements, options.budget));
   ONDINE_ASSIGN(Gate gate, ChooseGate(options, comparisons));
+  gate.probe_tokens = probe_tokens;
   const auto questions = QuestionsBy(gate.signal, samples, measurements);
   gate.fit->questions = static_cast<std::int64_t>(samples.size());
   gate.fit->budget = options.budget;

@@ -1,13 +1,11 @@
 #include "cli/server_options.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
-#include <iostream>
 #include <sstream>
 
 #include "base/file.h"
+#include "base/quote.h"
 #include "base/try.h"
 #include "cli/console.h"
 
@@ -40,29 +38,40 @@ Result<std::vector<std::string>> LoadPatterns(const std::string& path) {
   std::vector<std::string> patterns;
   if (path.empty()) return patterns;
   ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
-  std::istringstream lines(text);
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  std::istringstream lines(text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size())
+                                                            : text);
   for (std::string line; std::getline(lines, line);) {
     if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty() && line.front() != '#') patterns.push_back(line);
+    // A blank by itself would match everything.
+    const bool blank = line.find_first_not_of(" \t") == std::string::npos;
+    if (!blank && line.front() != '#') patterns.push_back(line);
   }
   return patterns;
 }
 
 bool AskForConsent(const std::string& text, const std::string& address) {
-  if (isatty(STDIN_FILENO) != 1) {
+  const auto reply =
+      AskOnTerminal("[This would leave for " + address + ":]\n" + text + "\n[Send it? y or n] ");
+  if (!reply && !InterruptToken().Stopped()) {
     PrintNote("[nobody here to ask whether this may leave: use --privacy allow, or never]");
-    return false;
   }
-  std::cerr << "[This would leave for " << address << ":]\n"
-            << text << "\n[Send it? y or n] " << std::flush;
-  std::string reply;
-  return std::getline(std::cin, reply) && (reply == "y" || reply == "Y" || reply == "yes");
+  return reply == "y" || reply == "Y" || reply == "yes";
+}
+
+void NoteMisfits(const Gate& gate, const Model& model, const Customization& custom) {
+  if (gate.fit && gate.fit->model != model.info().name) {
+    PrintNote("[the gate was fitted to " + base::Quote(gate.fit->model) + ", not to " +
+              base::Quote(model.info().name) + "]");
+  }
+  if (gate.thresholds.task && !custom.pool) {
+    PrintNote("[the gate's threshold of the task counts only with --examples]");
+  }
 }
 
 }  // namespace
 
-Result<std::string> LoadServerKey(const std::string& path) {
-  if (path.empty()) return Variable("ONDINE_SERVER_KEY");
+Result<std::string> ReadKeyFile(const std::string& path) {
   ONDINE_ASSIGN(std::string key, base::ReadFile(path));
   while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) key.pop_back();
   if (key.empty()) return MakeError(ErrorCode::kInvalidArgument, "holds no key", path);
@@ -81,8 +90,8 @@ void ServerChoice::AddTo(CLI::App& command) {
                   ->check(CLI::IsMember({"never", "ask", "allow"})));
   with_server(command
                   .add_option("--budget", budget,
-                              "share of the questions that may leave; the first one may")
-                  ->capture_default_str()
+                              "share of the questions that may leave; the first one may (default: "
+                              "what the gate was fitted to, else 0.2)")
                   ->check(CLI::Range(0.0, 1.0)));
   with_server(command.add_option("--gate", gate,
                                  "thresholds that `ondine route` has fitted (default: a guess)"));
@@ -108,7 +117,10 @@ Result<Server> ServerChoice::Load(int max_tokens) const {
   settings.certificates = certificates;
   settings.answer_seconds = timeout;
   settings.max_tokens = max_tokens;
-  ONDINE_ASSIGN(settings.key, LoadServerKey(key_file));
+  settings.key = Variable("ONDINE_SERVER_KEY");
+  if (!key_file.empty()) {
+    ONDINE_ASSIGN(settings.key, ReadKeyFile(key_file));
+  }
   settings.log = log.empty() ? DefaultLogPath() : log;
   if (settings.log.empty()) {
     return MakeError(ErrorCode::kInvalidArgument,
@@ -117,20 +129,19 @@ Result<Server> ServerChoice::Load(int max_tokens) const {
   return Server::Create(settings);
 }
 
-Result<HybridSettings> ServerChoice::Settings() const {
+Result<HybridSettings> ServerChoice::Settings(const Model& model, Customization custom) const {
   HybridSettings settings;
   ONDINE_ASSIGN(settings.privacy, ParsePrivacy(privacy));
-  settings.budget = budget;
   if (!gate.empty()) {
     ONDINE_ASSIGN(settings.gate, LoadGate(gate));
+    NoteMisfits(settings.gate, model, custom);
+    if (settings.gate.fit) settings.budget = settings.gate.fit->budget;
   }
+  settings.budget = budget.value_or(settings.budget);
+  settings.pool = std::move(custom.pool);
+  settings.task = std::move(custom.task);
   ONDINE_ASSIGN(settings.private_patterns, LoadPatterns(private_file));
   settings.consent = AskForConsent;
-  settings.on_fallback = [](const ServerAnswer& failed) {
-    if (!failed.text.empty()) std::cout << std::endl;
-    PrintNote(std::string("[the server failed (") + ServerFailureName(*failed.failure) + ": " +
-              failed.detail + "); the device answers]");
-  };
   return settings;
 }
 

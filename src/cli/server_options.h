@@ -3,22 +3,23 @@
 #define ONDINE_SRC_CLI_SERVER_OPTIONS_H_
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
+#include "cli/options.h"
 #include "ondine/hybrid.h"
 #include "ondine/result.h"
 #include "ondine/server.h"
 
 namespace ondine::cli {
 
-// Of --server-key-file, else $ONDINE_SERVER_KEY, else empty. Not an option by itself: command lines
-// are seen by everybody.
-Result<std::string> LoadServerKey(const std::string& path);
+// A file with a server's key. Not an option by itself: command lines are seen by everybody.
+Result<std::string> ReadKeyFile(const std::string& path);
 
 struct ServerChoice {
   std::string url, model, key_file, certificates, log, gate, private_file;
   std::string privacy = "ask";
-  double budget = HybridSettings().budget;
+  std::optional<double> budget;
   double timeout = ServerSettings().answer_seconds;
 
   void AddTo(CLI::App& command);
@@ -26,8 +27,9 @@ struct ServerChoice {
   // The key comes from --server-key-file or $ONDINE_SERVER_KEY: command lines are seen by
   // everybody.
   Result<Server> Load(int max_tokens) const;
-  // Without pool and task.
-  Result<HybridSettings> Settings() const;
+  // Notes on standard error what in the gate does not fit the model or the task. Without
+  // on_fallback.
+  Result<HybridSettings> Settings(const Model& model, Customization custom) const;
 };
 
 }  // namespace ondine::cli

@@ -95,8 +95,9 @@ class Probe {
   }
   bool Due() const { return undo_ && meter_.result().tokens >= options_.probe_tokens; }
 
-  // True where the answer is another one, which is then that of `result`.
-  Result<bool> Replaces(StopTextFilter& filter, Generation& result) {
+  // True where nothing more is to be written: the answer is another one, which is then that of
+  // `result`, or it was stopped meanwhile.
+  Result<bool> Ends(StopTextFilter& filter, Generation& result) {
     if (!undo_) return false;
     std::optional<std::string> other = options_.on_probe(meter_.result());
     if (other) {
@@ -106,6 +107,10 @@ class Probe {
       return true;
     }
     undo_.reset();
+    if (options_.stop_token.Stopped()) {
+      result.finish = FinishReason::kCancelled;
+      return true;
+    }
     filter.Speak();
     return false;
   }
@@ -123,6 +128,9 @@ class Probe {
 Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
                             std::span<const TokenId> history, const GenerationOptions& options) {
   ONDINE_TRY(CheckSampling(options.sampling));
+  if (options.on_probe && options.probe_tokens < 1) {
+    return MakeError(ErrorCode::kInvalidArgument, "a probe needs at least one token");
+  }
   Sampler sampler(options.sampling);
   for (TokenId token : history) sampler.Accept(token);
 
@@ -153,8 +161,8 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
       break;
     }
     if (probe.Due()) {
-      ONDINE_ASSIGN(const bool replaced, probe.Replaces(filter, result));
-      if (replaced) break;
+      ONDINE_ASSIGN(const bool ends_here, probe.Ends(filter, result));
+      if (ends_here) break;
     }
   }
   if (result.finish != FinishReason::kReplaced && result.finish != FinishReason::kCancelled) {
@@ -162,7 +170,7 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
       filter.Push(characters.Finish());
       filter.Finish();
     }
-    ONDINE_TRY(probe.Replaces(filter, result));
+    ONDINE_TRY(probe.Ends(filter, result));
   }
   result.seconds_generate = watch.Elapsed();
   return result;

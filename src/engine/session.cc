@@ -34,8 +34,8 @@ class Session::Impl {
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system);
   void Forget();
-  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system,
-                 const StopToken& stop);
+  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system);
+  Status CanChat() const;
   Status Read(TextSource& text, const ReadOptions& options);
   Result<Answer> Ask(std::string_view question, const AskOptions& options);
   Status SetAdapters(std::vector<ScaledAdapter> adapters);
@@ -58,7 +58,7 @@ class Session::Impl {
   Status FeedQuestion(const std::vector<TokenId>& question, const StopToken& stop);
   Result<std::vector<TokenId>> BeginTurn(std::string_view message, std::string_view system,
                                          const StopToken& stop);
-  Status EndTurn(std::string_view answer, const StopToken& stop);
+  Status EndTurn(std::string_view answer);
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
@@ -163,7 +163,7 @@ Result<Generation> Session::Impl::Complete(std::string_view prompt,
 Result<std::vector<TokenId>> Session::Impl::BeginTurn(std::string_view message,
                                                       std::string_view system,
                                                       const StopToken& stop) {
-  if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
+  ONDINE_TRY(CanChat());
   const bool first = !talking_;
   Frame frame;
   if (first) {
@@ -181,14 +181,22 @@ Result<std::vector<TokenId>> Session::Impl::BeginTurn(std::string_view message,
        {EncodeText(parts(), message, true), EncodeFrame(parts(), frame.behind, false)}) {
     turn.insert(turn.end(), part.begin(), part.end());
   }
-  ONDINE_TRY(FeedQuestion(turn, stop));
+  // Of a first turn nothing needs to be undone: the next one begins anew.
+  std::optional<engine::PotUndo> undo;
+  if (!first) {
+    ONDINE_ASSIGN(undo, engine::PotUndo::Begin(*pot_, static_cast<std::int64_t>(turn.size())));
+  }
+  if (Status read = FeedQuestion(turn, stop); !read) {
+    if (undo) ONDINE_TRY(undo->Undo());
+    return tl::make_unexpected(std::move(read).error());
+  }
   return turn;
 }
 
 // What the assistant said, where it did not come from this model.
-Status Session::Impl::EndTurn(std::string_view answer, const StopToken& stop) {
-  ONDINE_TRY(pot_->Feed(EncodeText(parts(), answer, true), Pot::Part::kText, stop));
-  ONDINE_TRY(pot_->Flush(stop));
+Status Session::Impl::EndTurn(std::string_view answer) {
+  ONDINE_TRY(pot_->Feed(EncodeText(parts(), answer, true), Pot::Part::kText, StopToken()));
+  ONDINE_TRY(pot_->Flush(StopToken()));
   talking_ = true;
   return {};
 }
@@ -205,16 +213,21 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
   result.tokens_prompt = static_cast<std::int64_t>(turn.size());
   result.seconds_prompt = seconds_prompt;
   if (result.finish == FinishReason::kReplaced) {
-    ONDINE_TRY(EndTurn(result.text, options.stop_token));
+    ONDINE_TRY(EndTurn(result.text));
   }
   talking_ = true;
   return result;
 }
 
 Status Session::Impl::AddTurn(std::string_view message, std::string_view answer,
-                              std::string_view system, const StopToken& stop) {
-  ONDINE_TRY(BeginTurn(message, system, stop));
-  return EndTurn(answer, stop);
+                              std::string_view system) {
+  ONDINE_TRY(BeginTurn(message, system, StopToken()));
+  return EndTurn(answer);
+}
+
+Status Session::Impl::CanChat() const {
+  if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
+  return {};
 }
 
 Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
@@ -475,9 +488,12 @@ Result<Generation> Session::Say(std::string_view message, const GenerationOption
 void Session::Forget() {
   impl_->Forget();
 }
-Status Session::AddTurn(std::string_view message, std::string_view answer, std::string_view system,
-                        const StopToken& stop_token) {
-  return impl_->AddTurn(message, answer, system, stop_token);
+Status Session::CanChat() const {
+  return impl_->CanChat();
+}
+Status Session::AddTurn(std::string_view message, std::string_view answer,
+                        std::string_view system) {
+  return impl_->AddTurn(message, answer, system);
 }
 Status Session::Read(TextSource& text, const ReadOptions& options) {
   return impl_->Read(text, options);

@@ -16,12 +16,18 @@ constexpr std::size_t kMostBytes = std::size_t{4} << 20;
 
 constexpr const char* kNothing = "what came is no answer";
 
-// A server must not drive the user's terminal.
+// A server must not drive the user's terminal, which obeys C0 controls (a byte) and C1 controls (in
+// UTF-8 two).
 std::string WithoutControls(std::string_view text) {
   std::string clean;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte >= 0x20 && byte != 0x7f) || c == '\n' || c == '\t') clean += c;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
+      ++i;
+    } else if ((byte >= 0x20 && byte != 0x7f) || byte == '\n' || byte == '\t') {
+      clean += text[i];
+    }
   }
   return clean;
 }
@@ -133,10 +139,10 @@ class Receiver {
   bool TakeEvent(std::string_view data) {
     if (data == "[DONE]") {
       done_ = !reply_.text.empty();
-      return true;
+      return false;  // whatever follows, or does not
     }
     const Json event = Json::parse(data, nullptr, /*allow_exceptions=*/false);
-    if (Find(event, {"error"}) != nullptr) {
+    if (const Json* error = Find(event, {"error"}); error != nullptr && !error->is_null()) {
       Fail(ServerFailure::kServerError, base::Quote(ErrorText(event)));
       return false;
     }

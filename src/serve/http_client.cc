@@ -1,163 +1,180 @@
 #include "serve/http_client.h"
 
-#include <httplib.h>
-#include <pthread.h>
-#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigtimedwait is POSIX's
+#include <curl/curl.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <exception>
-#include <thread>
+#include <memory>
 
 #include "base/stopwatch.h"
-#include "serve/host_lookup.h"
 
 namespace ondine::serve {
 namespace {
 
-// A peer that is gone must be an error, not the end of the process.
-class WithoutBrokenPipe {
- public:
-  WithoutBrokenPipe() {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+template <auto kFree>
+struct Freed {
+  template <typename T>
+  void operator()(T* object) const {
+    kFree(object);
   }
-  ~WithoutBrokenPipe() {
-    const timespec now{};
-    if (!was_pending_) sigtimedwait(&pipe_, nullptr, &now);
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  WithoutBrokenPipe(const WithoutBrokenPipe&) = delete;
-  WithoutBrokenPipe& operator=(const WithoutBrokenPipe&) = delete;
-
- private:
-  sigset_t pipe_{}, before_{};
-  bool was_pending_ = false;
 };
+using Easy = std::unique_ptr<CURL, Freed<curl_easy_cleanup>>;
+using Multi = std::unique_ptr<CURLM, Freed<curl_multi_cleanup>>;
+using Headers = std::unique_ptr<curl_slist, Freed<curl_slist_free_all>>;
 
-// Ends a client's exchange when it is stopped or has taken too long.
-class Watch {
- public:
-  Watch(httplib::Client& client, double seconds, const StopToken& stop)
-      : thread_([this, &client, seconds, stop] {
-          const base::Timer timer;
-          while (!done_) {
-            if (timer.Elapsed() > seconds) too_slow_ = true;
-            if (too_slow_ || stop.Stopped()) client.stop();
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-          }
-        }) {}
-  ~Watch() {
-    done_ = true;
-    thread_.join();
-  }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-  bool too_slow() const { return too_slow_; }
-
- private:
-  std::atomic<bool> done_ = false, too_slow_ = false;
-  std::thread thread_;
-};
-
-std::chrono::microseconds Microseconds(double seconds) {
-  return std::chrono::microseconds(static_cast<std::int64_t>(1e6 * std::max(0.0, seconds)));
+long Milliseconds(double seconds) {
+  // The library takes 0 for no limit.
+  return std::max(1L, static_cast<long>(1000 * std::clamp(seconds, 0.0, 1e6)));
 }
 
-// Nothing of the request has left where there is no connection, or no trust in who is at its end.
-bool NothingLeft(httplib::Error error) {
-  return error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout ||
-         error == httplib::Error::SSLConnection || error == httplib::Error::SSLLoadingCerts ||
-         error == httplib::Error::SSLServerVerification;
-}
-
-HttpEnd EndOf(httplib::Error error) {
-  switch (error) {
-    case httplib::Error::Success: return HttpEnd::kComplete;
-    case httplib::Error::Connection: return HttpEnd::kRefused;
-    case httplib::Error::ConnectionTimeout: return HttpEnd::kTooSlow;
-    case httplib::Error::SSLLoadingCerts:
-    case httplib::Error::SSLServerVerification: return HttpEnd::kCertificate;
+HttpEnd EndOf(CURLcode code) {
+  switch (code) {
+    case CURLE_OK: return HttpEnd::kComplete;
+    case CURLE_COULDNT_RESOLVE_HOST: return HttpEnd::kUnresolved;
+    case CURLE_COULDNT_CONNECT: return HttpEnd::kRefused;
+    case CURLE_OPERATION_TIMEDOUT: return HttpEnd::kTooSlow;
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_PEER_FAILED_VERIFICATION: return HttpEnd::kCertificate;
     default: return HttpEnd::kBroken;
   }
 }
 
-HttpReply ExchangeWith(const std::string& numeric, const HttpRequest& wanted, double seconds,
-                       const OnBody& on_body, const StopToken& stop) {
-  const HttpAddress& address = wanted.address;
-  HttpReply reply;
-  HttpAddress place = address;
-  place.path.clear();
-  httplib::Client client(place.ToString());
-  client.set_hostname_addr_map({{address.host, numeric}});
-  client.set_connection_timeout(Microseconds(std::min(wanted.limits.connect, seconds)));
-  client.set_read_timeout(Microseconds(wanted.limits.silence));
-  client.set_write_timeout(Microseconds(wanted.limits.silence));
-  if (!wanted.certificates.empty()) client.set_ca_cert_path(wanted.certificates);
+class Transfer {
+ public:
+  Transfer(const HttpRequest& request, const OnBody& on_body, const StopToken& stop)
+      : request_(request), on_body_(on_body), stop_(stop) {}
 
-  httplib::Request request;
-  request.method = wanted.method;
-  request.path = address.path + wanted.path;
-  request.headers = {{"Accept", "*/*"}};
-  if (!wanted.body.empty()) request.headers.emplace("Content-Type", "application/json");
-  if (!wanted.key.empty()) request.headers.emplace("Authorization", "Bearer " + wanted.key);
-  request.body = wanted.body;
-  base::Timer since_last;
-  bool refused = false;  // by the receiver
-  request.response_handler = [&](const httplib::Response& response) {
-    reply.status = response.status;
-    reply.retry_after = response.get_header_value("Retry-After");
-    reply.content_type = response.get_header_value("Content-Type");
-    return true;
-  };
-  request.content_receiver = [&](const char* data, std::size_t length, std::uint64_t,
-                                 std::uint64_t) {
-    since_last = base::Timer();
-    refused = stop.Stopped() || !on_body(reply, {data, length});
-    return !refused;
-  };
-  httplib::Error error = httplib::Error::Unknown;
-  bool too_slow = false;
-  {
-    const Watch watch(client, seconds, stop);
-    httplib::Response response;
-    client.send(request, response, error);
-    too_slow = watch.too_slow();
+  HttpReply Run() {
+    if (!Prepare()) return reply_;
+    curl_multi_add_handle(multi_.get(), easy_.get());
+    const base::Timer timer;
+    int running = 1;
+    while (running > 0) {
+      if (stop_.Stopped()) return EndedBy(HttpEnd::kStopped);
+      if (timer.Elapsed() > request_.limits.total || Silent()) return EndedBy(HttpEnd::kTooSlow);
+      if (curl_multi_perform(multi_.get(), &running) != CURLM_OK ||
+          curl_multi_poll(multi_.get(), nullptr, 0, /*timeout_ms=*/10, nullptr) != CURLM_OK) {
+        return EndedBy(HttpEnd::kBroken);
+      }
+    }
+    int left = 0;
+    const CURLMsg* message = curl_multi_info_read(multi_.get(), &left);
+    return EndedBy(message == nullptr ? HttpEnd::kBroken : EndOf(message->data.result));
   }
-  reply.sent = !NothingLeft(error);
-  reply.end = EndOf(error);
-  // The library does not tell silence from a connection that broke, nor, where a body ends with the
-  // connection, the end that the watch has made.
-  const bool silent =
-      reply.end == HttpEnd::kBroken && since_last.Elapsed() >= wanted.limits.silence;
-  if (too_slow || silent) reply.end = HttpEnd::kTooSlow;
-  if (refused || stop.Stopped()) reply.end = HttpEnd::kStopped;
-  return reply;
-}
+
+ private:
+  // False where there is no memory.
+  bool Prepare() {
+    static const bool kReady = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    if (!kReady) return false;
+    easy_.reset(curl_easy_init());
+    multi_.reset(curl_multi_init());
+    if (!easy_ || !multi_) return false;
+    AddHeader("Accept: */*");
+    AddHeader("Expect:");  // no waiting for leave to send the body
+    if (!request_.key.empty()) AddHeader("Authorization: Bearer " + request_.key);
+    if (!request_.body.empty()) AddHeader("Content-Type: application/json");
+    const std::string url = request_.address.ToString() + request_.path;
+    const auto size = static_cast<curl_off_t>(request_.body.size());
+    bool good = headers_ != nullptr && Set(CURLOPT_URL, url.c_str()) &&
+                Set(CURLOPT_HTTPHEADER, headers_.get()) &&
+                Set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(request_.limits.connect)) &&
+                Set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1)) &&
+                Set(CURLOPT_PATH_AS_IS, 1L) && Set(CURLOPT_PROXY, "") &&
+                Set(CURLOPT_PROTOCOLS_STR, "http,https") && Set(CURLOPT_FOLLOWLOCATION, 0L) &&
+                // No signals, and no waiting for a lookup that has not come back.
+                Set(CURLOPT_NOSIGNAL, 1L) && Set(CURLOPT_QUICK_EXIT, 1L) &&
+                Set(CURLOPT_WRITEFUNCTION, &Transfer::Receive) && Set(CURLOPT_WRITEDATA, this);
+    if (request_.method == "POST") {
+      good = good && Set(CURLOPT_POST, 1L) && Set(CURLOPT_POSTFIELDSIZE_LARGE, size) &&
+             Set(CURLOPT_POSTFIELDS, request_.body.c_str());
+    }
+    if (!request_.certificates.empty()) {
+      good = good && Set(CURLOPT_CAINFO, request_.certificates.c_str()) &&
+             Set(CURLOPT_CAPATH, nullptr);
+    }
+    return good;
+  }
+
+  template <typename Value>
+  bool Set(CURLoption option, Value value) {
+    return curl_easy_setopt(easy_.get(), option, value) == CURLE_OK;
+  }
+
+  void AddHeader(const std::string& header) {
+    curl_slist* longer = curl_slist_append(headers_.get(), header.c_str());
+    if (longer == nullptr) throw std::bad_alloc();
+    static_cast<void>(headers_.release());
+    headers_.reset(longer);
+  }
+
+  static std::size_t Receive(char* data, std::size_t, std::size_t size, void* self) try {
+    return static_cast<Transfer*>(self)->Take({data, size}) ? size : CURL_WRITEFUNC_ERROR;
+  } catch (const std::exception&) {  // must not pass through the library, which is C
+    return CURL_WRITEFUNC_ERROR;
+  }
+
+  bool Take(std::string_view piece) {
+    since_last_ = base::Timer();
+    Describe();
+    refused_ = stop_.Stopped() || !on_body_(reply_, piece);
+    return !refused_;
+  }
+
+  // Seconds without a byte count from when something has been sent.
+  bool Silent() {
+    if (Sent() == 0) since_last_ = base::Timer();
+    return since_last_.Elapsed() > request_.limits.silence;
+  }
+
+  long Sent() const {
+    long bytes = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_REQUEST_SIZE, &bytes);
+    return bytes;
+  }
+
+  void Describe() {
+    long status = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+    reply_.status = static_cast<int>(status);
+    reply_.retry_after = Header("Retry-After");
+    reply_.content_type = Header("Content-Type");
+  }
+
+  std::string Header(const char* name) {
+    curl_header* header = nullptr;
+    const bool found =
+        curl_easy_header(easy_.get(), name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK;
+    return found ? header->value : "";
+  }
+
+  HttpReply EndedBy(HttpEnd end) {
+    Describe();
+    reply_.sent = Sent() > 0;
+    reply_.end = refused_ ? HttpEnd::kStopped : end;
+    curl_multi_remove_handle(multi_.get(), easy_.get());
+    return reply_;
+  }
+
+  const HttpRequest& request_;
+  const OnBody& on_body_;
+  const StopToken& stop_;
+  Headers headers_;
+  Easy easy_;
+  Multi multi_;
+  HttpReply reply_;
+  base::Timer since_last_;
+  bool refused_ = false;  // by the receiver
+};
 
 }  // namespace
 
 HttpReply Exchange(const HttpRequest& request, const OnBody& on_body, const StopToken& stop) try {
-  const WithoutBrokenPipe guard;
-  const base::Timer timer;
+  return Transfer(request, on_body, stop).Run();
+} catch (const std::exception&) {  // no memory; nobody can tell how far it came
   HttpReply reply;
-  reply.end = HttpEnd::kUnresolved;
-  const HttpLimits& limits = request.limits;
-  for (const std::string& numeric :
-       LookUpHost(request.address.host, std::min(limits.connect, limits.total), stop)) {
-    if (stop.Stopped()) break;
-    reply = ExchangeWith(numeric, request, limits.total - timer.Elapsed(), on_body, stop);
-    if (reply.end != HttpEnd::kRefused) return reply;
-  }
-  if (stop.Stopped()) reply.end = HttpEnd::kStopped;
+  reply.sent = true;
   return reply;
-} catch (const std::exception&) {
-  return {};  // broken, as far as anybody can tell
 }
 
 const char* Explain(HttpEnd end) {

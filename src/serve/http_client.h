@@ -12,7 +12,7 @@
 namespace ondine::serve {
 
 struct HttpLimits {
-  double connect = 3;   // seconds, name lookup and TLS handshake each
+  double connect = 3;   // seconds, with name lookup and TLS handshake
   double silence = 30;  // seconds without a byte
   double total = 120;   // seconds
 };

@@ -54,7 +54,7 @@ class HybridChat::Impl {
       reply.text = std::move(*answer);
       reply.finish = FinishReason::kReplaced;
       reply.seconds_generate = timer.Elapsed();
-      ONDINE_TRY(session_.AddTurn(message, reply.text, system, options.stop_token));
+      ONDINE_TRY(session_.AddTurn(message, reply.text, system));
       return Decided(std::move(reply));
     }
     GenerationOptions probed = options;
@@ -113,9 +113,9 @@ class HybridChat::Impl {
       Explain("on the device because " + obstacle->second);
       return std::nullopt;
     }
-    budget_.Spend();
     const ServerAnswer answer = server_->Ask(message, options.on_text, options.stop_token);
     decision_.left = answer.sent;
+    if (answer.sent) budget_.Spend();
     if (!answer.failure) {
       decision_.server = true;
       Explain("sent to " + server_->address());
@@ -200,6 +200,8 @@ Result<HybridChat> HybridChat::Create(Session session, std::optional<Server> ser
     return refuse("a pool and the user's task belong together");
   }
   if (settings.gate.probe_tokens < 1) return refuse("a gate needs a token to judge by");
+  // Not only when a message has left and its answer has come.
+  ONDINE_TRY(session.CanChat());
   ONDINE_ASSIGN(auto private_text, serve::PrivateText::Create(settings.private_patterns));
   return HybridChat(std::make_unique<Impl>(std::move(session), std::move(server),
                                            std::move(settings), std::move(private_text)));

@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <filesystem>
+#include <new>
 #include <optional>
 
 #include "adapters/feature.h"
@@ -15,22 +18,26 @@
 namespace ondine {
 namespace {
 
-// Of an adapter; an outline is far smaller.
-constexpr std::size_t kMostBytes = std::size_t{1} << 30;
+constexpr std::size_t kMostOutlineBytes = std::size_t{1} << 26;
+constexpr std::size_t kMostAdapterBytes = std::size_t{1} << 30;
 
 // The body of an answer with status 200.
-Result<std::string> Fetch(const serve::HttpRequest& request, const StopToken& stop) {
+Result<std::string> Fetch(const serve::HttpRequest& request, std::size_t most_bytes,
+                          const StopToken& stop) {
   std::string body;
+  bool too_large = false;
   const serve::HttpReply reply = serve::Exchange(
       request,
       [&](const serve::HttpReply&, std::string_view piece) {
-        if (body.size() + piece.size() > kMostBytes) return false;
+        too_large = body.size() + piece.size() > most_bytes;
+        if (too_large) return false;
         body += piece;
         return true;
       },
       stop);
   const std::string place = request.address.ToString() + request.path;
   if (stop.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
+  if (too_large) return MakeError(ErrorCode::kCorrupt, "the answer is too large", place);
   if (reply.end != serve::HttpEnd::kComplete) {
     return MakeError(ErrorCode::kIo, serve::Explain(reply.end), place);
   }
@@ -46,7 +53,7 @@ Result<std::string> Fetch(const serve::HttpRequest& request, const StopToken& st
 // What came is read from a file beside `path`, so that a bad one overwrites nothing.
 Result<std::shared_ptr<const Adapter>> Checked(const std::string& bytes, const Model& model,
                                                const std::string& path) {
-  const std::string beside = path + ".part";
+  const std::string beside = path + "." + std::to_string(getpid()) + ".part";
   ONDINE_TRY(base::WriteFileAtomically(
       beside, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(bytes))); }));
   auto adapter = Adapter::Load(model, beside);
@@ -60,7 +67,8 @@ Result<std::shared_ptr<const Adapter>> Checked(const std::string& bytes, const M
 Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
                                           const std::shared_ptr<const Model>& model,
                                           const std::vector<Example>& examples,
-                                          const std::string& path, const StopToken& stop_token) {
+                                          const std::string& path,
+                                          const StopToken& stop_token) try {
   if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a pool needs a model");
   ONDINE_TRY(Server::Create(server));  // checks the settings
   serve::HttpRequest request;
@@ -71,7 +79,7 @@ Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
 
   request.method = "GET";
   request.path = serve::kPoolPath;
-  ONDINE_ASSIGN(const std::string outline_text, Fetch(request, stop_token));
+  ONDINE_ASSIGN(const std::string outline_text, Fetch(request, kMostOutlineBytes, stop_token));
   ONDINE_ASSIGN(const serve::PoolOutline outline, serve::ParsePoolOutline(outline_text));
   const auto& decoder = model->parts().decoder;
   if (outline.base != models::BaseFingerprint(*decoder)) {
@@ -87,11 +95,13 @@ Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
   request.method = "POST";
   request.path = serve::kPoolAdapterPath;
   request.body = serve::ToMessage(serve::PoolRequest{outline.pool, result.similarities});
-  ONDINE_ASSIGN(const std::string adapter, Fetch(request, stop_token));
+  ONDINE_ASSIGN(const std::string adapter, Fetch(request, kMostAdapterBytes, stop_token));
   ONDINE_ASSIGN(result.adapter, Checked(adapter, *model, path));
   ONDINE_TRY(result.adapter->Save(path));
   result.sent = std::move(request.body);
   return result;
+} catch (const std::bad_alloc&) {
+  return MakeError(ErrorCode::kOutOfMemory, "no memory for what the server says", server.url);
 }
 
 }  // namespace ondine

@@ -1,7 +1,9 @@
 #include "serve/pool_message.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 
 #include "base/try.h"
@@ -11,8 +13,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Far more than any pool has.
-constexpr std::size_t kMostAdapters = 1024, kMostDimensions = std::size_t{1} << 16;
+// More than any pool has. Each adapter is one number that a device tells, so a server must not ask
+// for as many as describe a text.
+constexpr std::size_t kMostAdapters = 64, kMostDimensions = std::size_t{1} << 16;
+
+// Of the length of an indicator, which is a direction. A longer one would tell more digits.
+constexpr double kTolerance = 1e-3;
+
+double Length(const std::vector<float>& direction) {
+  return std::sqrt(std::inner_product(direction.begin(), direction.end(), direction.begin(), 0.0));
+}
 
 tl::unexpected<Error> Broken(const std::string& what) {
   return MakeError(ErrorCode::kCorrupt, "is no message of a pool: " + what);
@@ -74,6 +84,9 @@ Result<PoolOutline> ParsePoolOutline(std::string_view message) {
     if (!numbers || numbers->size() != outline.tasks.mean.size()) {
       return Broken("an indicator does not have as many numbers as the mean");
     }
+    if (std::abs(Length(*numbers) - 1) > kTolerance) {
+      return Broken("an indicator is no direction of length 1");
+    }
     outline.tasks.indicators.push_back(std::move(*numbers));
   }
   return outline;
@@ -82,7 +95,7 @@ Result<PoolOutline> ParsePoolOutline(std::string_view message) {
 std::string ToMessage(const PoolRequest& request) {
   Json json = {{"pool", request.pool}};
   for (const double similarity : request.similarities) {
-    json["similarities"].push_back(std::round(1000 * similarity) / 1000);
+    json["similarities"].push_back(std::round(1000 * std::clamp(similarity, -1.0, 1.0)) / 1000);
   }
   return json.dump();
 }

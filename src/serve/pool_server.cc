@@ -1,6 +1,7 @@
 #include "ondine/pool_server.h"
 
 #include <httplib.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <chrono>
@@ -38,6 +39,11 @@ class PoolServer::Impl {
     outline_ = serve::ToMessage(
         serve::PoolOutline{pool_->info().fingerprint, parts.base_fingerprint, parts.tasks});
     http_.set_payload_max_length(kMostRequestBytes);
+    // The library's own choice lets several servers share a port, each with a part of the requests.
+    http_.set_socket_options([](int socket) {
+      const int yes = 1;
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
     http_.Get(serve::kPoolPath, [this](const httplib::Request&, httplib::Response& reply) {
       reply.set_content(outline_, "application/json");
     });

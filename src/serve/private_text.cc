@@ -15,12 +15,47 @@ namespace {
 
 // Few and certain: what nobody would send on purpose. Everything else is for the user to say.
 constexpr std::array kBuiltIn = {
-    std::pair{R"(-----BEGIN [A-Z ]*PRIVATE KEY-----)", "a private key"},
+    std::pair{R"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)", "a private key"},
     std::pair{
-        R"(\b(?:sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,}|AKIA[0-9A-Z]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{35}))",
-        "a service's secret token"},
-    std::pair{R"(\b(?:4\d{3}|5[1-5]\d{2}|6011|3[47]\d{2})[ -]?\d{4}[ -]?\d{4}[ -]?\d{3,4}\b)",
-              "a payment card number"}};
+        R"(\b(?:sk-[\w-]{20,}|[sr]k_live_\w{16,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})"
+        R"(|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36}|(?:AKIA|ASIA)[0-9A-Z]{16})"
+        R"(|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[\w-]{35}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.))",
+        "a service's secret token"}};
+
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// Luhn's check digit (ISO/IEC 7812-1), the last of them.
+bool ChecksOut(std::string_view digits) {
+  int sum = 0;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    const int digit = digits[digits.size() - 1 - i] - '0';
+    const int twice = 2 * digit;
+    sum += i % 2 == 0 ? digit : twice / 10 + twice % 10;
+  }
+  return sum % 10 == 0;
+}
+
+// 13 to 19 digits in whatever groups, with a first digit that cards have.
+bool HoldsCardNumber(std::string_view text) {
+  constexpr std::size_t kFewest = 13, kMost = 19;
+  for (std::size_t begin = 0; begin < text.size(); ++begin) {
+    if (text[begin] < '2' || text[begin] > '6') continue;
+    if (begin > 0 && IsDigit(text[begin - 1])) continue;
+    std::string digits;
+    for (std::size_t i = begin; i < text.size() && digits.size() < kMost; ++i) {
+      if (IsDigit(text[i])) {
+        digits += text[i];
+        const bool ends = i + 1 == text.size() || !IsDigit(text[i + 1]);
+        if (ends && digits.size() >= kFewest && ChecksOut(digits)) return true;
+      } else if ((text[i] != ' ' && text[i] != '-') || !IsDigit(text[i - 1])) {
+        break;
+      }
+    }
+  }
+  return false;
+}
 
 struct CodeDeleter {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
@@ -70,6 +105,7 @@ Status PrivateText::Add(const std::string& pattern, std::string name) {
 }
 
 std::string PrivateText::Find(std::string_view text) const {
+  if (HoldsCardNumber(text)) return "a payment card number";
   for (const auto& pattern : patterns_) {
     const std::unique_ptr<pcre2_match_data, MatchDeleter> match(
         pcre2_match_data_create(1, nullptr));

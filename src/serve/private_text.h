@@ -13,8 +13,8 @@ namespace ondine::serve {
 
 class PrivateText {
  public:
-  // Regular expressions (PCRE2, with Unicode), beside the built-in ones for private keys, tokens of
-  // common services and payment card numbers. kInvalidArgument where one is none.
+  // Regular expressions (PCRE2, with Unicode), beside what is built in: private keys, tokens of
+  // common services, payment card numbers. kInvalidArgument where one is none.
   static Result<PrivateText> Create(const std::vector<std::string>& patterns);
   PrivateText(PrivateText&&) noexcept;
   PrivateText& operator=(PrivateText&&) noexcept;

@@ -32,13 +32,17 @@ Status SentLog::Note(std::string_view event, std::string_view server, std::strin
       entry.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   const int file = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   // One write of a line that is appended does not mix with those of other programs.
-  bool written =
-      file >= 0 && write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-  const int problem = errno;
-  // A pipe or terminal cannot be synced, and need not be.
-  if (written && fsync(file) != 0) written = errno == EINVAL || errno == EROFS;
+  int problem = 0;
+  const ssize_t written = file < 0 ? -1 : write(file, line.data(), line.size());
+  if (written < 0) {
+    problem = errno;
+  } else if (written != static_cast<ssize_t>(line.size())) {
+    problem = ENOSPC;  // what a write that stops halfway means
+  } else if (fsync(file) != 0 && errno != EINVAL && errno != EROFS) {
+    problem = errno;  // a pipe or terminal cannot be synced, and need not be
+  }
   if (file >= 0) close(file);
-  if (written) return {};
+  if (problem == 0) return {};
   return MakeError(problem == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
                    std::string("cannot be written: ") + std::strerror(problem), path_);
 }

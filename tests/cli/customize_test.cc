@@ -8,12 +8,14 @@
 #include "adapters/pool_file.h"
 #include "base/file.h"
 #include "cli/program.h"
+#include "serve/raw_server.h"
 
 namespace ondine::testing {
 namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr int kFailed = 1, kUsage = 2;
 
@@ -110,6 +112,28 @@ TEST_F(CustomizeCommand, BadInputIsRefusedInOneLine) {
   for (const std::string& bad : {Path("none.gguf"), cut, pool_, adapter_ + "=x"}) {
     Refusal(kFailed, {"run", "-m", Model(), "-p", "x", "--adapter", bad});
   }
+}
+
+TEST_F(CustomizeCommand, APoolsServerIsNotToldTheKeyOfAnother) {
+  const RawServer raw(
+      [](int connection, int) { RawServer::Send(connection, HttpAnswer(404, "{}")); });
+  setenv("ONDINE_SERVER_KEY", "sk-another", 1);
+  std::vector<std::string> command = {"customize",
+                                      "-m",
+                                      Model(),
+                                      "--pool-server",
+                                      raw.url(),
+                                      "--examples",
+                                      Write("examples", "{\"prompt\": \"One\"}\n"),
+                                      "-o",
+                                      Path("mine.gguf")};
+  Refusal(kFailed, command);
+  command.insert(command.end(), {"--server-key-file", Write("key", "pk-mine\n")});
+  Refusal(kFailed, command);
+  const auto requests = raw.requests();
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_THAT(requests[0], Not(HasSubstr("Authorization")));
+  EXPECT_THAT(requests[1], HasSubstr("Authorization: Bearer pk-mine\r\n"));
 }
 
 }  // namespace

@@ -19,6 +19,9 @@ ProgramTest::ProgramTest() {
   EXPECT_TRUE(WriteTinyModel({.architecture = "llama"}, Model()));
   // What is not given must not come from outside.
   unsetenv("ONDINE_MODEL");
+  unsetenv("ONDINE_SERVER_KEY");
+  setenv("HOME", folder_.path().c_str(), 1);
+  setenv("XDG_STATE_HOME", Path("state").c_str(), 1);
 }
 
 pid_t ProgramTest::Start(const std::vector<std::string>& arguments,
@@ -26,11 +29,19 @@ pid_t ProgramTest::Start(const std::vector<std::string>& arguments,
   return StartFrom(Write("in", input), arguments);
 }
 
-pid_t ProgramTest::StartFrom(const std::string& in,
-                             const std::vector<std::string>& arguments) const {
+pid_t ProgramTest::StartFrom(const std::string& in, const std::vector<std::string>& arguments,
+                             const std::string& terminal) const {
+  // A session of its own, so that nothing is asked at the terminal of whoever runs the tests. The
+  // first terminal that its leader opens becomes the session's.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   const std::string out = Path("out"), error = Path("error");
+  if (!terminal.empty()) {
+    posix_spawn_file_actions_addopen(&files, 3, terminal.c_str(), O_RDWR, 0);
+  }
   posix_spawn_file_actions_addopen(&files, 0, in.c_str(), O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_addopen(&files, 2, error.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -38,8 +49,9 @@ pid_t ProgramTest::StartFrom(const std::string& in,
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   pid_t process = 0;
-  EXPECT_EQ(posix_spawn(&process, ONDINE_PROGRAM, &files, nullptr, argv.data(), environ), 0);
+  EXPECT_EQ(posix_spawn(&process, ONDINE_PROGRAM, &files, &attributes, argv.data(), environ), 0);
   posix_spawn_file_actions_destroy(&files);
+  posix_spawnattr_destroy(&attributes);
   return process;
 }
 

@@ -36,8 +36,9 @@ class ProgramTest : public ::testing::Test {
 
   // Starts it and does not wait; its output goes to the files "out" and "error".
   pid_t Start(const std::vector<std::string>& arguments, const std::string& input = "") const;
-  // Its standard input is a file or pipe.
-  pid_t StartFrom(const std::string& path, const std::vector<std::string>& arguments) const;
+  // Its standard input is a file or pipe; it has no terminal, or the one named.
+  pid_t StartFrom(const std::string& path, const std::vector<std::string>& arguments,
+                  const std::string& terminal = "") const;
   Outcome Wait(pid_t process) const;
 
   std::string Path(const std::string& name) const { return folder_.File(name); }

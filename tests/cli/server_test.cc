@@ -1,6 +1,10 @@
 // ondine chat with a server, and ondine route.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
 
 #include "cli/program.h"
@@ -52,7 +56,8 @@ TEST_F(ServerProgram, IsNotAskedWhereNothingSpeaksForIt) {
   for (const auto& arguments : std::vector<std::vector<std::string>>{
            {"--gate", sure_, "--privacy", "allow"},
            {"--gate", unsure_, "--privacy", "allow", "--budget", "0"},
-           {"--gate", unsure_, "--privacy", "allow", "--private", Write("p", "# mine\nH.l\n")},
+           {"--gate", unsure_, "--privacy", "allow", "--private",
+            Write("p", "\xef\xbb\xbf# mine\n \nH.l\n")},
            {"--gate", unsure_, "--privacy", "never"},
            {"--gate", unsure_, "--privacy", "ask"},  // with nobody to ask
            {"--gate", unsure_}}) {
@@ -62,6 +67,44 @@ TEST_F(ServerProgram, IsNotAskedWhereNothingSpeaksForIt) {
   }
   EXPECT_EQ(raw_.connections(), 0);
   EXPECT_FALSE(std::ifstream(Path("sent")));
+}
+
+TEST_F(ServerProgram, AsksAtTheTerminalWhateverStandsInTheInput) {
+  std::vector<std::string> chat = Chat({"--gate", unsure_, "--json"});
+  for (const auto& [reply, sent] : {std::pair{"y\n", true}, {"n\n", false}, {"\n", false}}) {
+    const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    ASSERT_GE(terminal, 0);
+    ASSERT_EQ(grantpt(terminal) + unlockpt(terminal), 0);
+    const pid_t process = StartFrom(Write("typed", "Hello\ny\n"), chat, ptsname(terminal));
+    // Both messages are shown, and each is asked for.
+    for (const char* message : {"Hello", "y"}) {
+      std::string shown;
+      char c = 0;
+      while (!shown.ends_with("y or n] ") && read(terminal, &c, 1) == 1) shown += c;
+      EXPECT_THAT(shown, HasSubstr("This would leave for " + raw_.url()));
+      EXPECT_THAT(shown, HasSubstr(std::string(":]\r\n") + message + "\r\n"));
+      EXPECT_EQ(write(terminal, reply, std::strlen(reply)),
+                static_cast<ssize_t>(std::strlen(reply)));
+    }
+    const Outcome outcome = Wait(process);
+    close(terminal);
+    EXPECT_EQ(outcome.code, 0) << outcome.error;
+    const std::string last = outcome.out.substr(0, outcome.out.find('\n'));
+    EXPECT_EQ(nlohmann::json::parse(last)["decision"]["server"], sent);
+  }
+}
+
+TEST_F(ServerProgram, TheBudgetIsTheGatesWhereNoneIsNamed) {
+  const std::string fitted = Write("fitted.json", R"({"ondine_gate":1,"signal":"probability",
+    "task":0.5,"confidence":1.1,"probe_tokens":4,"fit":{"questions":9,"budget":0,"share":0,
+    "accuracy":0,"device":0,"server":1,"model":"another"}})");
+  const Outcome none = Run(Chat({"--gate", fitted, "--privacy", "allow", "--once", "Hello"}));
+  EXPECT_THAT(none.error, HasSubstr("the budget of 0.00 % is used up"));
+  EXPECT_THAT(none.error, HasSubstr("[the gate was fitted to 'another', not to "));
+  EXPECT_THAT(none.error, HasSubstr("task counts only with --examples]"));
+  const Outcome named =
+      Run(Chat({"--gate", fitted, "--privacy", "allow", "--budget", "1", "--once", "Hello"}));
+  EXPECT_EQ(named.out, "From afar.\n");
 }
 
 TEST_F(ServerProgram, AwayTheDeviceAnswersAndSaysSo) {
@@ -110,6 +153,11 @@ TEST_F(ServerProgram, BadServersAndGatesAreRefused) {
   Refusal(2, with("--budget", "2"));
   Refusal(1, with("--gate", Path("none")));
   Refusal(1, with("--gate", Write("bad", "{}")));
+  EXPECT_THAT(Refusal(1, with("--gate", Write("bad", R"({"ondine_gate":1,"signal":"mood",
+    "task":null,"confidence":1,"probe_tokens":4})"))),
+              HasSubstr(Path("bad")));
+  Refusal(1, with("--gate", Write("bad", R"({"ondine_gate":1,"signal":"margin","task":null,
+    "confidence":1,"probe_tokens":1e300})")));
   Refusal(2, with("--private", Write("p", "(\n")));
   Refusal(2, with("--server-key-file", Write("k", "\n")));
   Refusal(1, with("--server-certificates", Path("none")));

@@ -82,6 +82,42 @@ TEST_P(Probe, ThatAnswersIsWhatTheConversationGoesOnFrom) {
   EXPECT_EQ(Say(probed, "And now?", Exactly(30)), Say(told, "And now?", Exactly(30)));
 }
 
+TEST_P(Probe, ThatIsStoppedGivesNothingOut) {
+  Session session = Talking(GetParam());
+  GenerationOptions options = Exactly(60);
+  options.on_probe = [&](const Confidence&) {
+    options.stop_token.Stop();
+    return std::optional<std::string>();
+  };
+  options.on_text = [](std::string_view text) { FAIL() << text; };
+  const auto reply = session.Say("A message", options);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->finish, FinishReason::kCancelled);
+}
+
+TEST(ProbeTokens, AreAtLeastOne) {
+  Session session = Talking(4096);
+  GenerationOptions options = Exactly(4);
+  options.on_probe = [](const Confidence&) { return std::nullopt; };
+  options.probe_tokens = 0;
+  const auto reply = session.Say("A message", options);
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST_P(Probe, ATurnThatIsStoppedBeforeItsAnswerHasNotBeen) {
+  Session stopped = Talking(GetParam()), plain = Talking(GetParam());
+  GenerationOptions options = Exactly(4);
+  options.stop_token.Stop();
+  const std::string message(600, 'x');
+  for (int turn = 0; turn < 2; ++turn) {
+    const auto reply = stopped.Say(message, options);
+    ASSERT_FALSE(reply);
+    EXPECT_EQ(reply.error().code, ErrorCode::kCancelled);
+    EXPECT_EQ(Say(stopped, "Hello", Exactly(20)), Say(plain, "Hello", Exactly(20)));
+  }
+}
+
 TEST(Session, WhatSomethingElseAnsweredIsKnownAfterwards) {
   Session one = Talking(4096), other = Talking(4096), same = Talking(4096);
   ASSERT_TRUE(one.AddTurn("Hello", "An answer."));

@@ -90,7 +90,10 @@ TEST(Hybrid, WhereTheModelIsSureTheDeviceAnswersAsItWouldAlone) {
 }
 
 TEST(Hybrid, WhereItIsUnsureTheServerAnswersAndTheConversationGoesOn) {
-  const RawServer raw(AnswerWell);
+  const RawServer raw([](int connection, int number) {
+    if (number < 2) return AnswerWell(connection, number);
+    RawServer::Send(connection, HttpAnswer(402, ""));
+  });
   HybridChat chat = Chat(raw.url(), Settings(kAlways));
   std::string heard;
   const HybridReply reply = Say(chat, "First secret", &heard);
@@ -109,7 +112,7 @@ TEST(Hybrid, WhereItIsUnsureTheServerAnswersAndTheConversationGoesOn) {
   Session told = DeviceSession();
   ASSERT_TRUE(told.AddTurn("First secret", "Answer 0"));
   ASSERT_TRUE(told.AddTurn("Second", "Answer 1"));
-  EXPECT_EQ(chat.session().report().tokens, told.report().tokens);
+  EXPECT_EQ(Say(chat, "Third").text, told.Say("Third", Exactly(12))->text);
 }
 
 TEST(Hybrid, WithPrivacyNeverNoByteLeaves) {
@@ -150,14 +153,19 @@ TEST(Hybrid, WhatIsPrivateNeverLeaves) {
   settings.private_patterns = {"project \\p{Lu}\\w+"};
   HybridChat chat = Chat(raw.url(), settings);
   for (const std::string message :
-       {"What is project Ölberg?", "-----BEGIN OPENSSH PRIVATE KEY-----\nabc",
-        "use sk-abcdefghijklmnopqrstuvwx", "card 4111 1111 1111 1111 please", "project \xff\xff"}) {
+       {"What is project Ölberg?", "project \xff\xff", "-----BEGIN OPENSSH PRIVATE KEY-----\nabc",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----", "use sk-abcdefghijklmnopqrstuvwx",
+        "glpat-abcdefghijklmnopqrst", "card 4111 1111 1111 1111 please", "3782 822463 10005",
+        "2223003122003222", "on 6 May: 5555-5555 5555-4444"}) {
     const HybridReply reply = Say(chat, message);
     EXPECT_EQ(reply.decision.reason, HybridReason::kPrivateText) << message;
     EXPECT_THAT(reply.decision.why, HasSubstr("the message holds"));
   }
   EXPECT_EQ(raw.connections(), 0);
-  EXPECT_TRUE(Say(chat, "What is a project?").decision.server);
+  for (const std::string message : {"What is a project?", "4111 1111 1111 1112", "1764000000000",
+                                    "id 41111111111111111111111"}) {
+    EXPECT_TRUE(Say(chat, message).decision.server) << message;
+  }
 }
 
 TEST(Hybrid, TheBudgetIsKept) {
@@ -183,6 +191,7 @@ TEST(Hybrid, WhereTheServerIsAwayTheDeviceAnswersAndIsNotKeptWaitingAgain) {
   settings.on_fallback = [&](const ServerAnswer& failed) {
     told.push_back(ServerFailureName(*failed.failure));
   };
+  settings.budget = 0.1;
   HybridChat chat = Chat("http://127.0.0.1:" + std::to_string(UnusedPort()), settings);
   const auto expected = DeviceAnswers({"One", "Two"});
   HybridReply reply = Say(chat, "One");

@@ -29,16 +29,24 @@ using ::testing::SizeIs;
 using ::testing::StartsWith;
 
 TEST(PoolMessages, ComeBackAsTheyWere) {
-  const PoolOutline outline{"p", "b", {{0.5F, -1.25F}, {{1, 0}, {0, 1}, {0.1F, 0.2F}}}};
+  const PoolOutline outline{"p", "b", {{0.5F, -1.25F}, {{1, 0}, {0, 1}, {0.6F, -0.8F}}}};
   const auto read = serve::ParsePoolOutline(ToMessage(outline));
   ASSERT_TRUE(read) << read.error().ToString();
   EXPECT_EQ(read->pool, "p");
   EXPECT_EQ(read->base, "b");
   EXPECT_EQ(read->tasks.mean, outline.tasks.mean);
   EXPECT_EQ(read->tasks.indicators, outline.tasks.indicators);
-  const auto request = serve::ParsePoolRequest(ToMessage(PoolRequest{"p", {0.12345678, -1}}));
+  const auto request =
+      serve::ParsePoolRequest(ToMessage(PoolRequest{"p", {0.12345678, -1, 7.654321}}));
   ASSERT_TRUE(request);
-  EXPECT_EQ(request->similarities, (std::vector<double>{0.123, -1}));
+  EXPECT_EQ(request->similarities, (std::vector<double>{0.123, -1, 1}));
+}
+
+TEST(PoolMessages, AServerCannotAskForManyNumbers) {
+  PoolOutline outline{"p", "b", {{0}, std::vector<std::vector<float>>(64, {1.0F})}};
+  EXPECT_TRUE(serve::ParsePoolOutline(ToMessage(outline)));
+  outline.tasks.indicators.push_back({1});
+  EXPECT_FALSE(serve::ParsePoolOutline(ToMessage(outline)));
 }
 
 TEST(PoolMessages, WhatIsNoneIsRefused) {
@@ -51,6 +59,7 @@ TEST(PoolMessages, WhatIsNoneIsRefused) {
   for (const char* text : {"{}", R"({"pool":"p","base":"b","mean":[1],"indicators":[]})",
                            R"({"pool":"p","base":"b","mean":[1],"indicators":[[1,2]]})",
                            R"({"pool":"p","base":"b","mean":[],"indicators":[[]]})",
+                           R"({"pool":"p","base":"b","mean":[1],"indicators":[[1000]]})",
                            R"({"pool":"p","base":"b","mean":[1],"indicators":{"a":[1]}})"}) {
     EXPECT_FALSE(serve::ParsePoolOutline(text)) << text;
   }
@@ -153,6 +162,9 @@ TEST_F(PoolServerTest, RefusalsOfTheServerAreToldInItsWords) {
 TEST_F(PoolServerTest, AnAddressThatIsTakenIsAnError) {
   const RawServer raw(RawServer::SaysNothing);
   EXPECT_EQ(PoolServer::Create(pool_, "127.0.0.1", raw.port()).error().code, ErrorCode::kIo);
+  const auto one = PoolServer::Create(pool_, "127.0.0.1", 0);
+  ASSERT_TRUE(one);
+  EXPECT_EQ(PoolServer::Create(pool_, "127.0.0.1", one->port()).error().code, ErrorCode::kIo);
   EXPECT_FALSE(PoolServer::Create(nullptr));
 }
 

@@ -84,6 +84,24 @@ TEST(Server, IsToldTheQuestionTheKeyAndNothingElse) {
   EXPECT_EQ(nlohmann::json::parse(request.substr(request.find("\r\n\r\n"))), expected);
 }
 
+TEST(Server, StopsListeningWhereAStreamSaysThatItIsDone) {
+  const RawServer raw([](int connection, int number) {
+    RawServer::Send(connection, kStreamHead + StreamPiece("Air.") + kStreamEnd);
+    RawServer::SaysNothing(connection, number);  // and does not close either
+  });
+  Server server = At(raw.url());
+  EXPECT_EQ(Ask(server).text, "Air.");
+}
+
+TEST(Server, AnErrorThatIsNullIsNone) {
+  const RawServer raw(
+      Always(kStreamHead +
+             std::string(R"(data: {"error":null,"choices":[{"delta":{"content":"Air."}}]})") +
+             "\n\n" + kStreamEnd));
+  Server server = At(raw.url());
+  EXPECT_EQ(Ask(server).text, "Air.");
+}
+
 TEST(Server, TakesAnAnswerThatComesWhole) {
   const RawServer raw(Always(HttpAnswer(200, R"({"choices":[{"message":{"content":"Air."}}]})")));
   Server server = At(raw.url());
@@ -93,9 +111,14 @@ TEST(Server, TakesAnAnswerThatComesWhole) {
 }
 
 TEST(Server, CannotDriveTheTerminal) {
-  const RawServer raw(Always(kStreamHead + StreamPiece("a\x1b[31mb\r\x07\n\tc\x7f") + kStreamEnd));
+  const RawServer raw(Always(kStreamHead +
+                             StreamPiece("a\x1b[31mb\r\x07\n\tc\x7f\xc2\x9b"
+                                         "5m\xc2\xa0\xc3\x9b") +
+                             kStreamEnd));
   Server server = At(raw.url());
-  EXPECT_EQ(Ask(server).text, "a[31mb\n\tc");
+  EXPECT_EQ(Ask(server).text,
+            "a[31mb\n\tc"
+            "5m\xc2\xa0\xc3\x9b");
 }
 
 struct Fault {
@@ -146,8 +169,12 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"an error in a stream",
               kStreamHead + std::string("data: {\"error\":{\"message\":\"no memory\"}}\n\n"),
               ServerFailure::kServerError, 2, "no memory"},
-        Fault{"a stream of nothing", kStreamHead + std::string(kStreamEnd), ServerFailure::kBroken,
-              1, "broke off"},
+        Fault{"a stream of nothing", kStreamHead + std::string(kStreamEnd),
+              ServerFailure::kNoAnswer, 1, "no answer"},
+        Fault{"a stream that is cut off", kStreamHead + std::string(": nothing yet\n"),
+              ServerFailure::kBroken, 1, "broke off"},
+        Fault{"no content", "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+              ServerFailure::kRejected, 1, "204"},
         Fault{"too much", HttpAnswer(200, std::string(std::size_t{5} << 20, 'x')),
               ServerFailure::kNoAnswer, 1, "no answer"}),
     NameOf);
@@ -196,7 +223,6 @@ TEST(Server, ThatSaysNothingIsNotWaitedForLongerThanTheLimit) {
   const ServerAnswer answer = Ask(server);
   EXPECT_EQ(answer.failure, ServerFailure::kTooSlow);
   EXPECT_EQ(answer.attempts, 1);
-  EXPECT_GE(answer.seconds, kShort);
 }
 
 TEST(Server, ThatDripsIsNotWaitedForLongerThanTheLimitOfAll) {
@@ -239,7 +265,7 @@ TEST(Server, WhereNobodyListensIsLeftAloneAfterwards) {
 }
 
 TEST(Server, OfANameThatIsNoneIsUnreachable) {
-  Server server = At("http://no-such-host.invalid/v1");
+  Server server = At("http://" + std::string(70, 'x') + "/v1");  // longer than names can be
   EXPECT_EQ(Ask(server).failure, ServerFailure::kUnreachable);
 }
 
