@@ -1,4 +1,3 @@
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -34,7 +33,7 @@ class Fields {
       const auto number = found->get<double>();
       if (number >= least && number <= most) return number;
     }
-    wrong_ = key;
+    NoteWrong(key);
     return least;
   }
   std::optional<double> NumberOrNull(const char* key) {
@@ -45,12 +44,16 @@ class Fields {
   std::string Text(const char* key) {
     const auto found = json_.find(key);
     if (found != json_.end() && found->is_string()) return found->get<std::string>();
-    wrong_ = key;
+    NoteWrong(key);
     return "";
   }
   const std::string& wrong() const { return wrong_; }
 
  private:
+  void NoteWrong(const char* key) {
+    if (wrong_.empty()) wrong_ = key;
+  }
+
   const Json& json_;
   std::string wrong_;
 };
@@ -65,11 +68,11 @@ Result<Gate> LoadGate(const std::string& path) {
   if (fields.Number("ondine_gate") != kVersion) return Broken(path, "ondine_gate is not 1");
   Gate gate;
   const auto signal = ParseGateSignal(fields.Text("signal"));
+  if (!signal) return Broken(path, "signal: " + signal.error().message);
+  gate.signal = *signal;
   gate.thresholds = {fields.NumberOrNull("task"), fields.NumberOrNull("confidence")};
   gate.probe_tokens = static_cast<int>(fields.Number("probe_tokens", 1, 4096));
   if (!fields.wrong().empty()) return Broken(path, fields.wrong());
-  if (!signal) return Broken(path, "signal: " + signal.error().message);
-  gate.signal = *signal;
   if (const auto found = json.find("fit"); found != json.end()) {
     Fields fit(*found);
     gate.fit = GateFit{static_cast<std::int64_t>(fit.Number("questions", 0)),

@@ -129,12 +129,12 @@ Result<Server> ServerChoice::Load(int max_tokens) const {
   return Server::Create(settings);
 }
 
-Result<HybridSettings> ServerChoice::Settings(const Model& model, Customization custom) const {
+Result<HybridSettings> ServerChoice::Settings(const Model& device, Customization custom) const {
   HybridSettings settings;
   ONDINE_ASSIGN(settings.privacy, ParsePrivacy(privacy));
   if (!gate.empty()) {
     ONDINE_ASSIGN(settings.gate, LoadGate(gate));
-    NoteMisfits(settings.gate, model, custom);
+    NoteMisfits(settings.gate, device, custom);
     if (settings.gate.fit) settings.budget = settings.gate.fit->budget;
   }
   settings.budget = budget.value_or(settings.budget);

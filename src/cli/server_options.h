@@ -29,7 +29,7 @@ struct ServerChoice {
   Result<Server> Load(int max_tokens) const;
   // Notes on standard error what in the gate does not fit the model or the task. Without
   // on_fallback.
-  Result<HybridSettings> Settings(const Model& model, Customization custom) const;
+  Result<HybridSettings> Settings(const Model& device, Customization custom) const;
 };
 
 }  // namespace ondine::cli
