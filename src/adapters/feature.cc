@@ -10,17 +10,16 @@
 namespace ondine::adapters {
 namespace {
 
-// In lanes, which compilers turn into vectors.
-float Dot(const float* x, const std::vector<float>& y) {
+// In lanes, which compilers turn into vectors: what is left over must stay out of their sight.
+float Dot(const float* x, const float* y, std::size_t count) {
   constexpr std::size_t kLanes = 16;
   std::array<float, kLanes> sums{};
-  std::size_t i = 0;
-  for (; i + kLanes <= y.size(); i += kLanes) {
+  const std::size_t whole = count / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes) {
     for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += x[i + lane] * y[i + lane];
   }
-  float sum = 0;
-  for (; i < y.size(); ++i) sum += x[i] * y[i];
-  return std::accumulate(sums.begin(), sums.end(), sum);
+  return std::accumulate(sums.begin(), sums.end(),
+                         std::inner_product(x + whole, x + count, y + whole, 0.0F));
 }
 
 }  // namespace
@@ -50,8 +49,8 @@ std::vector<float> FeatureReader::Read(std::span<const std::vector<std::int32_t>
   const std::vector<float> rounded(mean.begin(), mean.end());
   std::vector<float> feature(static_cast<std::size_t>(layer.query.out()));
   for (std::size_t i = 0; i < feature.size(); ++i) {
-    feature[i] =
-        Dot(query_.data() + i * width, rounded) + (spec.qkv_bias ? layer.query_bias[i] : 0);
+    feature[i] = Dot(query_.data() + i * width, rounded.data(), width) +
+                 (spec.qkv_bias ? layer.query_bias[i] : 0);
   }
   return feature;
 }

@@ -113,28 +113,12 @@ TEST_F(PoolCommandTest, APoolSaysWhatItWasMadeFrom) {
   const auto pool = AdapterPool::Load(*model, Path("pool.gguf"));
   ASSERT_TRUE(pool);
   const std::string provenance = (*pool)->info().provenance + ",";
-  for (const char* setting : {"model tiny",
-                              "tasks piqa",
-                              "limit none",
-                              "max-length 768",
-                              "mode joint",
-                              "group 10",
-                              "temperature 0.5",
-                              "objective mix",
-                              "choice-share 0.5",
-                              "adapters 3",
-                              "rank 2",
-                              "lora-alpha 16",
-                              "targets q+k+v+o",
-                              "blend separate",
-                              "epochs 1",
-                              "steps 3",
-                              "batch 8",
-                              "learning-rate 0.05",
-                              "weight-decay 0.01",
-                              "dropout 0.05",
-                              "seed 1",
-                              "dtype float32"}) {
+  for (const char* setting :
+       {"model tiny", "tasks piqa",      "limit none",         "max-length 768",    "mode joint",
+        "group 10",   "temperature 0.5", "objective mix",      "choice-share 0.5",  "adapters 3",
+        "rank 2",     "lora-alpha 16",   "targets q+k+v+o",    "blend separate",    "epochs 1",
+        "steps 3",    "batch 8",         "learning-rate 0.05", "weight-decay 0.01", "dropout 0.05",
+        "seed 1",     "dtype float32"}) {
     EXPECT_THAT(provenance, HasSubstr(std::string(setting) + ","));
   }
 }
