@@ -119,9 +119,10 @@ Action AddEvalMcqa(CLI::App& eval_command) {
       ->check(CLI::PositiveNumber);
   command
       ->add_option("--pool-use", options->pool_use,
-                   "weights: blend, or for comparison nearest, uniform, shuffled")
+                   "blend, or for comparison other weights (nearest, uniform, shuffled) or "
+                   "adapters (random)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"blend", "nearest", "uniform", "shuffled"}));
+      ->check(CLI::IsMember(eval::PoolUseNames()));
   command->add_option("--temperature", mcqa.temperature, "of the weights, instead of the pool's");
   command->add_option("--blend", options->blend, "separate or product, instead of the pool's");
   command

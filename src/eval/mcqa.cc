@@ -7,6 +7,8 @@
 
 #include "base/quote.h"
 #include "base/try.h"
+#include "engine/adapter_parts.h"
+#include "eval/random_pool.h"
 
 namespace ondine::eval {
 namespace {
@@ -21,7 +23,8 @@ constexpr std::array kNorms = {std::pair{"tokens", McqaNorm::kTokens},
                                std::pair{"none", McqaNorm::kNone}};
 constexpr std::array kPoolUses = {
     std::pair{"blend", PoolUse::kBlend}, std::pair{"nearest", PoolUse::kNearest},
-    std::pair{"uniform", PoolUse::kUniform}, std::pair{"shuffled", PoolUse::kShuffled}};
+    std::pair{"uniform", PoolUse::kUniform}, std::pair{"shuffled", PoolUse::kShuffled},
+    std::pair{"random", PoolUse::kRandom}};
 static_assert(kNorms.size() == kMcqaNorms);
 
 template <typename Names>
@@ -55,7 +58,8 @@ double Mean(const std::vector<double>& values) {
 
 std::vector<double> UsedAs(PoolUse use, std::vector<double> weights, std::uint64_t seed) {
   switch (use) {
-    case PoolUse::kBlend: break;
+    case PoolUse::kBlend:
+    case PoolUse::kRandom: break;
     case PoolUse::kNearest: {
       const auto nearest = std::max_element(weights.begin(), weights.end()) - weights.begin();
       std::fill(weights.begin(), weights.end(), 0);
@@ -79,7 +83,11 @@ std::vector<double> UsedAs(PoolUse use, std::vector<double> weights, std::uint64
 class Runner {
  public:
   Runner(std::shared_ptr<const Model> model, const McqaOptions& options)
-      : options_(options), scorer_(std::move(model), options.threads) {}
+      : options_(options), scorer_(std::move(model), options.threads) {
+    if (options.pool && options.pool_use == PoolUse::kRandom) {
+      random_ = WithRandomFactors(options.pool->parts().pool, options.seed);
+    }
+  }
 
   Result<McqaReport> Run() {
     ONDINE_TRY(Load());
@@ -122,6 +130,13 @@ class Runner {
     return FewShotPrompt(items);
   }
 
+  Result<std::shared_ptr<const Adapter>> Blend(const std::vector<double>& weights) const {
+    if (!random_) return options_.pool->Blend(weights, options_.blend);
+    ONDINE_ASSIGN(auto lora,
+                  adapters::Blend(*random_, weights, options_.blend.value_or(random_->form)));
+    return engine::MakeAdapter(std::move(lora), "");
+  }
+
   // Blends an adapter for the task; `direction` is where it lies.
   Status Customize(const std::string& task, std::vector<double>& weights,
                    std::vector<float>& direction) {
@@ -135,7 +150,7 @@ class Runner {
       ONDINE_ASSIGN(direction, options_.pool->TaskOf(examples));
       ONDINE_ASSIGN(PoolWeights found, options_.pool->Weigh(examples, options_.temperature));
       weights = UsedAs(options_.pool_use, std::move(found.weights), options_.seed);
-      ONDINE_ASSIGN(auto adapter, options_.pool->Blend(weights, options_.blend));
+      ONDINE_ASSIGN(auto adapter, Blend(weights));
       adapters.push_back({std::move(adapter), 1});
     }
     return scorer_.SetAdapters(adapters);
@@ -193,6 +208,7 @@ class Runner {
 
   const McqaOptions& options_;
   engine::ChoiceScorer scorer_;
+  std::optional<adapters::Pool> random_;  // instead of the pool's adapters
   std::map<std::string, TaskItems> tasks_;
   std::int64_t total_ = 0;
   std::vector<double> right_;
@@ -211,6 +227,12 @@ Result<McqaNorm> ParseMcqaNorm(std::string_view name) {
 
 Result<PoolUse> ParsePoolUse(std::string_view name) {
   return Parse(kPoolUses, name, "way of weighing a pool");
+}
+
+std::vector<std::string> PoolUseNames() {
+  std::vector<std::string> names;
+  for (const auto& [name, use] : kPoolUses) names.emplace_back(name);
+  return names;
 }
 
 Result<McqaReport> RunMcqa(std::shared_ptr<const Model> model, const McqaOptions& options) {

@@ -42,8 +42,10 @@ enum class PoolUse {
   kNearest,   // 1 for the most similar one
   kUniform,   // all alike
   kShuffled,  // the right weights for the wrong adapters
+  kRandom,    // the right weights, but adapters with random factors: WithRandomFactors()
 };
-Result<PoolUse> ParsePoolUse(std::string_view name);  // "blend", "nearest", "uniform", "shuffled"
+Result<PoolUse> ParsePoolUse(std::string_view name);
+std::vector<std::string> PoolUseNames();
 
 struct McqaOptions {
   std::string data = "../shared/data";

@@ -208,10 +208,11 @@ TEST_F(McqaTest, APoolIsBlendedForEachTask) {
     EXPECT_NE(blended.answers[i].scores[0].log_likelihood,
               base.answers[i].scores[0].log_likelihood);
   }
-  for (const PoolUse use :
-       {PoolUse::kBlend, PoolUse::kNearest, PoolUse::kUniform, PoolUse::kShuffled}) {
+  for (const PoolUse use : {PoolUse::kBlend, PoolUse::kNearest, PoolUse::kUniform,
+                            PoolUse::kShuffled, PoolUse::kRandom}) {
     options.pool_use = use;
-    const std::vector<double> weights = Run(options).tasks.at("piqa").weights;
+    const McqaReport report = Run(options);
+    const std::vector<double> weights = report.tasks.at("piqa").weights;
     EXPECT_NEAR(std::accumulate(weights.begin(), weights.end(), 0.0), 1, 1e-9);
     const std::vector<double>& right = blended.tasks.at("piqa").weights;
     if (use == PoolUse::kNearest) {
@@ -223,7 +224,12 @@ TEST_F(McqaTest, APoolIsBlendedForEachTask) {
     } else if (use == PoolUse::kShuffled) {
       EXPECT_NE(weights, right);
       EXPECT_TRUE(std::is_permutation(weights.begin(), weights.end(), right.begin()));
+    } else {
+      EXPECT_EQ(weights, right);
     }
+    const bool same =
+        report.answers[0].scores[0].log_likelihood == blended.answers[0].scores[0].log_likelihood;
+    EXPECT_EQ(same, use == PoolUse::kBlend);
   }
   options = Options({"mmlu/anatomy"});
   options.pool = *AdapterPool::Load(model_, path);
