@@ -149,13 +149,13 @@ Action AddEvalMcqa(CLI::App& eval_command) {
                    "plain: the question alone, an option's text is scored; listed: behind the "
                    "list of options; letters: the options' letters are scored")
       ->capture_default_str()
-      ->check(CLI::IsMember({"plain", "listed", "letters"}));
+      ->check(CLI::IsMember(eval::McqaFormNames()));
   command
       ->add_option("--norm", options->norm,
                    "an option's log-likelihood is divided by its tokens, its bytes, or nothing: "
                    "tokens, bytes, none")
       ->capture_default_str()
-      ->check(CLI::IsMember({"tokens", "bytes", "none"}));
+      ->check(CLI::IsMember(eval::McqaNormNames()));
   command->add_flag("--items", options->items, "with --json: every question and its choices");
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");

@@ -36,6 +36,13 @@ struct Comparison {
   GateOutcome outcome;
 };
 
+std::vector<std::string> SignalNames() {
+  const std::vector<GateSignal> signals = GateSignals();
+  std::vector<std::string> names(signals.size());
+  std::transform(signals.begin(), signals.end(), names.begin(), GateSignalName);
+  return names;
+}
+
 class Router {
  public:
   explicit Router(const Options& options) : options_(options) {}
@@ -267,7 +274,7 @@ Action AddRoute(CLI::App& app) {
   command
       ->add_option("--signal", options->signal,
                    "of confidence: probability, margin, entropy (default: the best of them)")
-      ->check(CLI::IsMember({"probability", "margin", "entropy"}));
+      ->check(CLI::IsMember(SignalNames()));
   command
       ->add_option("--self-consistency", options->consistency,
                    "also compare with the agreement of so many sampled answers")

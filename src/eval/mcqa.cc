@@ -39,6 +39,13 @@ auto Parse(const Names& names, std::string_view name, const std::string& what)
                    base::Quote(name) + " is no " + what + "; there are" + known);
 }
 
+std::vector<std::string> NamesOf(const auto& table) {
+  std::vector<std::string> names(table.size());
+  std::transform(table.begin(), table.end(), names.begin(),
+                 [](const auto& entry) { return entry.first; });
+  return names;
+}
+
 // Items of one task, and the text put before each.
 struct TaskItems {
   std::vector<McqaItem> items;
@@ -126,6 +133,11 @@ class Runner {
     ONDINE_ASSIGN(std::vector<McqaItem> items,
                   DrawExamples(options_.data, task, static_cast<std::size_t>(options_.few_shot),
                                options_.seed));
+    if (std::cmp_less(items.size(), options_.few_shot)) {
+      return MakeError(
+          ErrorCode::kInvalidArgument,
+          task + " has no more than " + std::to_string(items.size()) + " training items");
+    }
     for (McqaItem& item : items) item = InForm(std::move(item), options_.form);
     return FewShotPrompt(items);
   }
@@ -142,9 +154,9 @@ class Runner {
                    std::vector<float>& direction) {
     std::vector<ScaledAdapter> adapters = options_.adapters;
     if (options_.pool) {
-      ONDINE_ASSIGN(auto items, LoadMcqa(options_.data, task, McqaPart::kTraining));
-      const auto shots = std::min(static_cast<std::size_t>(options_.shots), items.size());
-      items = DrawItems(std::move(items), shots, options_.seed);
+      ONDINE_ASSIGN(const auto items,
+                    DrawExamples(options_.data, task, static_cast<std::size_t>(options_.shots),
+                                 options_.seed));
       std::vector<Example> examples;
       for (const McqaItem& item : items) examples.push_back({item.prompt, ""});
       ONDINE_ASSIGN(direction, options_.pool->TaskOf(examples));
@@ -229,10 +241,14 @@ Result<PoolUse> ParsePoolUse(std::string_view name) {
   return Parse(kPoolUses, name, "way of weighing a pool");
 }
 
+std::vector<std::string> McqaFormNames() {
+  return NamesOf(kForms);
+}
+std::vector<std::string> McqaNormNames() {
+  return NamesOf(kNorms);
+}
 std::vector<std::string> PoolUseNames() {
-  std::vector<std::string> names;
-  for (const auto& [name, use] : kPoolUses) names.emplace_back(name);
-  return names;
+  return NamesOf(kPoolUses);
 }
 
 Result<McqaReport> RunMcqa(std::shared_ptr<const Model> model, const McqaOptions& options) {

@@ -30,11 +30,13 @@ enum class McqaForm {
   kLetters,  // the question and its options as "A. ..."; the choice's letter
 };
 Result<McqaForm> ParseMcqaForm(std::string_view name);  // "plain", "listed", "letters"
+std::vector<std::string> McqaFormNames();
 
 // What a choice's log-likelihood is divided by.
 enum class McqaNorm { kTokens, kBytes, kNone };
 constexpr std::size_t kMcqaNorms = 3;
 Result<McqaNorm> ParseMcqaNorm(std::string_view name);  // "tokens", "bytes", "none"
+std::vector<std::string> McqaNormNames();
 
 // Which weights a pool's adapters get: those of the examples, or controls.
 enum class PoolUse {

@@ -308,11 +308,6 @@ std::vector<McqaItem> DrawItems(std::vector<McqaItem> items, std::size_t count,
 Result<std::vector<McqaItem>> DrawExamples(const std::string& data, const std::string& task,
                                            std::size_t count, std::uint64_t seed) {
   ONDINE_ASSIGN(std::vector<McqaItem> items, LoadMcqa(data, task, McqaPart::kTraining));
-  if (items.size() < count) {
-    return MakeError(
-        ErrorCode::kInvalidArgument,
-        task + " has no more than " + std::to_string(items.size()) + " training items");
-  }
   return DrawItems(std::move(items), count, seed);
 }
 

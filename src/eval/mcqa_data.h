@@ -46,8 +46,7 @@ Result<std::vector<McqaItem>> LoadMcqa(const std::string& data, std::string_view
 // seed and the items' prompts alone.
 std::vector<McqaItem> DrawItems(std::vector<McqaItem> items, std::size_t count, std::uint64_t seed);
 
-// What a user of a task has: `count` of its training items, drawn like that. Errors: those of
-// LoadMcqa; kInvalidArgument where there are fewer.
+// What a user of a task has: training items of it, drawn like that. Errors: those of LoadMcqa.
 Result<std::vector<McqaItem>> DrawExamples(const std::string& data, const std::string& task,
                                            std::size_t count, std::uint64_t seed);
 

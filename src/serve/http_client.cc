@@ -22,9 +22,11 @@ using Easy = std::unique_ptr<CURL, Freed<curl_easy_cleanup>>;
 using Multi = std::unique_ptr<CURLM, Freed<curl_multi_cleanup>>;
 using Headers = std::unique_ptr<curl_slist, Freed<curl_slist_free_all>>;
 
-long Milliseconds(double seconds) {
+using Long = long;  // NOLINT(google-runtime-int): the type that the library has
+
+Long Milliseconds(double seconds) {
   // The library takes 0 for no limit.
-  return std::max(1L, static_cast<long>(1000 * std::clamp(seconds, 0.0, 1e6)));
+  return std::max(Long{1}, static_cast<Long>(1000 * std::clamp(seconds, 0.0, 1e6)));
 }
 
 HttpEnd EndOf(CURLcode code) {
@@ -79,7 +81,7 @@ class Transfer {
     bool good = headers_ != nullptr && Set(CURLOPT_URL, url.c_str()) &&
                 Set(CURLOPT_HTTPHEADER, headers_.get()) &&
                 Set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(request_.limits.connect)) &&
-                Set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1)) &&
+                Set(CURLOPT_HTTP_VERSION, static_cast<Long>(CURL_HTTP_VERSION_1_1)) &&
                 Set(CURLOPT_PATH_AS_IS, 1L) && Set(CURLOPT_PROXY, "") &&
                 Set(CURLOPT_PROTOCOLS_STR, "http,https") && Set(CURLOPT_FOLLOWLOCATION, 0L) &&
                 // No signals, and no waiting for a lookup that has not come back.
@@ -127,14 +129,14 @@ class Transfer {
     return since_last_.Elapsed() > request_.limits.silence;
   }
 
-  long Sent() const {
-    long bytes = 0;
+  Long Sent() const {
+    Long bytes = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_REQUEST_SIZE, &bytes);
     return bytes;
   }
 
   void Describe() {
-    long status = 0;
+    Long status = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
     reply_.status = static_cast<int>(status);
     reply_.retry_after = Header("Retry-After");

@@ -34,11 +34,10 @@ Status SentLog::Note(std::string_view event, std::string_view server, std::strin
   // One write of a line that is appended does not mix with those of other programs.
   int problem = 0;
   const ssize_t written = file < 0 ? -1 : write(file, line.data(), line.size());
-  if (written < 0) {
-    problem = errno;
-  } else if (written != static_cast<ssize_t>(line.size())) {
+  const bool whole = written == static_cast<ssize_t>(line.size());
+  if (written >= 0 && !whole) {
     problem = ENOSPC;  // what a write that stops halfway means
-  } else if (fsync(file) != 0 && errno != EINVAL && errno != EROFS) {
+  } else if (!whole || (fsync(file) != 0 && errno != EINVAL && errno != EROFS)) {
     problem = errno;  // a pipe or terminal cannot be synced, and need not be
   }
   if (file >= 0) close(file);
