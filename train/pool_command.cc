@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +53,11 @@ class Log {
   }
   void Write(const json& record) {
     if (stream_.is_open()) stream_ << record.dump() << std::endl;
+  }
+  // A full disk does not end hours of training, but is told at the end.
+  Status Close(const std::string& path) const {
+    if (stream_) return {};
+    return MakeError(ErrorCode::kIo, "is not complete: writing failed", path);
   }
 
  private:
@@ -204,7 +211,22 @@ Status TrainAndWrite(const PoolCommand& command) {
   pool.alpha = training.shape.lora_alpha;
   pool.temperature = command.temperature;
   pool.tasks = space;
-  return adapters::WritePool(pool, command.out);
+  ONDINE_TRY(adapters::WritePool(pool, command.out));
+  return log.Close(command.log);
+}
+
+// None of them may overwrite another.
+Status CheckFiles(const PoolCommand& command) {
+  const auto place = [](const std::string& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path));
+  };
+  std::set<std::filesystem::path> places;
+  for (const std::string& path :
+       {command.model, command.out, command.log, command.training.checkpoint}) {
+    if (path.empty() || places.insert(place(path)).second) continue;
+    return MakeError(ErrorCode::kInvalidArgument, "is named for two purposes", path);
+  }
+  return {};
 }
 
 std::vector<std::string> TargetOptions() {
@@ -311,11 +333,12 @@ std::function<Status()> AddPool(CLI::App& app, StopToken interrupt) {
       "pool.gguf\n"
       "  torchrun --no-python --nproc-per-node 2 ondine-train pool -m model.gguf -o pool.gguf");
   AddOptions(*pool, *command);
-  return [command] {
+  return [command]() -> Status {
     if (command->tasks.empty()) command->tasks = DefaultTasks();
     if (command->training.checkpoint.empty()) {
       command->training.checkpoint = command->out + ".checkpoint";
     }
+    if (Status status = CheckFiles(*command); !status) return status;
     return TrainAndWrite(*command);
   };
 }

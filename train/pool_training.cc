@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/join.h"
+#include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "models/base_fingerprint.h"
@@ -317,6 +318,15 @@ Status Check(const PoolTrainingOptions& options, const PoolItems& training) {
   return {};
 }
 
+// One that is there.
+Result<torch::Device> FindDevice(const std::string& name) try {
+  const torch::Device device(name);
+  torch::zeros({1}, device);
+  return device;
+} catch (const std::exception&) {
+  return MakeError(ErrorCode::kInvalidArgument, base::Quote(name) + " is no device here");
+}
+
 }  // namespace
 
 Result<TrainedAdapters> TrainPool(const models::Decoder& decoder, const PoolItems& training,
@@ -326,9 +336,10 @@ Result<TrainedAdapters> TrainPool(const models::Decoder& decoder, const PoolItem
   ONDINE_ASSIGN(ProcessGroup group, ProcessGroup::FromEnvironment());
   return Guarded([&]() -> Result<TrainedAdapters> {
     if (options.threads > 0) at::set_num_threads(options.threads);
-    ONDINE_ASSIGN(const DecoderTwin twin,
-                  DecoderTwin::Create(decoder, torch::Device(options.device),
-                                      options.bfloat16 ? torch::kBFloat16 : torch::kFloat));
+    ONDINE_ASSIGN(const torch::Device device, FindDevice(options.device));
+    ONDINE_ASSIGN(
+        const DecoderTwin twin,
+        DecoderTwin::Create(decoder, device, options.bfloat16 ? torch::kBFloat16 : torch::kFloat));
     Settings settings = SettingsOf(options, decoder, training, group);
     return Training(twin, std::move(settings), std::move(group), training, validation, options,
                     observer)

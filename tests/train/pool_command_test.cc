@@ -149,5 +149,17 @@ TEST_F(PoolCommandTest, ACheckpointGoesOnWithTheSameOptionsAlone) {
   EXPECT_EQ(base::ReadFile(Path("other.gguf")).value_or(""), whole);
 }
 
+TEST_F(PoolCommandTest, DevicesAndFilesThatCannotBeAreRefused) {
+  EXPECT_THAT(Refusal(2, Command({"--device", "abacus"})), HasSubstr("'abacus'"));
+  EXPECT_THAT(Refusal(2, Command({"--log", Path("pool.gguf")})), HasSubstr("two purposes"));
+  EXPECT_THAT(Refusal(2, Command({"--checkpoint", Path("./tiny.gguf")})), HasSubstr("tiny.gguf"));
+  EXPECT_FALSE(std::filesystem::exists(Path("pool.gguf")));
+}
+
+TEST_F(PoolCommandTest, ALogThatCannotBeWrittenIsToldWhenThePoolIsSafe) {
+  EXPECT_THAT(Refusal(1, Command({"--log", "/dev/full"})), HasSubstr("/dev/full"));
+  EXPECT_TRUE(std::filesystem::exists(Path("pool.gguf")));
+}
+
 }  // namespace
 }  // namespace ondine::testing
