@@ -218,7 +218,9 @@ Status TrainAndWrite(const PoolCommand& command) {
 // None of them may overwrite another.
 Status CheckFiles(const PoolCommand& command) {
   const auto place = [](const std::string& path) {
-    return std::filesystem::weakly_canonical(std::filesystem::absolute(path));
+    std::error_code error;
+    const auto canonical = std::filesystem::weakly_canonical(path, error);
+    return error ? std::filesystem::path(path) : canonical;
   };
   std::set<std::filesystem::path> places;
   for (const std::string& path :

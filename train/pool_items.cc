@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "adapters/feature.h"
 #include "base/checksum.h"
@@ -122,6 +123,13 @@ void ShareFeatures(std::size_t size, std::uint64_t seed, PoolItems& items) {
 }
 
 Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std::uint64_t seed) {
+  std::set<std::vector<float>> distinct;
+  for (const PoolItem& item : training.items) distinct.insert(item.feature);
+  if (distinct.size() < static_cast<std::size_t>(count)) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "the items have only " + std::to_string(distinct.size()) + " features for " +
+                         std::to_string(count) + " adapters: too few items, or too large groups");
+  }
   adapters::TaskSpace space;
   std::vector<const PoolItem*> all;
   for (const PoolItem& item : training.items) all.push_back(&item);

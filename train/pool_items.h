@@ -45,11 +45,11 @@ Result<PoolItems> TokenizeItems(std::span<const eval::McqaItem> items,
 
 // A user's task is told by several examples, whose mean feature finds its place far better than one
 // question does. So that training sees such places too, each item gets the mean feature of a group
-// of `size` items of its set, drawn at random, itself among them (of the whole set where it is
-// smaller). 1 changes nothing.
+// of `size` items of its set, drawn at random, itself among them (the last group takes what is left
+// over; of the whole set where it is smaller). 1 changes nothing.
 void ShareFeatures(std::size_t size, std::uint64_t seed, PoolItems& items);
 
-// Clusters the features. kInvalidArgument where there are fewer items than clusters.
+// Clusters the features. kInvalidArgument where there are fewer different ones than clusters.
 Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std::uint64_t seed);
 
 enum class Mode {

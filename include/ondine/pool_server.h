@@ -27,7 +27,7 @@ struct RemoteCustomization {
 // similarities say of the examples is little, but not nothing: N numbers, which the server chooses
 // what to measure with, so ask one that you trust. Errors: kIo (the server, in words),
 // kCorrupt (its answer), kMismatch (a pool of another model), kCancelled, those of
-// AdapterPool::Weigh() and of writing.
+// AdapterPool::Weigh() and of writing, kOutOfMemory.
 Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
                                           const std::shared_ptr<const Model>& model,
                                           const std::vector<Example>& examples,
@@ -38,7 +38,8 @@ Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
 // ignores SIGPIPE.
 class PoolServer {
  public:
-  // Port 0: any free one. Errors: kIo where the address cannot be had.
+  // Port 0: any free one. Errors: kIo where the address cannot be had, kUnsupported for more than
+  // 64 adapters, kInvalidArgument without a pool.
   static Result<PoolServer> Create(std::shared_ptr<const AdapterPool> pool,
                                    const std::string& host = "127.0.0.1", int port = 8080);
   PoolServer(PoolServer&&) noexcept;

@@ -104,7 +104,8 @@ class Session {
                               bool chat = false);
 
   // One turn of a conversation without end: the pot distils itself as it fills. The system message
-  // of the first turn counts. A turn that is stopped before the answer begins has not been.
+  // of the first turn counts. Where it is stopped while the message is read (kCancelled), the turn
+  // has not been; if the pot had to be distilled for it, the conversation is forgotten.
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system = "");
 
@@ -115,8 +116,10 @@ class Session {
   // The conversation, or the text, is forgotten.
   void Forget();
 
-  // A turn that something else has answered: the conversation goes on from there.
-  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system = "");
+  // A turn that something else has answered: the conversation goes on from there. Where it is
+  // stopped, the rest of the answer is not read, which is no error.
+  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system = "",
+                 const StopToken& stop_token = {});
 
   // Reads a text; what the session knew before is forgotten.
   Status Read(TextSource& text, const ReadOptions& options = {});

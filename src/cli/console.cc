@@ -52,13 +52,46 @@ bool ErrorIsTerminal() {
 std::optional<std::string> AskOnTerminal(const std::string& text) {
   const int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (terminal < 0) return std::nullopt;
-  std::string line;
-  tcflush(terminal, TCIFLUSH);
-  bool good = write(terminal, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  // A signal ends the waiting.
-  for (char c = 0; good && (good = read(terminal, &c, 1) == 1) && c != '\n';) line += c;
+  std::optional<std::string> line;
+  // In the background the question would only stop the program.
+  if (tcgetpgrp(terminal) == getpgrp()) {
+    tcflush(terminal, TCIFLUSH);
+    if (write(terminal, text.data(), text.size()) == static_cast<ssize_t>(text.size())) {
+      line.emplace();
+      // A signal, or the end of input, ends the waiting.
+      for (char c = 0; read(terminal, &c, 1) == 1 && c != '\n';) *line += c;
+    }
+  }
   close(terminal);
-  return good ? std::optional(line) : std::nullopt;
+  return line;
+}
+
+std::string Visible(std::string_view text) {
+  // In UTF-8: C1 controls, and what Unicode's algorithm for writing directions obeys.
+  const auto length = [&](std::size_t i) -> std::size_t {
+    const auto at = [&](std::size_t k) {
+      return static_cast<unsigned char>(k < text.size() ? text[k] : 0);
+    };
+    const unsigned char first = at(i), second = at(i + 1), third = at(i + 2);
+    if ((first < 0x20 && first != '\n' && first != '\t') || first == 0x7f) return 1;
+    if (first == 0xc2 && second >= 0x80 && second < 0xa0) return 2;
+    if (first == 0xd8 && second == 0x9c) return 2;
+    const bool marks = second == 0x80 && (third == 0x8e || third == 0x8f);
+    const bool embeddings = second == 0x80 && third >= 0xaa && third <= 0xae;
+    const bool isolates = second == 0x81 && third >= 0xa6 && third <= 0xa9;
+    return first == 0xe2 && (marks || embeddings || isolates) ? 3 : 0;
+  };
+  std::string visible;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t hidden = length(i);
+    if (hidden == 0) visible += text[i++];
+    for (const std::size_t end = i + hidden; i < end; ++i) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(text[i]));
+      visible += code;
+    }
+  }
+  return visible;
 }
 
 StopToken InterruptToken() {

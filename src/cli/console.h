@@ -20,9 +20,13 @@ bool OutputIsTerminal();
 bool ErrorIsTerminal();
 
 // Shows a text to whoever sits at the terminal, whatever input and output are connected with, and
-// returns the line that is typed then; what was typed before does not count. nullopt where there is
-// no terminal, or no answer.
+// returns the line that is typed then; what was typed before does not count. nullopt where nobody
+// does.
 std::optional<std::string> AskOnTerminal(const std::string& text);
+
+// The text with bytes that a terminal would obey instead of showing, or that turn the direction of
+// writing, as "\x1b": what is seen is what there is. Lines and tabs stay.
+std::string Visible(std::string_view text);
 
 // Set by Ctrl-C; a second Ctrl-C ends the program at once.
 StopToken InterruptToken();

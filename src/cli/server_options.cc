@@ -51,9 +51,9 @@ Result<std::vector<std::string>> LoadPatterns(const std::string& path) {
 }
 
 bool AskForConsent(const std::string& text, const std::string& address) {
-  const auto reply =
-      AskOnTerminal("[This would leave for " + address + ":]\n" + text + "\n[Send it? y or n] ");
-  if (!reply && !InterruptToken().Stopped()) {
+  const auto reply = AskOnTerminal("[This would leave for " + address + ":]\n" + Visible(text) +
+                                   "\n[Send it? y or n] ");
+  if (!reply) {
     PrintNote("[nobody here to ask whether this may leave: use --privacy allow, or never]");
   }
   return reply == "y" || reply == "Y" || reply == "yes";

@@ -106,13 +106,23 @@ class Probe {
       result.finish = FinishReason::kReplaced;
       return true;
     }
-    undo_.reset();
     if (options_.stop_token.Stopped()) {
-      result.finish = FinishReason::kCancelled;
+      ONDINE_TRY(Withdraw(result));
       return true;
     }
+    undo_.reset();
     filter.Speak();
     return false;
+  }
+
+  // What nobody has heard has not been said.
+  Status Withdraw(Generation& result) {
+    result.finish = FinishReason::kCancelled;
+    if (!undo_) return {};
+    ONDINE_TRY(undo_->Undo());
+    undo_.reset();
+    result.text.clear();
+    return {};
   }
 
  private:
@@ -125,12 +135,16 @@ class Probe {
 
 }  // namespace
 
-Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
-                            std::span<const TokenId> history, const GenerationOptions& options) {
-  ONDINE_TRY(CheckSampling(options.sampling));
+Status CheckGeneration(const GenerationOptions& options) {
   if (options.on_probe && options.probe_tokens < 1) {
     return MakeError(ErrorCode::kInvalidArgument, "a probe needs at least one token");
   }
+  return CheckSampling(options.sampling);
+}
+
+Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
+                            std::span<const TokenId> history, const GenerationOptions& options) {
+  ONDINE_TRY(CheckGeneration(options));
   Sampler sampler(options.sampling);
   for (TokenId token : history) sampler.Accept(token);
 
@@ -141,7 +155,7 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
   const base::Timer watch;
   while (result.tokens_generated < options.max_tokens) {
     if (options.stop_token.Stopped()) {
-      result.finish = FinishReason::kCancelled;
+      ONDINE_TRY(probe.Withdraw(result));
       break;
     }
     const bool may_end = options.ignore_end || result.tokens_generated >= options.min_tokens;

@@ -34,7 +34,8 @@ class Session::Impl {
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
                          std::string_view system);
   void Forget();
-  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system);
+  Status AddTurn(std::string_view message, std::string_view answer, std::string_view system,
+                 const StopToken& stop);
   Status CanChat() const;
   Status Read(TextSource& text, const ReadOptions& options);
   Result<Answer> Ask(std::string_view question, const AskOptions& options);
@@ -58,7 +59,7 @@ class Session::Impl {
   Status FeedQuestion(const std::vector<TokenId>& question, const StopToken& stop);
   Result<std::vector<TokenId>> BeginTurn(std::string_view message, std::string_view system,
                                          const StopToken& stop);
-  Status EndTurn(std::string_view answer);
+  Status EndTurn(std::string_view answer, const StopToken& stop);
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
@@ -75,6 +76,9 @@ namespace {
 
 // Of the pot: what `truncate` leaves free for question and answer.
 constexpr std::int64_t kTruncateReserveShare = 4;
+
+// Tokens that are read at once: few enough for progress several times a second.
+constexpr std::size_t kStep = 512;
 
 // Of the pot: what is read once more for a question.
 constexpr std::int64_t kRereadShare = 8;
@@ -181,28 +185,34 @@ Result<std::vector<TokenId>> Session::Impl::BeginTurn(std::string_view message,
        {EncodeText(parts(), message, true), EncodeFrame(parts(), frame.behind, false)}) {
     turn.insert(turn.end(), part.begin(), part.end());
   }
-  // Of a first turn nothing needs to be undone: the next one begins anew.
-  std::optional<engine::PotUndo> undo;
-  if (!first) {
-    ONDINE_ASSIGN(undo, engine::PotUndo::Begin(*pot_, static_cast<std::int64_t>(turn.size())));
-  }
+  const bool undoable = !first && pot_->CanRewind(static_cast<std::int64_t>(turn.size()));
+  const Pot::Mark mark = pot_->SetMark();
   if (Status read = FeedQuestion(turn, stop); !read) {
-    if (undo) ONDINE_TRY(undo->Undo());
+    if (undoable) {
+      pot_->Rewind(mark);
+    } else {
+      Forget();
+    }
     return tl::make_unexpected(std::move(read).error());
   }
   return turn;
 }
 
 // What the assistant said, where it did not come from this model.
-Status Session::Impl::EndTurn(std::string_view answer) {
-  ONDINE_TRY(pot_->Feed(EncodeText(parts(), answer, true), Pot::Part::kText, StopToken()));
-  ONDINE_TRY(pot_->Flush(StopToken()));
+Status Session::Impl::EndTurn(std::string_view answer, const StopToken& stop) {
   talking_ = true;
+  const std::vector<TokenId> tokens = EncodeText(parts(), answer, true);
+  for (std::size_t i = 0; i < tokens.size() && !stop.Stopped(); i += kStep) {
+    ONDINE_TRY(pot_->Feed(std::span(tokens).subspan(i, std::min(kStep, tokens.size() - i)),
+                          Pot::Part::kText, StopToken()));
+  }
+  ONDINE_TRY(pot_->Flush(StopToken()));
   return {};
 }
 
 Result<Generation> Session::Impl::Say(std::string_view message, const GenerationOptions& options,
                                       std::string_view system) {
+  ONDINE_TRY(engine::CheckGeneration(options));
   double seconds_prompt = 0;
   std::vector<TokenId> turn;
   {
@@ -213,16 +223,16 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
   result.tokens_prompt = static_cast<std::int64_t>(turn.size());
   result.seconds_prompt = seconds_prompt;
   if (result.finish == FinishReason::kReplaced) {
-    ONDINE_TRY(EndTurn(result.text));
+    ONDINE_TRY(EndTurn(result.text, options.stop_token));
   }
   talking_ = true;
   return result;
 }
 
 Status Session::Impl::AddTurn(std::string_view message, std::string_view answer,
-                              std::string_view system) {
+                              std::string_view system, const StopToken& stop) {
   ONDINE_TRY(BeginTurn(message, system, StopToken()));
-  return EndTurn(answer);
+  return EndTurn(answer, stop);
 }
 
 Status Session::Impl::CanChat() const {
@@ -270,8 +280,6 @@ void Session::Impl::ReportProgress(const engine::TokenStream& tokens, const base
 
 Status Session::Impl::ReadStream(engine::TokenStream& tokens, const ReadOptions& options) {
   const base::Timer timer;
-  // Small enough for progress several times a second.
-  constexpr std::size_t kStep = 512;
   while (true) {
     ONDINE_ASSIGN(const std::vector<TokenId> piece, tokens.Next());
     if (piece.empty()) return {};
@@ -491,9 +499,9 @@ void Session::Forget() {
 Status Session::CanChat() const {
   return impl_->CanChat();
 }
-Status Session::AddTurn(std::string_view message, std::string_view answer,
-                        std::string_view system) {
-  return impl_->AddTurn(message, answer, system);
+Status Session::AddTurn(std::string_view message, std::string_view answer, std::string_view system,
+                        const StopToken& stop_token) {
+  return impl_->AddTurn(message, answer, system, stop_token);
 }
 Status Session::Read(TextSource& text, const ReadOptions& options) {
   return impl_->Read(text, options);

@@ -1,29 +1,36 @@
 #include "eval/random_pool.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "base/random.h"
 
 namespace ondine::eval {
+namespace {
+
+// Of `count` elements, each `step` behind the one before.
+double Dot(const float* x, const float* y, std::int64_t step, std::int64_t count) {
+  double sum = 0;
+  for (std::int64_t k = 0; k < count; ++k) {
+    sum += static_cast<double>(x[k * step]) * static_cast<double>(y[k * step]);
+  }
+  return sum;
+}
+
+}  // namespace
 
 double ProductNorm(const adapters::LowRankFactors& factors) {
   // |B A|^2 = sum over i, j of (B^T B)_ij (A A^T)_ij: as large as the rank, not as the matrix.
-  const auto gram = [](const std::vector<float>& values, std::int64_t count,
-                       std::int64_t step_count, std::int64_t step, std::int64_t i, std::int64_t j) {
-    double sum = 0;
-    for (std::int64_t k = 0; k < count; ++k) {
-      sum += static_cast<double>(values[static_cast<std::size_t>(i * step_count + k * step)]) *
-             static_cast<double>(values[static_cast<std::size_t>(j * step_count + k * step)]);
-    }
-    return sum;
-  };
   double sum = 0;
   for (std::int64_t i = 0; i < factors.rank; ++i) {
     for (std::int64_t j = 0; j < factors.rank; ++j) {
-      sum += gram(factors.a, factors.in, factors.in, 1, i, j) *
-             gram(factors.b, factors.out, 1, factors.rank, i, j);
+      sum += Dot(&factors.a[static_cast<std::size_t>(i * factors.in)],
+                 &factors.a[static_cast<std::size_t>(j * factors.in)], 1, factors.in) *
+             Dot(&factors.b[static_cast<std::size_t>(i)], &factors.b[static_cast<std::size_t>(j)],
+                 factors.rank, factors.out);
     }
   }
   return std::sqrt(std::max(0.0, sum));

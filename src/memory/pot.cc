@@ -315,7 +315,8 @@ void Pot::ReleaseQuestion() {
 }
 
 Pot::Mark Pot::SetMark() const {
-  return {cache_.Mark(), carried_, last_tokens_, counters_, question_begin_, question_end_};
+  return {cache_.Mark(),   carried_,      last_tokens_, counters_,
+          question_begin_, question_end_, logits_valid_};
 }
 
 void Pot::Rewind(const Mark& mark) {
@@ -340,6 +341,7 @@ void Pot::Reset(const Mark& mark) {
   question_begin_ = mark.question_begin;
   question_end_ = mark.question_end;
   pending_.clear();
+  if (mark.logits) Logits();
 }
 
 }  // namespace ondine::memory

@@ -107,6 +107,7 @@ class Pot {
     std::vector<TokenId> last_tokens;
     PotCounters counters;
     std::int64_t question_begin, question_end;
+    bool logits;  // were known, on which the surprise of the next token depends
   };
   Mark SetMark() const;
   void Rewind(const Mark& mark);

@@ -3,8 +3,9 @@
 #include <curl/curl.h>
 
 #include <algorithm>
-#include <exception>
+#include <cstdint>
 #include <memory>
+#include <new>
 
 #include "base/stopwatch.h"
 
@@ -65,21 +66,19 @@ class Transfer {
   }
 
  private:
-  // False where there is no memory.
+  // False where the library has no memory, or lacks something.
   bool Prepare() {
     static const bool kReady = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
     if (!kReady) return false;
     easy_.reset(curl_easy_init());
     multi_.reset(curl_multi_init());
     if (!easy_ || !multi_) return false;
-    AddHeader("Accept: */*");
     AddHeader("Expect:");  // no waiting for leave to send the body
     if (!request_.key.empty()) AddHeader("Authorization: Bearer " + request_.key);
     if (!request_.body.empty()) AddHeader("Content-Type: application/json");
     const std::string url = request_.address.ToString() + request_.path;
     const auto size = static_cast<curl_off_t>(request_.body.size());
-    bool good = headers_ != nullptr && Set(CURLOPT_URL, url.c_str()) &&
-                Set(CURLOPT_HTTPHEADER, headers_.get()) &&
+    bool good = Set(CURLOPT_URL, url.c_str()) && Set(CURLOPT_HTTPHEADER, headers_.get()) &&
                 Set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(request_.limits.connect)) &&
                 Set(CURLOPT_HTTP_VERSION, static_cast<Long>(CURL_HTTP_VERSION_1_1)) &&
                 Set(CURLOPT_PATH_AS_IS, 1L) && Set(CURLOPT_PROXY, "") &&
@@ -112,20 +111,27 @@ class Transfer {
 
   static std::size_t Receive(char* data, std::size_t, std::size_t size, void* self) try {
     return static_cast<Transfer*>(self)->Take({data, size}) ? size : CURL_WRITEFUNC_ERROR;
-  } catch (const std::exception&) {  // must not pass through the library, which is C
+  } catch (...) {  // must not pass through the library, which is C
     return CURL_WRITEFUNC_ERROR;
   }
 
   bool Take(std::string_view piece) {
-    since_last_ = base::Timer();
     Describe();
     refused_ = stop_.Stopped() || !on_body_(reply_, piece);
+    since_last_ = base::Timer();  // a receiver takes as long as it takes
     return !refused_;
   }
 
-  // Seconds without a byte count from when something has been sent.
+  // Seconds without a byte in either direction, from when something has been sent.
   bool Silent() {
-    if (Sent() == 0) since_last_ = base::Timer();
+    curl_off_t uploaded = 0, downloaded = 0;
+    Long headers = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_UPLOAD_T, &uploaded);
+    curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_DOWNLOAD_T, &downloaded);
+    curl_easy_getinfo(easy_.get(), CURLINFO_HEADER_SIZE, &headers);
+    const std::int64_t moved = Sent() + uploaded + downloaded + headers;
+    if (moved != moved_ || moved == 0) since_last_ = base::Timer();
+    moved_ = moved;
     return since_last_.Elapsed() > request_.limits.silence;
   }
 
@@ -165,15 +171,16 @@ class Transfer {
   Easy easy_;
   Multi multi_;
   HttpReply reply_;
-  base::Timer since_last_;
-  bool refused_ = false;  // by the receiver
+  base::Timer since_last_;  // byte
+  std::int64_t moved_ = 0;  // bytes, either way
+  bool refused_ = false;    // by the receiver
 };
 
 }  // namespace
 
 HttpReply Exchange(const HttpRequest& request, const OnBody& on_body, const StopToken& stop) try {
   return Transfer(request, on_body, stop).Run();
-} catch (const std::exception&) {  // no memory; nobody can tell how far it came
+} catch (...) {  // no memory; nobody can tell how far it came
   HttpReply reply;
   reply.sent = true;
   return reply;
@@ -185,7 +192,7 @@ const char* Explain(HttpEnd end) {
     case HttpEnd::kUnresolved: return "no such host, or no network";
     case HttpEnd::kRefused: return "nobody answers at that address";
     case HttpEnd::kTooSlow: return "it took too long";
-    case HttpEnd::kCertificate: return "its certificate is not trusted, or is another host's";
+    case HttpEnd::kCertificate: return "its certificate is not trusted here, or is another host's";
     case HttpEnd::kBroken: return "the connection broke, or does not speak HTTP";
     case HttpEnd::kStopped: return "stopped";
   }

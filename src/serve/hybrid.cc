@@ -54,7 +54,7 @@ class HybridChat::Impl {
       reply.text = std::move(*answer);
       reply.finish = FinishReason::kReplaced;
       reply.seconds_generate = timer.Elapsed();
-      ONDINE_TRY(session_.AddTurn(message, reply.text, system));
+      ONDINE_TRY(session_.AddTurn(message, reply.text, system, options.stop_token));
       return Decided(std::move(reply));
     }
     GenerationOptions probed = options;

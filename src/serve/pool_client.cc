@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <new>
 #include <optional>
@@ -18,6 +19,7 @@
 namespace ondine {
 namespace {
 
+constexpr std::size_t kMostWordsBytes = 4096;
 constexpr std::size_t kMostOutlineBytes = std::size_t{1} << 26;
 constexpr std::size_t kMostAdapterBytes = std::size_t{1} << 30;
 
@@ -28,7 +30,12 @@ Result<std::string> Fetch(const serve::HttpRequest& request, std::size_t most_by
   bool too_large = false;
   const serve::HttpReply reply = serve::Exchange(
       request,
-      [&](const serve::HttpReply&, std::string_view piece) {
+      [&](const serve::HttpReply& so_far, std::string_view piece) {
+        // What is wrong is told in a few words.
+        if (so_far.status != 200) {
+          body += piece.substr(0, kMostWordsBytes - std::min(kMostWordsBytes, body.size()));
+          return true;
+        }
         too_large = body.size() + piece.size() > most_bytes;
         if (too_large) return false;
         body += piece;

@@ -13,9 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// More than any pool has. Each adapter is one number that a device tells, so a server must not ask
-// for as many as describe a text.
-constexpr std::size_t kMostAdapters = 64, kMostDimensions = std::size_t{1} << 16;
+constexpr std::size_t kMostDimensions = std::size_t{1} << 16;
 
 // Of the length of an indicator, which is a direction. A longer one would tell more digits.
 constexpr double kTolerance = 1e-3;
@@ -77,7 +75,7 @@ Result<PoolOutline> ParsePoolOutline(std::string_view message) {
   outline.tasks.mean = std::move(*mean);
   const Json& indicators = json["indicators"];
   if (!indicators.is_array() || indicators.empty() || indicators.size() > kMostAdapters) {
-    return Broken("indicators is no list");
+    return Broken("indicators is no list of 1 to " + std::to_string(kMostAdapters));
   }
   for (const Json& one : indicators) {
     auto numbers = Numbers<float>(one, kMostDimensions);

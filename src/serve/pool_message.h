@@ -21,6 +21,10 @@ struct PoolOutline {
 std::string ToMessage(const PoolOutline& outline);
 Result<PoolOutline> ParsePoolOutline(std::string_view message);
 
+// More than any pool has. Each adapter is one number that a device tells, so a server must not ask
+// for as many as describe a text.
+inline constexpr std::size_t kMostAdapters = 64;
+
 // All that leaves the device: which pool, and how similar the task is to each adapter's data, to
 // three decimals.
 struct PoolRequest {

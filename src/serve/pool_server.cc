@@ -108,6 +108,13 @@ class PoolServer::Impl {
 Result<PoolServer> PoolServer::Create(std::shared_ptr<const AdapterPool> pool,
                                       const std::string& host, int port) {
   if (pool == nullptr) return MakeError(ErrorCode::kInvalidArgument, "there is no pool to serve");
+  if (pool->parts().pool.size() > serve::kMostAdapters) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "devices tell no more than " + std::to_string(serve::kMostAdapters) +
+                         " similarities; the pool has " +
+                         std::to_string(pool->parts().pool.size()) + " adapters",
+                     pool->info().path);
+  }
   auto impl = std::make_unique<Impl>(std::move(pool));
   ONDINE_TRY(impl->Bind(host, port));
   return PoolServer(std::move(impl));

@@ -37,21 +37,57 @@ bool ChecksOut(std::string_view digits) {
   return sum % 10 == 0;
 }
 
-// 13 to 19 digits in whatever groups, with a first digit that cards have.
-bool HoldsCardNumber(std::string_view text) {
+// Numbers that issuers of cards have (ISO/IEC 7812), by their first digits.
+bool IsCardNumber(std::string_view digits) {
   constexpr std::size_t kFewest = 13, kMost = 19;
-  for (std::size_t begin = 0; begin < text.size(); ++begin) {
-    if (text[begin] < '2' || text[begin] > '6') continue;
-    if (begin > 0 && IsDigit(text[begin - 1])) continue;
-    std::string digits;
-    for (std::size_t i = begin; i < text.size() && digits.size() < kMost; ++i) {
-      if (IsDigit(text[i])) {
-        digits += text[i];
-        const bool ends = i + 1 == text.size() || !IsDigit(text[i + 1]);
-        if (ends && digits.size() >= kFewest && ChecksOut(digits)) return true;
-      } else if ((text[i] != ' ' && text[i] != '-') || !IsDigit(text[i - 1])) {
-        break;
+  if (digits.size() < kFewest || digits.size() > kMost || !ChecksOut(digits)) return false;
+  switch (digits[0]) {
+    case '2': return digits.substr(0, 4) >= "2221" && digits.substr(0, 4) <= "2720";
+    case '3': return digits[1] != '1' && digits[1] != '2' && digits[1] != '3';
+    default: return digits[0] >= '4' && digits[0] <= '6';
+  }
+}
+
+struct DigitGroup {
+  std::string_view digits, before;  // what stands between the group before and this one
+};
+
+std::vector<DigitGroup> DigitGroups(std::string_view text) {
+  std::vector<DigitGroup> groups;
+  std::size_t behind = 0;  // the last group
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    while (end < text.size() && IsDigit(text[end])) ++end;
+    if (end == i) {
+      ++i;
+      continue;
+    }
+    groups.push_back({text.substr(i, end - i), text.substr(behind, i - behind)});
+    behind = i = end;
+  }
+  return groups;
+}
+
+// Written without a break, or in the groups that are printed on cards with the same sign between
+// all of them. Other groupings are what lists of numbers look like.
+bool HoldsCardNumber(std::string_view text) {
+  constexpr std::array<std::string_view, 4> kSigns = {" ", "-", ".", "\u00a0"};
+  const std::array<std::vector<std::size_t>, 4> shapes = {
+      {{4, 4, 4, 4}, {4, 4, 4, 4, 3}, {4, 6, 5}, {4, 6, 4}}};
+  const std::vector<DigitGroup> groups = DigitGroups(text);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (IsCardNumber(groups[i].digits)) return true;
+    for (const std::vector<std::size_t>& shape : shapes) {
+      if (i + shape.size() > groups.size()) continue;
+      const std::string_view sign = groups[i + 1].before;
+      bool fits = std::find(kSigns.begin(), kSigns.end(), sign) != kSigns.end();
+      std::string digits;
+      for (std::size_t g = 0; g < shape.size(); ++g) {
+        const DigitGroup& group = groups[i + g];
+        fits = fits && group.digits.size() == shape[g] && (g == 0 || group.before == sign);
+        digits += group.digits;
       }
+      if (fits && IsCardNumber(digits)) return true;
     }
   }
   return false;

@@ -21,6 +21,13 @@ std::string Now() {
   return text.data();
 }
 
+// Where an earlier entry did not fit on the disk.
+bool EndsHalfway(int file) {
+  const off_t size = file < 0 ? 0 : lseek(file, 0, SEEK_END);
+  char last = '\n';
+  return size > 0 && pread(file, &last, 1, size - 1) == 1 && last != '\n';
+}
+
 }  // namespace
 
 Status SentLog::Note(std::string_view event, std::string_view server, std::string_view key,
@@ -28,9 +35,10 @@ Status SentLog::Note(std::string_view event, std::string_view server, std::strin
   if (path_.empty()) return {};
   const nlohmann::ordered_json entry = {
       {"time", Now()}, {"event", event}, {"server", server}, {std::string(key), value}};
-  const std::string line =
-      entry.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-  const int file = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const std::string text =
+      entry.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  const int file = open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const std::string line = (EndsHalfway(file) ? "\n" : "") + text + "\n";
   // One write of a line that is appended does not mix with those of other programs.
   int problem = 0;
   const ssize_t written = file < 0 ? -1 : write(file, line.data(), line.size());

@@ -1,8 +1,10 @@
 // ondine chat with a server, and ondine route.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -69,27 +71,40 @@ TEST_F(ServerProgram, IsNotAskedWhereNothingSpeaksForIt) {
   EXPECT_FALSE(std::ifstream(Path("sent")));
 }
 
+// What is written to a terminal up to a prompt; what had come where it does not for half a minute.
+std::string ReadUpTo(const std::string& prompt, int terminal) {
+  std::string shown;
+  pollfd ready{terminal, POLLIN, 0};
+  char c = 0;
+  while (!shown.ends_with(prompt) && poll(&ready, 1, 30000) == 1 && read(terminal, &c, 1) == 1) {
+    shown += c;
+  }
+  return shown;
+}
+
 TEST_F(ServerProgram, AsksAtTheTerminalWhateverStandsInTheInput) {
-  std::vector<std::string> chat = Chat({"--gate", unsure_, "--budget", "1"});
-  for (const auto& [reply, sent] : {std::pair{"y\n", true}, {"n\n", false}, {"\n", false}}) {
+  const std::vector<std::string> chat = Chat({"--gate", unsure_, "--budget", "1"});
+  for (const auto& [reply, sent] : {std::pair{"y\n", 2}, {"n\n", 0}, {"\n", 0}}) {
+    const int before = raw_.connections();
     const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     ASSERT_GE(terminal, 0);
     ASSERT_EQ(grantpt(terminal) + unlockpt(terminal), 0);
-    const pid_t process = StartFrom(Write("typed", "Hello\ny\n"), chat, ptsname(terminal));
-    // Both messages are shown, and each is asked for.
-    for (const char* message : {"Hello", "y"}) {
-      std::string shown;
-      char c = 0;
-      while (!shown.ends_with("y or n] ") && read(terminal, &c, 1) == 1) shown += c;
+    const pid_t process =
+        StartFrom(Write("typed", "Hello \x1b[8mthere\ny\n"), chat, ptsname(terminal));
+    // Both messages are shown, all of them, and each is asked for.
+    for (const char* message : {"Hello \\x1b[8mthere", "y"}) {
+      const std::string shown = ReadUpTo("y or n] ", terminal);
       EXPECT_THAT(shown, HasSubstr("This would leave for " + raw_.url()));
       EXPECT_THAT(shown, HasSubstr(std::string(":]\r\n") + message + "\r\n"));
       EXPECT_EQ(write(terminal, reply, std::strlen(reply)),
                 static_cast<ssize_t>(std::strlen(reply)));
     }
+    if (HasFailure()) kill(process, SIGKILL);
     const Outcome outcome = Wait(process);
     close(terminal);
     EXPECT_EQ(outcome.code, 0) << outcome.error;
-    EXPECT_EQ(outcome.out == "From afar.\nFrom afar.\n", sent) << outcome.out;
+    EXPECT_EQ(outcome.out == "From afar.\nFrom afar.\n", sent == 2) << outcome.out;
+    EXPECT_EQ(raw_.connections() - before, sent);
   }
 }
 

@@ -93,6 +93,11 @@ TEST_P(Probe, ThatIsStoppedGivesNothingOut) {
   const auto reply = session.Say("A message", options);
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->finish, FinishReason::kCancelled);
+  EXPECT_EQ(reply->text, "");
+  // Nor does the conversation know of it.
+  Session silent = Talking(GetParam());
+  ASSERT_TRUE(silent.AddTurn("A message", ""));
+  EXPECT_EQ(Say(session, "And?", Exactly(20)), Say(silent, "And?", Exactly(20)));
 }
 
 TEST(ProbeTokens, AreAtLeastOne) {
@@ -105,17 +110,34 @@ TEST(ProbeTokens, AreAtLeastOne) {
   EXPECT_EQ(reply.error().code, ErrorCode::kInvalidArgument);
 }
 
-TEST_P(Probe, ATurnThatIsStoppedBeforeItsAnswerHasNotBeen) {
-  Session stopped = Talking(GetParam()), plain = Talking(GetParam());
-  GenerationOptions options = Exactly(4);
-  options.stop_token.Stop();
-  const std::string message(600, 'x');
+TEST(Session, ATurnThatIsStoppedWhileItIsReadHasNotBeen) {
+  Session stopped = Talking(4096), plain = Talking(4096);
   for (int turn = 0; turn < 2; ++turn) {
-    const auto reply = stopped.Say(message, options);
+    EXPECT_EQ(Say(stopped, "Hello", Exactly(20)), Say(plain, "Hello", Exactly(20)));
+    GenerationOptions options = Exactly(4);
+    options.stop_token.Stop();
+    const auto reply = stopped.Say(std::string(600, 'x'), options);
     ASSERT_FALSE(reply);
     EXPECT_EQ(reply.error().code, ErrorCode::kCancelled);
-    EXPECT_EQ(Say(stopped, "Hello", Exactly(20)), Say(plain, "Hello", Exactly(20)));
   }
+}
+
+TEST(Session, IsForgottenWhereATurnThatIsStoppedCannotBeTakenBack) {
+  Session stopped = Talking(128), fresh = Talking(128);
+  Say(stopped, "Hello", Exactly(20));
+  GenerationOptions options = Exactly(4);
+  options.stop_token.Stop();
+  EXPECT_FALSE(stopped.Say(std::string(600, 'x'), options));
+  EXPECT_EQ(Say(stopped, "Anew", Exactly(20)), Say(fresh, "Anew", Exactly(20)));
+}
+
+TEST(Session, OptionsThatMakeNoSenseAddNothingToTheConversation) {
+  Session session = Talking(4096), plain = Talking(4096);
+  EXPECT_EQ(Say(session, "Hello", Exactly(20)), Say(plain, "Hello", Exactly(20)));
+  GenerationOptions options = Exactly(4);
+  options.sampling.top_p = -1;
+  EXPECT_FALSE(session.Say("Nothing", options));
+  EXPECT_EQ(Say(session, "And?", Exactly(20)), Say(plain, "And?", Exactly(20)));
 }
 
 TEST(Session, WhatSomethingElseAnsweredIsKnownAfterwards) {

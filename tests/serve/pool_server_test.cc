@@ -27,6 +27,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
 
 TEST(PoolMessages, ComeBackAsTheyWere) {
   const PoolOutline outline{"p", "b", {{0.5F, -1.25F}, {{1, 0}, {0, 1}, {0.6F, -0.8F}}}};
@@ -133,7 +134,11 @@ TEST_F(PoolServerTest, NothingButSimilaritiesLeaves) {
   std::string kept;
   std::ifstream(folder_.File("mine.gguf")) >> kept;
   EXPECT_EQ(kept, "before");
-  EXPECT_FALSE(std::filesystem::exists(folder_.File("mine.gguf.part")));
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    files.push_back(entry.path().filename());
+  }
+  EXPECT_THAT(files, UnorderedElementsAre("mine.gguf", "pool.gguf"));
 }
 
 TEST_F(PoolServerTest, APoolOfAnotherModelIsRefusedBeforeAnythingIsSent) {

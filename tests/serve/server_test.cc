@@ -8,6 +8,7 @@
 #include <cctype>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -86,7 +87,8 @@ TEST(Server, IsToldTheQuestionTheKeyAndNothingElse) {
 
 TEST(Server, StopsListeningWhereAStreamSaysThatItIsDone) {
   const RawServer raw([](int connection, int number) {
-    RawServer::Send(connection, kStreamHead + StreamPiece("Air.") + kStreamEnd);
+    RawServer::Send(connection,
+                    kStreamHead + StreamPiece("Air.") + kStreamEnd + StreamPiece("More."));
     RawServer::SaysNothing(connection, number);  // and does not close either
   });
   Server server = At(raw.url());
@@ -269,6 +271,34 @@ TEST(Server, OfANameThatIsNoneIsUnreachable) {
   EXPECT_EQ(Ask(server).failure, ServerFailure::kUnreachable);
 }
 
+TEST(Server, IsAskedWithoutAProxyWhateverTheEnvironmentSays) {
+  const RawServer proxy(AnswerWell);
+  for (const char* name : {"http_proxy", "all_proxy", "ALL_PROXY"}) {
+    setenv(name, ("http://127.0.0.1:" + std::to_string(proxy.port())).c_str(), 1);
+  }
+  const RawServer raw(AnswerWell);
+  Server server = At(raw.url());
+  EXPECT_FALSE(Ask(server).failure);
+  for (const char* name : {"http_proxy", "all_proxy", "ALL_PROXY"}) unsetenv(name);
+  EXPECT_EQ(raw.connections(), 1);
+  EXPECT_EQ(proxy.connections(), 0);
+}
+
+TEST(Server, AReceiverThatTakesItsTimeIsNotTakenForSilence) {
+  const RawServer raw([](int connection, int) {
+    RawServer::Send(connection, kStreamHead + StreamPiece("Because "));
+    std::this_thread::sleep_for(std::chrono::duration<double>(kShort / 2));
+    RawServer::Send(connection, StreamPiece("of Rayleigh.") + kStreamEnd);
+  });
+  ServerSettings settings;
+  settings.silence_seconds = kShort;
+  Server server = At(raw.url(), settings);
+  const ServerAnswer answer = server.Ask("x", [](std::string_view) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(2 * kShort));
+  });
+  EXPECT_EQ(answer.text, "Because of Rayleigh.") << answer.detail;
+}
+
 TEST(Server, IsNotFollowedElsewhere) {
   const RawServer elsewhere(AnswerWell);
   const RawServer raw(Always(
@@ -295,6 +325,22 @@ TEST(Server, WhatLeavesIsNotedBefore) {
   EXPECT_EQ(sending["text"], "Why is the sky blue?");
   EXPECT_THAT(ReadAll(settings.log), StartsWith(noted_before));
   EXPECT_THAT(ReadAll(settings.log), HasSubstr(R"("event":"answered")"));
+}
+
+TEST(Server, ALineThatBrokeOffInTheLogSpoilsNoOther) {
+  const TempDir folder;
+  ServerSettings settings;
+  settings.log = folder.File("sent.jsonl");
+  std::ofstream(settings.log) << "{\"time\": \"20";
+  const RawServer raw(AnswerWell);
+  Server server = At(raw.url(), settings);
+  Ask(server);
+  std::istringstream lines(ReadAll(settings.log));
+  std::string line;
+  std::getline(lines, line);
+  int whole = 0;
+  while (std::getline(lines, line)) whole += nlohmann::json::accept(line) ? 1 : 0;
+  EXPECT_EQ(whole, 2);
 }
 
 TEST(Server, WhatCannotBeNotedDoesNotLeave) {
