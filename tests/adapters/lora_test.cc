@@ -1,5 +1,7 @@
 #include "adapters/lora.h"
 
+#include <ggml-cpu.h>
+#include <ggml.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -89,6 +91,57 @@ TEST_F(LoraTest, SeveralOfDifferentRanksAndMatricesEqualMergedWeights) {
   const std::vector<float> merged = LogitsWith(Merged(adapters), {});
   const float effect = LargestDifference(LogitsWith(decoder, {}), merged);
   EXPECT_LT(LargestDifference(LogitsWith(decoder, adapters), merged), kTolerance * effect);
+}
+
+// Stores the layers' matrices as `type`, or, as floats, what that type makes of them.
+void Quantise(formats::TensorType type, bool as_floats, GgufParts& parts) {
+  ggml_cpu_init();
+  const auto number = static_cast<ggml_type>(type);
+  for (auto& [name, tensor] : parts.tensors) {
+    if (!name.starts_with("blk.") || tensor.shape.size() != 2) continue;
+    const std::int64_t columns = tensor.shape[0], rows = tensor.shape[1];
+    std::vector<float> values = parts.Floats(name);
+    std::vector<std::byte> data(ggml_row_size(number, columns) * static_cast<std::size_t>(rows));
+    ggml_quantize_chunk(number, values.data(), data.data(), 0, rows, columns, nullptr);
+    if (as_floats) {
+      ggml_get_type_traits(number)->to_float(data.data(), values.data(), columns * rows);
+      parts.SetFloats(name, values);
+    } else {
+      tensor.type = type;
+      tensor.data = std::move(data);
+    }
+  }
+}
+
+std::vector<float> Less(std::vector<float> x, const std::vector<float>& y) {
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] -= y[i];
+  return x;
+}
+
+TEST_F(LoraTest, DoesOnAQuantisedBaseWhatItDoesOnTheSameBaseInFloats) {
+  for (const auto type : {formats::TensorType::kQ8_0, formats::TensorType::kQ4_0,
+                          formats::TensorType::kQ4_1, formats::TensorType::kBF16}) {
+    SCOPED_TRACE(ggml_type_name(static_cast<ggml_type>(type)));
+    ASSERT_TRUE(WriteTinyModel({.architecture = "llama"}, path_));
+    const GgufParts parts = GgufParts::Read(path_);
+    GgufParts quantised_parts = parts, float_parts = parts;
+    Quantise(type, false, quantised_parts);
+    Quantise(type, true, float_parts);
+    quantised_parts.Write(folder_.File("quantised.gguf"));
+    float_parts.Write(path_);
+    const auto quantised = LoadDecoder(folder_.File("quantised.gguf"));
+    const auto floats = LoadDecoder(path_);
+    const LoraAdapter lora = RandomLora(*floats, models::LoraTargetNames(), 4, 7);
+    const std::vector<ScaledLora> adapters = {{&lora, 0.8f}};
+    const std::vector<float> wanted =
+        Less(LogitsWith(Merged(adapters), {}), LogitsWith(floats, {}));
+    const std::vector<float> found =
+        Less(LogitsWith(quantised, adapters), LogitsWith(quantised, {}));
+    const float effect = LargestDifference(wanted, std::vector<float>(wanted.size()));
+    EXPECT_GT(effect, 0.5f);
+    // Products with a quantised base round the activations to 8 bits, with and without the adapter.
+    EXPECT_LT(LargestDifference(found, wanted), 0.1f * effect);
+  }
 }
 
 TEST_F(LoraTest, NeutralOnesChangeNothing) {
