@@ -11,6 +11,7 @@ set (for the mean over the sets) or from all (for all questions).
 
 import argparse
 import collections
+import itertools
 import json
 import random
 
@@ -21,8 +22,11 @@ def load(path):
         items = json.load(file)["items"]
     right = collections.defaultdict(dict)
     for item in items:
-        key = (item["question"], tuple(choice["continuation"] for choice in item["choices"]))
-        right[item["task"]][key] = float(item["chosen"] == item["gold"])
+        of_task = right[item["task"]]
+        question = (item["question"], tuple(choice["continuation"] for choice in item["choices"]))
+        # A set may hold a question twice.
+        key = next((*question, n) for n in itertools.count() if (*question, n) not in of_task)
+        of_task[key] = float(item["chosen"] == item["gold"])
     return right
 
 
