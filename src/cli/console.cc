@@ -4,11 +4,15 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+
+#include "base/control_characters.h"
 
 namespace ondine::cli {
 namespace {
@@ -26,6 +30,18 @@ extern "C" void HandleInterrupt(int) {
 
 double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Bytes of the character that text begins with where it changes the direction of writing (Unicode's
+// bidirectional algorithm, UAX 9), else 0.
+std::size_t DirectionLength(std::string_view text) {
+  constexpr std::array<std::string_view, 12> kCharacters = {"\u061c", "\u200e", "\u200f", "\u202a",
+                                                            "\u202b", "\u202c", "\u202d", "\u202e",
+                                                            "\u2066", "\u2067", "\u2068", "\u2069"};
+  for (const std::string_view character : kCharacters) {
+    if (text.starts_with(character)) return character.size();
+  }
+  return 0;
 }
 
 void PrintLine(std::string_view label, std::string_view message) {
@@ -67,29 +83,16 @@ std::optional<std::string> AskOnTerminal(const std::string& text) {
 }
 
 std::string Visible(std::string_view text) {
-  // In UTF-8: C1 controls, and what Unicode's algorithm for writing directions obeys.
-  const auto length = [&](std::size_t i) -> std::size_t {
-    const auto at = [&](std::size_t k) {
-      return static_cast<unsigned char>(k < text.size() ? text[k] : 0);
-    };
-    const unsigned char first = at(i), second = at(i + 1), third = at(i + 2);
-    if ((first < 0x20 && first != '\n' && first != '\t') || first == 0x7f) return 1;
-    if (first == 0xc2 && second >= 0x80 && second < 0xa0) return 2;
-    if (first == 0xd8 && second == 0x9c) return 2;
-    const bool marks = second == 0x80 && (third == 0x8e || third == 0x8f);
-    const bool embeddings = second == 0x80 && third >= 0xaa && third <= 0xae;
-    const bool isolates = second == 0x81 && third >= 0xa6 && third <= 0xa9;
-    return first == 0xe2 && (marks || embeddings || isolates) ? 3 : 0;
-  };
   std::string visible;
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t hidden = length(i);
-    if (hidden == 0) visible += text[i++];
-    for (const std::size_t end = i + hidden; i < end; ++i) {
+  while (!text.empty()) {
+    const std::size_t hidden = std::max(base::ControlLength(text), DirectionLength(text));
+    if (hidden == 0) visible += text.front();
+    for (const char c : text.substr(0, hidden)) {
       char code[8];
-      std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(text[i]));
+      std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(c));
       visible += code;
     }
+    text.remove_prefix(std::max<std::size_t>(1, hidden));
   }
   return visible;
 }

@@ -1,8 +1,10 @@
 #include "serve/chat_request.h"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/control_characters.h"
 #include "base/quote.h"
 #include "serve/event_stream.h"
 
@@ -16,18 +18,13 @@ constexpr std::size_t kMostBytes = std::size_t{4} << 20;
 
 constexpr const char* kNothing = "what came is no answer";
 
-// A server must not drive the user's terminal, which obeys C0 controls (a byte) and C1 controls (in
-// UTF-8 two).
+// A server must not drive the user's terminal.
 std::string WithoutControls(std::string_view text) {
   std::string clean;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
-    if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
-      ++i;
-    } else if ((byte >= 0x20 && byte != 0x7f) || byte == '\n' || byte == '\t') {
-      clean += text[i];
-    }
+  while (!text.empty()) {
+    const std::size_t control = base::ControlLength(text);
+    if (control == 0) clean += text.front();
+    text.remove_prefix(std::max<std::size_t>(1, control));
   }
   return clean;
 }

@@ -55,10 +55,11 @@ class Transfer {
     while (running > 0) {
       if (stop_.Stopped()) return EndedBy(HttpEnd::kStopped);
       if (timer.Elapsed() > request_.limits.total || Silent()) return EndedBy(HttpEnd::kTooSlow);
-      if (curl_multi_perform(multi_.get(), &running) != CURLM_OK ||
-          curl_multi_poll(multi_.get(), nullptr, 0, /*timeout_ms=*/10, nullptr) != CURLM_OK) {
-        return EndedBy(HttpEnd::kBroken);
+      bool good = curl_multi_perform(multi_.get(), &running) == CURLM_OK;
+      if (good && running > 0) {
+        good = curl_multi_poll(multi_.get(), nullptr, 0, /*timeout_ms=*/10, nullptr) == CURLM_OK;
       }
+      if (!good) return EndedBy(HttpEnd::kBroken);
     }
     int left = 0;
     const CURLMsg* message = curl_multi_info_read(multi_.get(), &left);
@@ -171,7 +172,7 @@ class Transfer {
   Easy easy_;
   Multi multi_;
   HttpReply reply_;
-  base::Timer since_last_;  // byte
+  base::Timer since_last_;  // byte came or went
   std::int64_t moved_ = 0;  // bytes, either way
   bool refused_ = false;    // by the receiver
 };

@@ -1,0 +1,24 @@
+#include "base/control_characters.h"
+
+#include <gtest/gtest.h>
+
+#include <string_view>
+
+namespace ondine::base {
+namespace {
+
+TEST(ControlCharacters, AreFoundByTheirLength) {
+  using namespace std::string_view_literals;
+  for (const std::string_view text : {"\x1b[8m"sv, "\r"sv, "\x7f"sv, "\0"sv}) {
+    EXPECT_EQ(ControlLength(text), 1u) << text;
+  }
+  for (const std::string_view text : {"\xc2\x80"sv, "\xc2\x9bm"sv})
+    EXPECT_EQ(ControlLength(text), 2u);
+  for (const std::string_view text :
+       {""sv, "a\x1b"sv, "\n"sv, "\t"sv, "\xc2\xa0"sv, "\xc3\x9b"sv, "\xc2"sv}) {
+    EXPECT_EQ(ControlLength(text), 0u) << text;
+  }
+}
+
+}  // namespace
+}  // namespace ondine::base
