@@ -1,36 +1,20 @@
 // Logits of tiny random models against llama.cpp's on the same files. The golden numbers were made
 // by
-//   ONDINE_WRITE_TINY_MODELS=DIR build/bin/models_test --gtest_filter='*WritesFiles*'
+//   cmake --build build --target write_tiny_models && build/bin/write_tiny_models DIR
 //   python3 tests/models/golden_logits.py DIR      (with llama-cpp-python 0.3.36)
 #include "models/golden_logits.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <vector>
 
 #include "base/temp_dir.h"
 #include "models/decoder_pass.h"
-#include "models/tiny_model.h"
+#include "models/golden_cases.h"
 
 namespace ondine::testing {
 namespace {
-
-struct Case {
-  const char* name;
-  TinyModel model;
-};
-
-std::vector<Case> Cases() {
-  return {
-      {"llama", {.architecture = "llama"}},
-      {"llama_factors", {.architecture = "llama", .rope_factors = true, .separate_head = true}},
-      {"qwen2", {.architecture = "qwen2", .width = 128, .seed = 2}},
-      {"qwen3", {.architecture = "qwen3", .seed = 3}},
-      {"gemma3", {.architecture = "gemma3", .layers = 7, .window = 16, .seed = 4}},
-  };
-}
 
 // 60 tokens: longer than Gemma's window here.
 std::vector<std::int32_t> Tokens() {
@@ -58,18 +42,9 @@ std::vector<float> LogitsOf(const std::string& path, std::int64_t pass_length) {
   return logits;
 }
 
-TEST(TinyModel, WritesFiles) {
-  const char* folder = std::getenv("ONDINE_WRITE_TINY_MODELS");
-  if (folder == nullptr)
-    GTEST_SKIP() << "set ONDINE_WRITE_TINY_MODELS to a folder to get the files";
-  for (const Case& c : Cases()) {
-    ASSERT_TRUE(WriteTinyModel(c.model, std::string(folder) + "/" + c.name + ".gguf"));
-  }
-}
-
 TEST(Decoder, LogitsEqualThoseOfLlamaCpp) {
   const TempDir folder;
-  for (const Case& c : Cases()) {
+  for (const GoldenCase& c : GoldenCases()) {
     SCOPED_TRACE(c.name);
     const std::string path = folder.File(std::string(c.name) + ".gguf");
     ASSERT_TRUE(WriteTinyModel(c.model, path));
