@@ -279,6 +279,12 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
 
+  app.add_option("--together", training.together,
+                 "share of the steps in which the weights go from all adapters alike to each "
+                 "item's own, so that the adapters part from what all have learnt")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+
   app.add_option("--objective", command.objective,
                  "answer: its likelihood; choice: among the options; mix: both")
       ->capture_default_str()

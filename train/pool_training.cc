@@ -73,6 +73,7 @@ Settings SettingsOf(const PoolTrainingOptions& options, const models::Decoder& d
   settings.Add("warmup", options.warmup);
   settings.Add("max-gradient", options.max_gradient);
   settings.Add("dropout", options.dropout);
+  settings.Add("together", options.together);
   settings.Add("seed", options.seed);
   settings.Add("dtype", options.bfloat16 ? "bfloat16" : "float32");
   settings.Add("device", options.device);
@@ -145,7 +146,7 @@ class Training {
     Sums sums;
     sums.Add(Sums::kStopped, observer_.stop_token.Stopped() ? 1 : 0);
     for (const auto& group : Groups(batch)) {
-      const ChoiceLosses losses = Losses(group, sums);
+      const ChoiceLosses losses = Losses(group, OwnShare(step), sums);
       const Tensor loss =
           (1 - options_.choice_share) * losses.answer + options_.choice_share * losses.choice;
       (loss.sum() / static_cast<double>(batch.size())).backward();
@@ -198,7 +199,13 @@ class Training {
     return GroupByLength(std::move(items), group_.rank(), group_.size(), options_.max_tokens);
   }
 
-  ChoiceLosses Losses(const std::vector<const PoolItem*>& group, Sums& sums) {
+  // How much of an item's weights is its own; the rest is the same for all adapters.
+  double OwnShare(std::int64_t step) const {
+    const double together = options_.together * static_cast<double>(steps_);
+    return together > 0 ? std::min(1.0, static_cast<double>(step) / together) : 1;
+  }
+
+  ChoiceLosses Losses(const std::vector<const PoolItem*>& group, double own_share, Sums& sums) {
     std::vector<const ChoiceTree*> choices;
     std::vector<float> weights;
     for (const PoolItem* item : group) {
@@ -206,9 +213,9 @@ class Training {
       weights.insert(weights.end(), item->weights.begin(), item->weights.end());
       sums.Add(Sums::kTokens, static_cast<double>(item->choice.tree.size()));
     }
-    pool_.SetWeights(torch::tensor(weights)
-                         .view({static_cast<std::int64_t>(group.size()), -1})
-                         .to(twin_.device()));
+    const Tensor own = torch::tensor(weights).view({static_cast<std::int64_t>(group.size()), -1});
+    const double alike = 1 / static_cast<double>(options_.shape.adapters);
+    pool_.SetWeights((own * own_share + (1 - own_share) * alike).to(twin_.device()));
     ChoiceLosses losses = ComputeLosses(twin_, &pool_, choices);
     sums.Add(Sums::kAnswer, losses.answer.sum().item<double>());
     sums.Add(Sums::kChoice, losses.choice.sum().item<double>());
@@ -253,7 +260,7 @@ class Training {
     Sums sums;
     for (const auto& group : Groups(items)) {
       if (observer_.stop_token.Stopped()) break;
-      Losses(group, sums);
+      Losses(group, 1, sums);
     }
     group_.Sum(sums.values);
     if (group_.rank() != 0 || !observer_.on_validation || items.empty()) return;
@@ -310,6 +317,9 @@ Status Check(const PoolTrainingOptions& options, const PoolItems& training) {
   }
   if (options.batch < 1 || options.epochs < 1 || options.validate_every < 1) {
     return wrong("batch, epochs and the steps between validations are at least 1");
+  }
+  if (!(options.together >= 0 && options.together <= 1)) {
+    return wrong("the share of the steps that is made together is between 0 and 1");
   }
   if (options.shape.adapters < 1 || options.shape.rank < 1 || options.shape.sites.empty()) {
     return wrong("a pool needs an adapter, a rank and a target");

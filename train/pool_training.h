@@ -29,6 +29,9 @@ struct PoolTrainingOptions {
   // The loss is (1 - choice_share) * answer + choice_share * choice: see ChoiceLosses.
   double choice_share = 0;
   double dropout = 0.05;  // of the inputs of A
+  // Share of the steps in which the weights go, evenly, from all adapters alike to each item's own:
+  // what all tasks have in common is learnt from all of them before the adapters part.
+  double together = 0;
 
   // AdamW, warmed up over a share of the steps, then a cosine down to zero.
   double learning_rate = 2e-4;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -95,6 +96,38 @@ TEST(PoolTraining, Learns) {
   ASSERT_EQ(validations.size(), 2u);
   EXPECT_LT(validations[1].choice_loss, validations[0].choice_loss);
   EXPECT_LT(validations[1].similarity, 0.999);
+}
+
+// Adapters whose factors are, bit for bit, the same.
+bool AllAlike(const TrainedAdapters& trained) {
+  return std::ranges::all_of(trained, [](const auto& tensor) {
+    const auto& [name, all] = tensor;
+    return std::ranges::all_of(all, [&all = all](const adapters::LowRankFactors& one) {
+      return one.a == all.front().a && one.b == all.front().b;
+    });
+  });
+}
+
+TEST(PoolTraining, AdaptersPartFromWhatTheyLearntTogether) {
+  PoolTrainingOptions options = SmallTraining();
+  options.max_steps = 1;
+  const auto apart = TrainTiny(options);
+  ASSERT_TRUE(apart) << apart.error().ToString();
+  EXPECT_FALSE(AllAlike(*apart));
+  options.together = 1;
+  const auto together = TrainTiny(options);
+  ASSERT_TRUE(together) << together.error().ToString();
+  EXPECT_TRUE(AllAlike(*together));
+  // From the second step on, items have something of their own weights.
+  options.max_steps = 4;
+  const auto parted = TrainTiny(options);
+  ASSERT_TRUE(parted) << parted.error().ToString();
+  EXPECT_FALSE(AllAlike(*parted));
+
+  options.together = 1.5;
+  const auto wrong = TrainTiny(options);
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().ToString(), HasSubstr("together"));
 }
 
 TEST(PoolTraining, GoesOnWhereItStopped) {
