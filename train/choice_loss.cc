@@ -49,7 +49,7 @@ ChoiceLosses ComputeLosses(const DecoderTwin& twin, const Additions* additions,
     rows.push_back(&item->tree);
     most_options = std::max(most_options, item->options.size());
   }
-  const Tensor hidden = twin.Hidden(rows, additions);
+  const Tensor hidden = twin.Hidden(rows, {.additions = additions});
   const Predictions predictions = Collect(items, static_cast<std::size_t>(hidden.size(1)));
   const auto on_device = [&](const auto& values) {
     return torch::tensor(values).to(twin.device());

@@ -66,8 +66,7 @@ Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::D
   });
 }
 
-Tensor DecoderTwin::Hidden(std::span<const TokenTree* const> rows,
-                           const Additions* additions) const {
+Tensor DecoderTwin::Hidden(std::span<const TokenTree* const> rows, const Changes& changes) const {
   std::size_t longest = 0;
   for (const TokenTree* row : rows) longest = std::max(longest, row->size());
   const auto time = static_cast<std::int64_t>(longest);
@@ -75,16 +74,21 @@ Tensor DecoderTwin::Hidden(std::span<const TokenTree* const> rows,
   std::array<std::optional<Geometry>, 2> geometries;
   Tensor x = Embed(rows, time);
   for (int i = 0; i < spec_.layers; ++i) {
-    const Layer& layer = layers_[static_cast<std::size_t>(i)];
     const bool local = spec_.IsLocal(i);
     std::optional<Geometry>& geometry = geometries[local ? 1 : 0];
     if (!geometry) geometry = MakeGeometry(rows, time, local);
-    Tensor y = Attention(i, Norm(x, layer.attention_norm), *geometry, additions);
-    x = x + (spec_.post_norms ? Norm(y, layer.post_attention_norm) : y);
-    y = Mlp(i, Norm(x, layer.mlp_norm), additions);
-    x = x + (spec_.post_norms ? Norm(y, layer.post_mlp_norm) : y);
+    x = Block(i, x, *geometry, changes);
   }
-  return Norm(x, final_norm_);
+  return FinalNorm(x);
+}
+
+Tensor DecoderTwin::Block(int index, const Tensor& x, const Geometry& geometry,
+                          const Changes& changes) const {
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  Tensor y = Attention(index, x, geometry, changes);
+  const Tensor attended = x + (spec_.post_norms ? Norm(y, layer.post_attention_norm) : y);
+  y = Mlp(index, attended, changes);
+  return attended + (spec_.post_norms ? Norm(y, layer.post_mlp_norm) : y);
 }
 
 Tensor DecoderTwin::Embed(std::span<const TokenTree* const> rows, std::int64_t time) const {
@@ -124,22 +128,39 @@ DecoderTwin::Geometry DecoderTwin::MakeGeometry(std::span<const TokenTree* const
 }
 
 Tensor DecoderTwin::Project(int index, LoraSite site, const Tensor& x,
-                            const Additions* additions) const {
+                            const Changes& changes) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
   const auto i = static_cast<std::size_t>(site);
-  Tensor y = torch::linear(x.to(layer.weights[i].dtype()), layer.weights[i]).to(torch::kFloat);
-  if (layer.biases[i].defined()) y = y + layer.biases[i];
-  const Tensor delta = additions == nullptr ? Tensor() : additions->Delta(index, site, x);
+  Tensor weights = layer.weights[i], bias = layer.biases[i];
+  if (const Quantizer* quantizer = changes.quantizer) {
+    weights = quantizer->Weights(index, site, weights);
+    if (bias.defined()) bias = quantizer->Bias(index, site, bias);
+  }
+  Tensor y = torch::linear(x.to(weights.dtype()), weights).to(torch::kFloat);
+  if (bias.defined()) y = y + bias;
+  const Tensor delta =
+      changes.additions == nullptr ? Tensor() : changes.additions->Delta(index, site, x);
   return delta.defined() ? y + delta : y;
 }
 
-Tensor DecoderTwin::Attention(int index, const Tensor& x, const Geometry& geometry,
-                              const Additions* additions) const {
+Tensor DecoderTwin::NormedInput(int index, models::FoldSite fold, models::CodeSite code,
+                                const Tensor& x, const Tensor& weight,
+                                const Changes& changes) const {
+  const Quantizer* quantizer = changes.quantizer;
+  if (quantizer == nullptr) return Norm(x, weight);
+  return quantizer->Input(index, code, Norm(x, quantizer->NormWeight(index, fold, weight)));
+}
+
+Tensor DecoderTwin::Attention(int index, const Tensor& residual, const Geometry& geometry,
+                              const Changes& changes) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const Tensor x =
+      NormedInput(index, models::FoldSite::kAttentionNorm, models::CodeSite::kAttention, residual,
+                  layer.attention_norm, changes);
   const std::int64_t rows = x.size(0), time = x.size(1), dim = spec_.head_dim;
   const std::int64_t kv_heads = spec_.kv_heads, group = spec_.heads / spec_.kv_heads;
   const auto heads = [&](LoraSite site) {
-    return Project(index, site, x, additions).view({rows, time, -1, dim});
+    return Project(index, site, x, changes).view({rows, time, -1, dim});
   };
   Tensor q = heads(LoraSite::kQuery), k = heads(LoraSite::kKey);
   if (spec_.qk_norm) {
@@ -154,19 +175,27 @@ Tensor DecoderTwin::Attention(int index, const Tensor& x, const Geometry& geomet
       (torch::matmul(q, k) * spec_.attention_scale).view({rows, kv_heads, group, time, time});
   const Tensor weights =
       torch::softmax(scores + geometry.mask, -1).view({rows, kv_heads, group * time, time});
-  const Tensor attended = torch::matmul(weights, v)
-                              .view({rows, spec_.heads, time, dim})
-                              .transpose(1, 2)
-                              .reshape({rows, time, spec_.query_width()});
-  return Project(index, LoraSite::kOutput, attended, additions);
+  Tensor attended = torch::matmul(weights, v)
+                        .view({rows, spec_.heads, time, dim})
+                        .transpose(1, 2)
+                        .reshape({rows, time, spec_.query_width()});
+  if (changes.quantizer != nullptr) {
+    attended = changes.quantizer->Input(index, models::CodeSite::kOutput, attended);
+  }
+  return Project(index, LoraSite::kOutput, attended, changes);
 }
 
-Tensor DecoderTwin::Mlp(int index, const Tensor& x, const Additions* additions) const {
-  const Tensor gate = Project(index, LoraSite::kGate, x, additions);
-  const Tensor up = Project(index, LoraSite::kUp, x, additions);
+Tensor DecoderTwin::Mlp(int index, const Tensor& residual, const Changes& changes) const {
+  const Tensor x = NormedInput(index, models::FoldSite::kMlpNorm, models::CodeSite::kMlp, residual,
+                               layers_[static_cast<std::size_t>(index)].mlp_norm, changes);
+  const Tensor gate = Project(index, LoraSite::kGate, x, changes);
+  const Tensor up = Project(index, LoraSite::kUp, x, changes);
   const bool silu = spec_.activation == compute::GateActivation::kSilu;
-  return Project(index, LoraSite::kDown,
-                 (silu ? torch::silu(gate) : torch::gelu(gate, "tanh")) * up, additions);
+  Tensor gated = (silu ? torch::silu(gate) : torch::gelu(gate, "tanh")) * up;
+  if (changes.quantizer != nullptr) {
+    gated = changes.quantizer->Input(index, models::CodeSite::kDown, gated);
+  }
+  return Project(index, LoraSite::kDown, gated, changes);
 }
 
 // heads [rows][time][heads][dim]

@@ -25,6 +25,25 @@ class Additions {
   virtual torch::Tensor Delta(int layer, LoraSite site, const torch::Tensor& x) const = 0;
 };
 
+// What quantisation, and scales folded in, make of a layer: functions of its weights and inputs.
+class Quantizer {
+ public:
+  virtual ~Quantizer() = default;
+  // Of the norm that feeds a site; [width].
+  virtual torch::Tensor NormWeight(int layer, models::FoldSite site,
+                                   const torch::Tensor& weight) const = 0;
+  virtual torch::Tensor Weights(int layer, LoraSite site, const torch::Tensor& weights) const = 0;
+  virtual torch::Tensor Bias(int layer, LoraSite site, const torch::Tensor& bias) const = 0;
+  // Rows that the matrices of a site read, [rows][time][in].
+  virtual torch::Tensor Input(int layer, models::CodeSite site, const torch::Tensor& x) const = 0;
+};
+
+// What a pass may change, one of the two; null: nothing.
+struct Changes {
+  const Additions* additions = nullptr;
+  const Quantizer* quantizer = nullptr;
+};
+
 class DecoderTwin {
  public:
   // `precision` is that of the products with the layers' matrices, torch::kFloat or, where the
@@ -36,8 +55,25 @@ class DecoderTwin {
   const torch::Device& device() const { return device_; }
 
   // Outputs of the final norm [rows][longest row][width]; what stands behind the end of a shorter
-  // row means nothing. `additions` may be null.
-  torch::Tensor Hidden(std::span<const TokenTree* const> rows, const Additions* additions) const;
+  // row means nothing.
+  torch::Tensor Hidden(std::span<const TokenTree* const> rows, const Changes& changes = {}) const;
+
+  // The same in steps, for training one layer at a time. Of the rows of a batch, for the layers of
+  // one kind:
+  struct Geometry {
+    torch::Tensor mask;  // [rows][1][1][time][time]: 0, or -infinity where nothing is seen
+    torch::Tensor cosines, sines;  // [rows][time][1][rotated dims]
+  };
+  Geometry MakeGeometry(std::span<const TokenTree* const> rows, std::int64_t time,
+                        bool local) const;
+  // What the first layer reads, and what a layer makes of it: [rows][time][width].
+  torch::Tensor Embed(std::span<const TokenTree* const> rows, std::int64_t time) const;
+  torch::Tensor Block(int layer, const torch::Tensor& x, const Geometry& geometry,
+                      const Changes& changes) const;
+  const torch::Tensor& Weights(int layer, LoraSite site) const {
+    return layers_[static_cast<std::size_t>(layer)].weights[static_cast<std::size_t>(site)];
+  }
+  torch::Tensor FinalNorm(const torch::Tensor& x) const { return Norm(x, final_norm_); }
 
   // Logits [n][vocabulary] of final norm outputs [n][width].
   torch::Tensor Logits(const torch::Tensor& hidden) const;
@@ -54,22 +90,18 @@ class DecoderTwin {
     torch::Tensor attention_norm, post_attention_norm, mlp_norm, post_mlp_norm;
     torch::Tensor query_norm, key_norm;
   };
-  // Of the rows of a batch, for the layers of one kind.
-  struct Geometry {
-    torch::Tensor mask;  // [rows][1][1][time][time]: 0, or -infinity where nothing is seen
-    torch::Tensor cosines, sines;  // [rows][time][1][rotated dims]
-  };
 
   DecoderTwin(const models::DecoderSpec& spec, torch::Device device)
       : spec_(spec), device_(device) {}
-  torch::Tensor Embed(std::span<const TokenTree* const> rows, std::int64_t time) const;
-  Geometry MakeGeometry(std::span<const TokenTree* const> rows, std::int64_t time,
-                        bool local) const;
   torch::Tensor Project(int layer, LoraSite site, const torch::Tensor& x,
-                        const Additions* additions) const;
+                        const Changes& changes) const;
+  // The norm in front of a site, and what its matrices read of its outputs.
+  torch::Tensor NormedInput(int layer, models::FoldSite fold, models::CodeSite code,
+                            const torch::Tensor& x, const torch::Tensor& weight,
+                            const Changes& changes) const;
   torch::Tensor Attention(int layer, const torch::Tensor& x, const Geometry& geometry,
-                          const Additions* additions) const;
-  torch::Tensor Mlp(int layer, const torch::Tensor& x, const Additions* additions) const;
+                          const Changes& changes) const;
+  torch::Tensor Mlp(int layer, const torch::Tensor& x, const Changes& changes) const;
   torch::Tensor Rotate(const torch::Tensor& heads, const Geometry& geometry) const;
   torch::Tensor Norm(const torch::Tensor& x, const torch::Tensor& weight) const;
 

@@ -12,13 +12,13 @@
 
 #include "base/file.h"
 #include "base/join.h"
-#include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "models/base_fingerprint.h"
 #include "train/checkpoint.h"
 #include "train/choice_loss.h"
 #include "train/decoder_twin.h"
+#include "train/device.h"
 #include "train/guard.h"
 #include "train/lora_pool_module.h"
 #include "train/process_group.h"
@@ -326,15 +326,6 @@ Status Check(const PoolTrainingOptions& options, const PoolItems& training) {
   }
   if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
   return {};
-}
-
-// One that is there.
-Result<torch::Device> FindDevice(const std::string& name) try {
-  const torch::Device device(name);
-  torch::zeros({1}, device);
-  return device;
-} catch (const std::exception&) {
-  return MakeError(ErrorCode::kInvalidArgument, base::Quote(name) + " is no device here");
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ struct ModelInfo {
   std::string name;           // general.name
   std::string architecture;   // "llama"
   std::string license;        // general.license, as the file says
-  std::string weights;        // type of most weights, "Q4_1"
+  std::string weights;        // type of most weights, "Q4_1", or "w8a8"
   std::string chat_template;  // family, or "" where there is none that is known
   std::int64_t parameters = 0;
   std::int64_t file_bytes = 0;

@@ -18,10 +18,19 @@ Result<Linear> MakeLinear(std::int64_t in, std::int64_t out, const std::vector<f
   return Linear::Create(formats::TensorType::kF32, in, out, std::as_bytes(std::span(values)), pool);
 }
 
+// What has happened to W happens to B A: b [out][rank], a [rank][in].
+void Fold(const models::TensorFold& fold, std::int64_t rank, std::vector<float>& a,
+          std::vector<float>& b) {
+  const std::size_t in = fold.columns.size(), r = static_cast<std::size_t>(rank);
+  for (std::size_t i = 0; in > 0 && i < a.size(); ++i) a[i] /= fold.columns[i % in];
+  for (std::size_t i = 0; !fold.rows.empty() && i < b.size(); ++i) b[i] *= fold.rows[i / r];
+}
+
 // The factors of one tensor over all adapters, with zeros where an adapter has none, so that every
 // addition has the same rank.
 Result<models::LowRank> Stack(std::span<const ScaledLora> adapters, const std::string& tensor,
-                              const Linear& weights, std::int64_t rank, compute::ThreadPool& pool) {
+                              const Linear& weights, const models::TensorFold& fold,
+                              std::int64_t rank, compute::ThreadPool& pool) {
   const std::int64_t in = weights.in(), out = weights.out();
   std::vector<float> a(static_cast<std::size_t>(rank * in));
   std::vector<float> b(static_cast<std::size_t>(out * rank));
@@ -44,10 +53,16 @@ Result<models::LowRank> Stack(std::span<const ScaledLora> adapters, const std::s
     }
     at += factors.rank;
   }
+  if (fold.changes()) Fold(fold, rank, a, b);
   models::LowRank addition;
   ONDINE_ASSIGN(addition.down, MakeLinear(in, rank, a, pool));
   ONDINE_ASSIGN(addition.up, MakeLinear(rank, out, b, pool));
   return addition;
+}
+
+models::TensorFold FoldOf(const models::Decoder& decoder, const std::string& tensor) {
+  if (!decoder.fold()) return {};
+  return models::FoldOf(decoder.spec(), decoder.fold()->scales, tensor);
 }
 
 Result<std::shared_ptr<const models::Lora>> StackAll(
@@ -63,7 +78,8 @@ Result<std::shared_ptr<const models::Lora>> StackAll(
   lora->layers.resize(static_cast<std::size_t>(decoder.spec().layers));
   for (const auto& [tensor, rank] : ranks) {
     const auto target = models::FindLoraTarget(decoder, tensor);
-    ONDINE_ASSIGN(auto addition, Stack(adapters, tensor, *target->weights, lora->rank, pool));
+    ONDINE_ASSIGN(auto addition, Stack(adapters, tensor, *target->weights, FoldOf(decoder, tensor),
+                                       lora->rank, pool));
     lora->layers[static_cast<std::size_t>(target->layer)].*target->addition = std::move(addition);
   }
   return lora;

@@ -5,9 +5,9 @@
 #include <span>
 #include <string_view>
 
-#include "adapters/tensor_floats.h"
 #include "base/quote.h"
 #include "base/try.h"
+#include "models/tensor_floats.h"
 
 namespace ondine::adapters {
 namespace {
@@ -51,8 +51,8 @@ Result<LowRankFactors> ReadPair(const formats::GgufFile& file, const formats::Gg
                          std::to_string(factors.rank),
                      file.path() + ", tensor " + b->name);
   }
-  ONDINE_ASSIGN(factors.a, ReadFloats(file, a, pool));
-  ONDINE_ASSIGN(factors.b, ReadFloats(file, *b, pool));
+  ONDINE_ASSIGN(factors.a, models::ReadFloats(file, a, pool));
+  ONDINE_ASSIGN(factors.b, models::ReadFloats(file, *b, pool));
   return factors;
 }
 

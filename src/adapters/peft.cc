@@ -9,10 +9,10 @@
 #include <string_view>
 #include <utility>
 
-#include "adapters/tensor_floats.h"
 #include "base/file.h"
 #include "base/quote.h"
 #include "base/try.h"
+#include "models/tensor_floats.h"
 
 namespace ondine::adapters {
 namespace {
@@ -149,8 +149,8 @@ class Reader {
     const auto rest = static_cast<float>(config_.Scale(pair.module) * static_cast<double>(rank) /
                                          config_.PlainAlpha());
     for (float& value : factors.b) value *= rest;
-    ONDINE_TRY(CheckFinite(factors.a, Place(*pair.a)));
-    ONDINE_TRY(CheckFinite(factors.b, Place(*pair.b)));
+    ONDINE_TRY(models::CheckFinite(factors.a, Place(*pair.a)));
+    ONDINE_TRY(models::CheckFinite(factors.b, Place(*pair.b)));
     return factors;
   }
 

@@ -6,10 +6,10 @@
 #include <span>
 
 #include "adapters/lora_file.h"
-#include "adapters/tensor_floats.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "compute/half.h"
+#include "models/tensor_floats.h"
 
 namespace ondine::adapters {
 namespace {
@@ -118,8 +118,8 @@ class Reader {
         indicators->Elements() != dims * adapters_) {
       return Corrupt("pool.mean and pool.indicators do not fit together");
     }
-    ONDINE_ASSIGN(pool_.tasks.mean, ReadFloats(file_, *mean, threads_));
-    ONDINE_ASSIGN(const auto all, ReadFloats(file_, *indicators, threads_));
+    ONDINE_ASSIGN(pool_.tasks.mean, models::ReadFloats(file_, *mean, threads_));
+    ONDINE_ASSIGN(const auto all, models::ReadFloats(file_, *indicators, threads_));
     for (std::int64_t n = 0; n < adapters_; ++n) {
       pool_.tasks.indicators.emplace_back(all.begin() + n * dims, all.begin() + (n + 1) * dims);
       double square = 0;
@@ -138,8 +138,8 @@ class Reader {
         b->Elements() != rank_ * out * adapters_) {
       return Corrupt("the factors of " + base::Quote(matrix) + " do not fit together");
     }
-    ONDINE_ASSIGN(const auto all_a, ReadFloats(file_, a, threads_));
-    ONDINE_ASSIGN(const auto all_b, ReadFloats(file_, *b, threads_));
+    ONDINE_ASSIGN(const auto all_a, models::ReadFloats(file_, a, threads_));
+    ONDINE_ASSIGN(const auto all_b, models::ReadFloats(file_, *b, threads_));
     std::vector<LowRankFactors>& adapters = pool_.matrices[matrix];
     const std::int64_t a_size = rank_ * in, b_size = out * rank_;
     for (std::int64_t n = 0; n < adapters_; ++n) {

@@ -20,6 +20,7 @@ Action AddCustomize(CLI::App& app);
 Action AddEval(CLI::App& app);
 Action AddInfo(CLI::App& app);
 Action AddPerplexity(CLI::App& app);
+Action AddQuantize(CLI::App& app);
 Action AddRead(CLI::App& app);
 Action AddRoute(CLI::App& app);
 Action AddRun(CLI::App& app);

@@ -16,7 +16,8 @@ namespace {
 
 struct Options {
   std::string file;
-  bool default_model = false, default_pool = false, json = false, tensors = false;
+  bool default_model = false, default_pool = false, default_scales = false, json = false,
+       tensors = false;
 };
 
 nlohmann::json Plain(const formats::GgufValue& value) {
@@ -88,9 +89,14 @@ Status Info(const Options& options) {
     std::cout << DefaultPoolPath() << "\n";
     return {};
   }
+  if (options.default_scales) {
+    std::cout << DefaultScalesPath() << "\n";
+    return {};
+  }
   if (options.file.empty()) {
     return MakeError(ErrorCode::kInvalidArgument,
-                     "name a file, or ask for --default-model or --default-pool");
+                     "name a file, or ask for --default-model, --default-pool or "
+                     "--default-scales");
   }
   nlohmann::json out;
   auto pot = formats::PotFile::Open(options.file);
@@ -122,6 +128,8 @@ Action AddInfo(CLI::App& app) {
                     "print where the default model lies");
   command->add_flag("--default-pool", options->default_pool,
                     "print where the pool of adapters for the default model lies");
+  command->add_flag("--default-scales", options->default_scales,
+                    "print where the channel scales for the default model lie");
   command->add_flag("--json", options->json, "print as JSON");
   return [options] { return Info(*options); };
 }

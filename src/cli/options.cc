@@ -19,6 +19,12 @@ fs::path ProgramRoot() {
   return error ? fs::path("build") : program.parent_path().parent_path();
 }
 
+std::string AssetPath(const char* name) {
+  const fs::path installed = ProgramRoot() / "share" / "ondine" / name;
+  const fs::path in_repository = ProgramRoot().parent_path() / "assets" / name;
+  return (fs::exists(installed) ? installed : in_repository).string();
+}
+
 }  // namespace
 
 std::string DefaultModelPath() {
@@ -26,10 +32,11 @@ std::string DefaultModelPath() {
 }
 
 std::string DefaultPoolPath() {
-  constexpr const char* kName = "SmolLM2-135M-Instruct.pool.gguf";
-  const fs::path installed = ProgramRoot() / "share" / "ondine" / kName;
-  const fs::path in_repository = ProgramRoot().parent_path() / "assets" / kName;
-  return (fs::exists(installed) ? installed : in_repository).string();
+  return AssetPath("SmolLM2-135M-Instruct.pool.gguf");
+}
+
+std::string DefaultScalesPath() {
+  return AssetPath("SmolLM2-135M-Instruct.scales.gguf");
 }
 
 void ModelChoice::AddTo(CLI::App& command) {

@@ -5,15 +5,35 @@
 #include "compute/activation_quants.h"
 
 namespace ondine::compute {
+namespace {
+
+// Bytes. Rows a power of two apart would share few of a cache's sets.
+constexpr std::int64_t kLine = 64;
+
+}  // namespace
 
 void Activations::Resize(std::int64_t rows, std::int64_t width) {
   rows_ = rows;
   width_ = width;
   blocks_ = (width + kBlock - 1) / kBlock;
+  code_stride_ = (width + kLine - 1) / kLine * kLine + kLine;
   values_.Reserve(static_cast<std::size_t>(rows * width));
   quants_.Reserve(static_cast<std::size_t>(rows * blocks_ * kBlock));
   scales_.Reserve(static_cast<std::size_t>(rows * blocks_));
   half_sums_.Reserve(static_cast<std::size_t>(rows * blocks_ * 2));
+  codes_.Reserve(static_cast<std::size_t>(rows * code_stride_));
+}
+
+void Activations::FinishStatic(std::int64_t row, const StaticCode& code) {
+  FinishStatic(row, 0, width_, Row(row), code);
+}
+
+void Activations::FinishStatic(std::int64_t row, std::int64_t first, std::int64_t count,
+                               const float* values, const StaticCode& code) {
+  std::uint8_t* codes = codes_.data() + row * code_stride_;
+  Encode(code, values, count, codes + first);
+  // Dot products take four columns at a time.
+  if (first + count == width_) std::fill_n(codes + width_, 4, std::uint8_t{0});
 }
 
 void Activations::Finish(std::int64_t row) {

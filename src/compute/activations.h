@@ -1,10 +1,12 @@
-// The input of linear layers: rows of floats and, beside them, the same rows in 8-bit blocks.
+// The input of linear layers: rows of floats and, beside them, the same rows in 8 bits: in blocks
+// with a scale each, or in a static code.
 #ifndef ONDINE_SRC_COMPUTE_ACTIVATIONS_H_
 #define ONDINE_SRC_COMPUTE_ACTIVATIONS_H_
 
 #include <cstdint>
 
 #include "compute/aligned_array.h"
+#include "compute/static_code.h"
 
 namespace ondine::compute {
 
@@ -28,6 +30,15 @@ class Activations {
   // finished by different threads.
   void Finish(std::int64_t row);
 
+  // Makes the row's codes of a static code, which products with 8-bit weights take.
+  void FinishStatic(std::int64_t row, const StaticCode& code);
+  // The same for columns [first, first + count) from floats that lie elsewhere; the columns may be
+  // coded by different threads.
+  void FinishStatic(std::int64_t row, std::int64_t first, std::int64_t count, const float* values,
+                    const StaticCode& code);
+  const std::uint8_t* Codes(std::int64_t row) const { return codes_.data() + row * code_stride_; }
+  std::int64_t code_stride() const { return code_stride_; }
+
   // The 8-bit form, as finished. Blocks are zero-padded where width is no multiple of 32.
   const std::int8_t* Quants(std::int64_t row) const {  // [blocks * 32]
     return quants_.data() + row * blocks_ * kBlock;
@@ -41,11 +52,12 @@ class Activations {
   }
 
  private:
-  std::int64_t rows_ = 0, width_ = 0, blocks_ = 0;
+  std::int64_t rows_ = 0, width_ = 0, blocks_ = 0, code_stride_ = 0;
   AlignedArray<float> values_;
   AlignedArray<std::int8_t> quants_;
   AlignedArray<float> scales_;
   AlignedArray<std::int32_t> half_sums_;
+  AlignedArray<std::uint8_t> codes_;
 };
 
 }  // namespace ondine::compute

@@ -4,6 +4,15 @@
 
 namespace ondine::compute {
 
+// AVX2 and FMA, as in every x86 core since 2015.
+inline bool HasAvx2() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+  return false;
+#endif
+}
+
 // AVX-512 F, BW, DQ and VL, as in every server core since Skylake.
 inline bool HasAvx512() {
 #if defined(__x86_64__)

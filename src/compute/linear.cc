@@ -1,10 +1,13 @@
 #include "compute/linear.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <new>
 #include <string>
+#include <utility>
 
+#include "base/try.h"
 #include "compute/aligned_array.h"
 #include "compute/cpu_features.h"
 #include "compute/linear_impl.h"
@@ -70,6 +73,45 @@ Result<LinearImpl> CreateImpl(const LinearShape& shape, std::span<const std::byt
   return CreateGgmlLinear(shape, data, pool);
 }
 
+Int8Kernel ChooseInt8Kernel(KernelChoice choice) {
+#if defined(__x86_64__)
+  if (choice == KernelChoice::kAuto && HasAvx512Vnni()) return MultiplyInt8Avx512;
+  if (choice != KernelChoice::kScalar && HasAvx2()) return MultiplyInt8Avx2;
+#endif
+  return MultiplyInt8Scalar;
+}
+
+Status CheckInt8(std::span<const float> scales, const StaticCode& input, const LinearShape& shape) {
+  const auto corrupt = [](const std::string& what) { return MakeError(ErrorCode::kCorrupt, what); };
+  if (shape.in > Int8Weights::kMostColumns) {
+    return MakeError(ErrorCode::kUnsupported,
+                     std::to_string(shape.in) + " columns of 8 bits: their sums need more than 32");
+  }
+  if (scales.size() != 1 && std::cmp_not_equal(scales.size(), shape.out)) {
+    return corrupt(std::to_string(scales.size()) + " scales for " + std::to_string(shape.out) +
+                   " outputs");
+  }
+  for (const float scale : scales) {
+    if (!std::isfinite(scale) || scale < 0) return corrupt("a scale of weights that is none");
+  }
+  if (!std::isfinite(input.scale) || input.scale <= 0 || !std::isfinite(1 / input.scale)) {
+    return corrupt("the scale of its inputs is none");
+  }
+  if (input.largest < 1 || input.largest > 255 || input.zero < 0 || input.zero > input.largest) {
+    return corrupt("the code of its inputs has a zero that it does not hold");
+  }
+  return {};
+}
+
+// `create` returns a Result<LinearImpl>.
+template <typename Create>
+Result<LinearImpl> Guarded(std::size_t size, Create&& create) try {
+  return create();
+} catch (const std::bad_alloc&) {
+  return MakeError(ErrorCode::kOutOfMemory,
+                   "no room for a weight matrix of " + std::to_string(size) + " bytes");
+}
+
 }  // namespace
 
 Linear::Linear() = default;
@@ -81,16 +123,22 @@ Linear::~Linear() = default;
 Result<Linear> Linear::Create(TensorType type, std::int64_t in, std::int64_t out,
                               std::span<const std::byte> data, ThreadPool& pool,
                               KernelChoice choice) {
-  const Result<LinearShape> shape = CheckShape(type, in, out, data.size());
-  if (!shape) return tl::make_unexpected(shape.error());
-  try {
-    Result<LinearImpl> impl = CreateImpl(*shape, data, pool, choice);
-    if (!impl) return tl::make_unexpected(std::move(impl).error());
-    return Linear(std::move(*impl));
-  } catch (const std::bad_alloc&) {
-    return MakeError(ErrorCode::kOutOfMemory,
-                     "no room for a weight matrix of " + std::to_string(data.size()) + " bytes");
-  }
+  ONDINE_ASSIGN(const LinearShape shape, CheckShape(type, in, out, data.size()));
+  ONDINE_ASSIGN(LinearImpl impl,
+                Guarded(data.size(), [&] { return CreateImpl(shape, data, pool, choice); }));
+  return Linear(std::move(impl));
+}
+
+Result<Linear> Linear::CreateInt8(std::int64_t in, std::int64_t out,
+                                  std::span<const std::byte> data, std::span<const float> scales,
+                                  const StaticCode& input, ThreadPool& pool, KernelChoice choice) {
+  ONDINE_ASSIGN(const LinearShape shape, CheckShape(TensorType::kI8, in, out, data.size()));
+  ONDINE_TRY(CheckInt8(scales, input, shape));
+  ONDINE_ASSIGN(LinearImpl impl, Guarded(data.size(), [&] {
+                  return CreateInt8Linear(shape, data, scales, input, pool,
+                                          ChooseInt8Kernel(choice));
+                }));
+  return Linear(std::move(impl));
 }
 
 std::int64_t Linear::in() const {
@@ -106,6 +154,10 @@ TensorType Linear::type() const {
   return impl_->shape().type;
 }
 
+const StaticCode* Linear::input_code() const {
+  return impl_->input_code();
+}
+
 void Linear::Multiply(const Worker& worker, const Activations& x, Store store, float* y,
                       std::int64_t stride) const {
   const Worker::Range outputs = worker.Share(out(), kOutputGrain);
@@ -119,23 +171,27 @@ void Linear::MultiplyPart(Worker::Range outputs, Worker::Range rows, const Activ
 }
 
 void Linear::MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,
-                           GateActivation activation, const Activations& x, float* y,
-                           std::int64_t stride) {
+                           GateActivation activation, const Activations& x, Activations& y,
+                           const StaticCode* code) {
   // Of both products at a time: 128 x 128 floats of each stay in the second-level cache.
   constexpr std::int64_t kOutputs = 128, kRows = 128;
-  thread_local AlignedArray<float> factors;
+  thread_local AlignedArray<float> factors, gates;
   factors.Reserve(kOutputs * kRows);
+  if (code != nullptr) gates.Reserve(kOutputs * kRows);
+  const std::int64_t stride = code != nullptr ? kOutputs : y.width();
   const Worker::Range share = worker.Share(gate.out(), kOutputGrain);
   for (std::int64_t row = 0; row < x.rows(); row += kRows) {
     const Worker::Range rows = {row, std::min(row + kRows, x.rows())};
     for (std::int64_t output = share.begin; output < share.end; output += kOutputs) {
       const Worker::Range outputs = {output, std::min(output + kOutputs, share.end)};
-      float* gates = y + row * stride + output;
-      gate.impl_->Multiply(outputs, x, rows, Store::kAssign, gates, stride);
+      float* product = code != nullptr ? gates.data() : y.Row(row) + output;
+      gate.impl_->Multiply(outputs, x, rows, Store::kAssign, product, stride);
       up.impl_->Multiply(outputs, x, rows, Store::kAssign, factors.data(), kOutputs);
-      const auto count = static_cast<std::size_t>(outputs.end - outputs.begin);
-      for (std::int64_t i = 0; i < rows.end - rows.begin; ++i) {
-        ApplyGate(activation, {gates + i * stride, count}, {factors.data() + i * kOutputs, count});
+      const std::int64_t count = outputs.end - outputs.begin;
+      for (std::int64_t i = 0; i < rows.end - rows.begin; ++i, product += stride) {
+        ApplyGate(activation, {product, static_cast<std::size_t>(count)},
+                  {factors.data() + i * kOutputs, static_cast<std::size_t>(count)});
+        if (code != nullptr) y.FinishStatic(row + i, output, count, product, *code);
       }
     }
   }

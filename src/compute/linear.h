@@ -9,6 +9,7 @@
 
 #include "compute/activations.h"
 #include "compute/elementwise.h"
+#include "compute/static_code.h"
 #include "compute/thread_pool.h"
 #include "formats/tensor_type.h"
 #include "ondine/result.h"
@@ -16,7 +17,7 @@
 namespace ondine::compute {
 
 // Which implementation Linear::Create chooses. kAuto takes the fastest this CPU can run.
-enum class KernelChoice { kAuto, kScalar, kGgml };
+enum class KernelChoice { kAuto, kScalar, kGgml, kAvx2 };
 
 enum class Store { kAssign, kAdd };  // y = W x, or y += W x
 
@@ -28,6 +29,15 @@ class Linear {
   static Result<Linear> Create(formats::TensorType type, std::int64_t in, std::int64_t out,
                                std::span<const std::byte> data, ThreadPool& pool,
                                KernelChoice choice = KernelChoice::kAuto);
+  // W[j][i] = scales[j] * data[j][i], with inputs in a static code: `data` is `out` rows of `in`
+  // signed bytes, `scales` has one float for each output or one for all. kAvx2 and kScalar compute
+  // the same as kAuto, bit for bit. Errors: kCorrupt (length, a scale that is not finite or
+  // negative, a code that is none), kUnsupported (`in` above Int8Weights::kMostColumns),
+  // kOutOfMemory.
+  static Result<Linear> CreateInt8(std::int64_t in, std::int64_t out,
+                                   std::span<const std::byte> data, std::span<const float> scales,
+                                   const StaticCode& input, ThreadPool& pool,
+                                   KernelChoice choice = KernelChoice::kAuto);
   Linear();
   Linear(Linear&&) noexcept;
   Linear& operator=(Linear&&) noexcept;
@@ -37,6 +47,8 @@ class Linear {
   std::int64_t out() const;
   std::size_t bytes() const;         // resident size of the prepared weights
   formats::TensorType type() const;  // the type they were stored in
+  // What its inputs must be finished in (Activations::FinishStatic); null: in blocks.
+  const StaticCode* input_code() const;
 
   // y[i * stride + j] for rows i < x.rows(), outputs j < out(). All workers of a team call it
   // together; each computes its share of the outputs, and nobody waits inside: put a Barrier
@@ -51,10 +63,11 @@ class Linear {
                     std::int64_t stride) const;
 
   // y = activation(gate x) * (up x), element by element: the first half of a gated MLP, without
-  // writing the two products to memory. `gate` and `up` have one shape. Same calling rule.
+  // writing the two products to memory. `gate` and `up` have one shape, which y has been resized
+  // to. Same calling rule. `code`: y is finished in it instead, and its floats stay undefined.
   static void MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,
-                            GateActivation activation, const Activations& x, float* y,
-                            std::int64_t stride);
+                            GateActivation activation, const Activations& x, Activations& y,
+                            const StaticCode* code = nullptr);
 
   // Row `row` of W as floats [in]: embedding look-up.
   void GetRow(std::int64_t row, float* out) const;

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "compute/float_kernels.h"
+#include "compute/int8_kernels.h"
 #include "compute/linear.h"
 #include "compute/packed_kernels.h"
 
@@ -29,6 +30,7 @@ class Linear::Impl {
   virtual void Multiply(Worker::Range outputs, const Activations& x, Worker::Range rows,
                         Store store, float* y, std::int64_t stride) const = 0;
   virtual void GetRow(std::int64_t row, float* out) const = 0;
+  virtual const StaticCode* input_code() const { return nullptr; }
 
  private:
   LinearShape shape_;
@@ -50,6 +52,11 @@ Result<LinearImpl> CreatePackedLinear(const LinearShape& shape, const PackedForm
 // Rows of 16- or 32-bit floats, laid out for `kernel`.
 Result<LinearImpl> CreateFloatLinear(const LinearShape& shape, std::span<const std::byte> data,
                                      ThreadPool& pool, FloatKernel kernel);
+
+// 8-bit rows with a scale each, laid out for `kernel`; inputs come in a static code.
+Result<LinearImpl> CreateInt8Linear(const LinearShape& shape, std::span<const std::byte> data,
+                                    std::span<const float> scales, const StaticCode& input,
+                                    ThreadPool& pool, Int8Kernel kernel);
 
 }  // namespace ondine::compute
 

@@ -53,7 +53,7 @@ Result<ModelInfo> Describe(const formats::GgufFile& file, const models::Decoder&
   info.name = name.value_or("");
   info.license = license.value_or("");
   info.architecture = spec.architecture;
-  info.weights = DominantType(file);
+  info.weights = decoder.quantization() ? decoder.quantization()->scheme : DominantType(file);
   info.parameters = decoder.parameters();
   info.file_bytes = static_cast<std::int64_t>(file.file_size());
   info.weight_bytes = static_cast<std::int64_t>(decoder.bytes());

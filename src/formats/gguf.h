@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -91,8 +92,13 @@ class GgufWriter {
   // Copies nothing: `data` must live until Write().
   void Add(std::string name, TensorType type, std::span<const std::int64_t> shape,
            std::span<const std::byte> data);
-  // Errors: kInvalidArgument (a tensor whose shape, type and data disagree, a name used twice), and
-  // those of base::WriteFileAtomically.
+  // A tensor that is made while it is written, so that it need not be in memory with all others:
+  // `write` gives its bytes, exactly as many as type and shape ask for, to the sink.
+  using TensorWriter = std::function<Status(base::FileSink&)>;
+  void Add(std::string name, TensorType type, std::span<const std::int64_t> shape,
+           TensorWriter write);
+  // Errors: kInvalidArgument (a tensor whose shape, type and data disagree, a name used twice),
+  // those of base::WriteFileAtomically and of the tensors' own writers.
   Status Write(const std::string& path) const;
   Status WriteTo(base::FileSink& sink) const;
 
@@ -102,9 +108,11 @@ class GgufWriter {
     TensorType type;
     std::vector<std::int64_t> shape;
     std::span<const std::byte> data;
+    TensorWriter write;  // instead of data
   };
   Result<std::uint64_t> Alignment() const;
-  Status CheckTensors() const;
+  // The bytes of each, as type and shape ask for.
+  Result<std::vector<std::uint64_t>> TensorSizes() const;
 
   std::map<std::string, GgufValue, std::less<>> metadata_;
   std::vector<Pending> tensors_;

@@ -75,6 +75,27 @@ class ValueWriter {
   ByteWriter& out_;
 };
 
+class CountingSink final : public base::FileSink {
+ public:
+  explicit CountingSink(base::FileSink& sink) : sink_(sink) {}
+  Status Write(std::span<const std::byte> bytes) override {
+    bytes_ += bytes.size();
+    return sink_.Write(bytes);
+  }
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  base::FileSink& sink_;
+  std::uint64_t bytes_ = 0;
+};
+
+Status CheckSize(const std::string& label, std::uint64_t bytes, std::uint64_t wanted) {
+  if (bytes == wanted) return {};
+  return MakeError(ErrorCode::kInvalidArgument, label + " has " + std::to_string(bytes) +
+                                                    " bytes of data, its type and shape ask for " +
+                                                    std::to_string(wanted));
+}
+
 }  // namespace
 
 void GgufWriter::Set(std::string key, GgufValue value) {
@@ -83,7 +104,12 @@ void GgufWriter::Set(std::string key, GgufValue value) {
 
 void GgufWriter::Add(std::string name, TensorType type, std::span<const std::int64_t> shape,
                      std::span<const std::byte> data) {
-  tensors_.push_back({std::move(name), type, {shape.begin(), shape.end()}, data});
+  tensors_.push_back({std::move(name), type, {shape.begin(), shape.end()}, data, nullptr});
+}
+
+void GgufWriter::Add(std::string name, TensorType type, std::span<const std::int64_t> shape,
+                     TensorWriter write) {
+  tensors_.push_back({std::move(name), type, {shape.begin(), shape.end()}, {}, std::move(write)});
 }
 
 Result<std::uint64_t> GgufWriter::Alignment() const {
@@ -97,8 +123,9 @@ Result<std::uint64_t> GgufWriter::Alignment() const {
   return *number;
 }
 
-Status GgufWriter::CheckTensors() const {
+Result<std::vector<std::uint64_t>> GgufWriter::TensorSizes() const {
   std::set<std::string_view> names;
+  std::vector<std::uint64_t> sizes;
   for (const Pending& tensor : tensors_) {
     const std::string label = "tensor " + base::Quote(tensor.name);
     if (!names.insert(tensor.name).second) {
@@ -108,13 +135,10 @@ Status GgufWriter::CheckTensors() const {
     if (!bytes) {
       return MakeError(ErrorCode::kInvalidArgument, label + " has " + bytes.error().message);
     }
-    if (*bytes != tensor.data.size()) {
-      return MakeError(ErrorCode::kInvalidArgument,
-                       label + " has " + std::to_string(tensor.data.size()) +
-                           " bytes of data, its type and shape ask for " + std::to_string(*bytes));
-    }
+    if (tensor.write == nullptr) ONDINE_TRY(CheckSize(label, tensor.data.size(), *bytes));
+    sizes.push_back(*bytes);
   }
-  return {};
+  return sizes;
 }
 
 Status GgufWriter::Write(const std::string& path) const {
@@ -123,7 +147,7 @@ Status GgufWriter::Write(const std::string& path) const {
 
 Status GgufWriter::WriteTo(base::FileSink& sink) const {
   ONDINE_ASSIGN(const std::uint64_t alignment, Alignment());
-  ONDINE_TRY(CheckTensors());
+  ONDINE_ASSIGN(const std::vector<std::uint64_t> sizes, TensorSizes());
 
   ByteWriter head;
   for (const char c : kGgufMagic) head.Write(c);
@@ -135,22 +159,29 @@ Status GgufWriter::WriteTo(base::FileSink& sink) const {
     std::visit(ValueWriter(head), value);
   }
   std::uint64_t offset = 0;
-  for (const Pending& tensor : tensors_) {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const Pending& tensor = tensors_[i];
     head.WriteText(tensor.name);
     head.Write(static_cast<std::uint32_t>(tensor.shape.size()));
     for (const std::int64_t length : tensor.shape) head.Write(length);
     head.Write(static_cast<std::uint32_t>(tensor.type));
     head.Write(offset);
-    offset = AlignUp(offset + tensor.data.size(), alignment);
+    offset = AlignUp(offset + sizes[i], alignment);
   }
   head.PadTo(AlignUp(head.size(), alignment));
 
   ONDINE_TRY(sink.Write(head.bytes()));
   const std::vector<std::byte> zeros(static_cast<std::size_t>(alignment));
-  for (const Pending& tensor : tensors_) {
-    ONDINE_TRY(sink.Write(tensor.data));
-    const std::uint64_t size = tensor.data.size();
-    ONDINE_TRY(sink.Write(std::span(zeros).first(AlignUp(size, alignment) - size)));
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const Pending& tensor = tensors_[i];
+    if (tensor.write == nullptr) {
+      ONDINE_TRY(sink.Write(tensor.data));
+    } else {
+      CountingSink counted(sink);
+      ONDINE_TRY(tensor.write(counted));
+      ONDINE_TRY(CheckSize("tensor " + base::Quote(tensor.name), counted.bytes(), sizes[i]));
+    }
+    ONDINE_TRY(sink.Write(std::span(zeros).first(AlignUp(sizes[i], alignment) - sizes[i])));
   }
   return {};
 }

@@ -17,9 +17,9 @@ void AttentionScores::Start(std::int64_t entries, std::int64_t rows, Reduce over
   scores_.assign(static_cast<std::size_t>(spec_.layers * spec_.heads * capacity_), 0.0f);
 }
 
-void AttentionScores::OnLayer(compute::Worker& worker, int layer,
-                              const models::KvCache::Layer& cache,
-                              const compute::AttentionInput& input) {
+void AttentionScores::OnAttention(compute::Worker& worker, int layer,
+                                  const models::KvCache::Layer& cache,
+                                  const compute::AttentionInput& input) {
   if (cache.local) return;
   const std::int64_t rows = std::min(rows_, input.n);
   compute::AttentionInput watched = input;

@@ -14,7 +14,7 @@ namespace ondine::memory {
 
 // Watches passes and accumulates, per layer and query head, the attention of the watched rows to
 // the first `entries` entries.
-class AttentionScores : public models::AttentionObserver {
+class AttentionScores : public models::PassObserver {
  public:
   AttentionScores(const models::DecoderSpec& spec, std::int64_t capacity);
 
@@ -26,8 +26,8 @@ class AttentionScores : public models::AttentionObserver {
   bool ready() const { return ready_; }
   std::int64_t entries() const { return entries_; }
 
-  void OnLayer(compute::Worker& worker, int layer, const models::KvCache::Layer& cache,
-               const compute::AttentionInput& input) override;
+  void OnAttention(compute::Worker& worker, int layer, const models::KvCache::Layer& cache,
+                   const compute::AttentionInput& input) override;
 
   // Scores [entries] of a KV head: its query heads combined by kMax or kMean.
   void ForHead(int layer, int kv_head, Reduce over_group, std::span<float> out) const;

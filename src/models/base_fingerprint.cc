@@ -8,6 +8,7 @@
 namespace ondine::models {
 
 std::string BaseFingerprint(const Decoder& decoder) {
+  if (decoder.fold()) return decoder.fold()->base_fingerprint;
   const DecoderSpec& spec = decoder.spec();
   base::Checksum hash;
   hash.Update(std::as_bytes(std::span(spec.architecture)));

@@ -9,7 +9,8 @@
 namespace ondine::models {
 
 // 16 hexadecimal digits of a hash over the decoder's shape and its norms, which every quantisation
-// keeps as floats. A model trained further with its norms left alone has the same.
+// keeps as floats. A model trained further with its norms left alone has the same, and so has one
+// with channel scales folded in.
 std::string BaseFingerprint(const Decoder& decoder);
 
 }  // namespace ondine::models

@@ -16,9 +16,13 @@ class TensorReader {
   TensorReader(const formats::GgufFile& file, compute::ThreadPool& pool)
       : file_(file), pool_(pool) {}
 
-  Result<compute::Linear> Matrix(const std::string& name, std::int64_t in, std::int64_t out) {
+  // `code`: of the inputs where the matrix may be of 8-bit integers.
+  Result<compute::Linear> Matrix(const std::string& name, std::int64_t in, std::int64_t out,
+                                 const compute::StaticCode* code = nullptr) {
     ONDINE_ASSIGN(const formats::GgufTensor* tensor, Find(name, in, out));
-    auto linear = compute::Linear::Create(tensor->type, in, out, tensor->data, pool_);
+    auto linear = tensor->type == formats::TensorType::kI8
+                      ? Int8Matrix(*tensor, code)
+                      : compute::Linear::Create(tensor->type, in, out, tensor->data, pool_);
     if (!linear) {
       Error error = std::move(linear).error();
       error.context = file_.path() + ", tensor " + name;
@@ -30,24 +34,41 @@ class TensorReader {
 
   Result<std::vector<float>> Vector(const std::string& name, std::int64_t length) {
     ONDINE_ASSIGN(const formats::GgufTensor* tensor, Find(name, length, 1));
-    if (tensor->type != formats::TensorType::kF32) {
-      return MakeError(ErrorCode::kUnsupported, "a vector of this kind must be stored as F32",
-                       file_.path() + ", tensor " + name);
-    }
-    std::vector<float> values(static_cast<std::size_t>(length));
-    std::memcpy(values.data(), tensor->data.data(), values.size() * sizeof(float));
-    for (float value : values) {
-      if (!std::isfinite(value)) {
-        return MakeError(ErrorCode::kCorrupt, "holds NaN or infinity",
-                         file_.path() + ", tensor " + name);
-      }
-    }
-    return values;
+    return Values(*tensor);
   }
 
   bool Has(const std::string& name) const { return file_.FindTensor(name) != nullptr; }
 
  private:
+  Result<compute::Linear> Int8Matrix(const formats::GgufTensor& tensor,
+                                     const compute::StaticCode* code) {
+    if (code == nullptr) {
+      return MakeError(ErrorCode::kUnsupported, "8-bit integers without a code of their inputs");
+    }
+    const std::string name = ScalesName(tensor.name);
+    const formats::GgufTensor* scales = file_.FindTensor(name);
+    if (scales == nullptr) return MakeError(ErrorCode::kNotFound, "has no scales: " + name);
+    ONDINE_ASSIGN(const std::vector<float> values, Values(*scales));
+    return compute::Linear::CreateInt8(tensor.shape[0], tensor.shape[1], tensor.data, values, *code,
+                                       pool_);
+  }
+
+  Result<std::vector<float>> Values(const formats::GgufTensor& tensor) const {
+    const std::string place = file_.path() + ", tensor " + tensor.name;
+    if (tensor.type != formats::TensorType::kF32) {
+      return MakeError(ErrorCode::kUnsupported, "a vector of this kind must be stored as F32",
+                       place);
+    }
+    std::vector<float> values(static_cast<std::size_t>(tensor.Elements()));
+    std::memcpy(values.data(), tensor.data.data(), values.size() * sizeof(float));
+    for (float value : values) {
+      if (!std::isfinite(value)) {
+        return MakeError(ErrorCode::kCorrupt, "holds NaN or infinity", place);
+      }
+    }
+    return values;
+  }
+
   Result<const formats::GgufTensor*> Find(const std::string& name, std::int64_t in,
                                           std::int64_t out) const {
     const formats::GgufTensor* tensor = file_.FindTensor(name);
@@ -69,16 +90,34 @@ class TensorReader {
   compute::ThreadPool& pool_;
 };
 
-Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, TensorReader& tensors) {
+// Matrices that read the same activations must read them in the same form.
+Status CheckReaders(std::initializer_list<const compute::Linear*> matrices,
+                    const std::string& prefix) {
+  for (const compute::Linear* matrix : matrices) {
+    if ((matrix->input_code() == nullptr) != ((*matrices.begin())->input_code() == nullptr)) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "some matrices with the same input are of 8-bit integers and some are not",
+                       prefix + "*");
+    }
+  }
+  return {};
+}
+
+// `codes`: of a model with 8-bit matrices, else null.
+Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, const LayerCodes* codes,
+                               TensorReader& tensors) {
   const std::string prefix = "blk." + std::to_string(index) + ".";
+  const auto code = [&](CodeSite site) { return codes == nullptr ? nullptr : &codes->at(site); };
   DecoderLayer layer;
   ONDINE_ASSIGN(layer.attention_norm, tensors.Vector(prefix + "attn_norm.weight", spec.width));
-  ONDINE_ASSIGN(layer.query,
-                tensors.Matrix(prefix + "attn_q.weight", spec.width, spec.query_width()));
-  ONDINE_ASSIGN(layer.key, tensors.Matrix(prefix + "attn_k.weight", spec.width, spec.kv_width()));
-  ONDINE_ASSIGN(layer.value, tensors.Matrix(prefix + "attn_v.weight", spec.width, spec.kv_width()));
-  ONDINE_ASSIGN(layer.output,
-                tensors.Matrix(prefix + "attn_output.weight", spec.query_width(), spec.width));
+  ONDINE_ASSIGN(layer.query, tensors.Matrix(prefix + "attn_q.weight", spec.width,
+                                            spec.query_width(), code(CodeSite::kAttention)));
+  ONDINE_ASSIGN(layer.key, tensors.Matrix(prefix + "attn_k.weight", spec.width, spec.kv_width(),
+                                          code(CodeSite::kAttention)));
+  ONDINE_ASSIGN(layer.value, tensors.Matrix(prefix + "attn_v.weight", spec.width, spec.kv_width(),
+                                            code(CodeSite::kAttention)));
+  ONDINE_ASSIGN(layer.output, tensors.Matrix(prefix + "attn_output.weight", spec.query_width(),
+                                             spec.width, code(CodeSite::kOutput)));
   if (spec.qkv_bias) {
     ONDINE_ASSIGN(layer.query_bias, tensors.Vector(prefix + "attn_q.bias", spec.query_width()));
     ONDINE_ASSIGN(layer.key_bias, tensors.Vector(prefix + "attn_k.bias", spec.kv_width()));
@@ -97,9 +136,14 @@ Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, TensorReader&
     ONDINE_ASSIGN(layer.post_mlp_norm, tensors.Vector(prefix + "post_ffw_norm.weight", spec.width));
   }
   ONDINE_ASSIGN(layer.mlp_norm, tensors.Vector(prefix + "ffn_norm.weight", spec.width));
-  ONDINE_ASSIGN(layer.gate, tensors.Matrix(prefix + "ffn_gate.weight", spec.width, spec.hidden));
-  ONDINE_ASSIGN(layer.up, tensors.Matrix(prefix + "ffn_up.weight", spec.width, spec.hidden));
-  ONDINE_ASSIGN(layer.down, tensors.Matrix(prefix + "ffn_down.weight", spec.hidden, spec.width));
+  ONDINE_ASSIGN(layer.gate, tensors.Matrix(prefix + "ffn_gate.weight", spec.width, spec.hidden,
+                                           code(CodeSite::kMlp)));
+  ONDINE_ASSIGN(layer.up, tensors.Matrix(prefix + "ffn_up.weight", spec.width, spec.hidden,
+                                         code(CodeSite::kMlp)));
+  ONDINE_ASSIGN(layer.down, tensors.Matrix(prefix + "ffn_down.weight", spec.hidden, spec.width,
+                                           code(CodeSite::kDown)));
+  ONDINE_TRY(CheckReaders({&layer.query, &layer.key, &layer.value}, prefix));
+  ONDINE_TRY(CheckReaders({&layer.gate, &layer.up}, prefix));
   return layer;
 }
 
@@ -120,6 +164,8 @@ Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& fi
   ONDINE_ASSIGN(decoder->spec_, ReadDecoderSpec(file));
   const DecoderSpec& spec = decoder->spec_;
   TensorReader tensors(file, pool);
+  ONDINE_ASSIGN(decoder->quantization_, ReadQuantization(file, spec.layers));
+  ONDINE_ASSIGN(decoder->fold_, ReadFold(file, spec));
 
   const formats::GgufTensor* embedding = file.FindTensor("token_embd.weight");
   if (embedding == nullptr) {
@@ -135,7 +181,10 @@ Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& fi
   ONDINE_ASSIGN(decoder->final_norm_, tensors.Vector("output_norm.weight", spec.width));
   decoder->layers_.reserve(static_cast<std::size_t>(spec.layers));
   for (int i = 0; i < spec.layers; ++i) {
-    ONDINE_ASSIGN(DecoderLayer layer, LoadLayer(spec, i, tensors));
+    const LayerCodes* codes = decoder->quantization_
+                                  ? &decoder->quantization_->layers[static_cast<std::size_t>(i)]
+                                  : nullptr;
+    ONDINE_ASSIGN(DecoderLayer layer, LoadLayer(spec, i, codes, tensors));
     decoder->layers_.push_back(std::move(layer));
   }
   for (const formats::GgufTensor& tensor : file.tensors())

@@ -11,7 +11,9 @@
 #include "compute/linear.h"
 #include "compute/thread_pool.h"
 #include "formats/gguf.h"
+#include "models/channel_scales.h"
 #include "models/decoder_spec.h"
+#include "models/quantization.h"
 #include "ondine/result.h"
 
 namespace ondine::models {
@@ -42,6 +44,11 @@ class Decoder {
   const std::vector<float>& final_norm() const { return final_norm_; }
   const std::vector<DecoderLayer>& layers() const { return layers_; }
 
+  // Of a model with 8-bit matrices.
+  const std::optional<Quantization>& quantization() const { return quantization_; }
+  // Of a model whose weights scales were folded into.
+  const std::optional<Fold>& fold() const { return fold_; }
+
   // Prepared weights in bytes, and how many there are.
   std::size_t bytes() const;
   std::int64_t parameters() const { return parameters_; }
@@ -57,6 +64,8 @@ class Decoder {
   std::optional<compute::Linear> head_;
   std::vector<float> final_norm_;
   std::vector<DecoderLayer> layers_;
+  std::optional<Quantization> quantization_;
+  std::optional<Fold> fold_;
   std::int64_t parameters_ = 0;
 };
 

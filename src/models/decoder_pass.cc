@@ -19,7 +19,7 @@ DecoderPass::DecoderPass(std::shared_ptr<const Decoder> decoder, compute::Thread
       head_surprise_(decoder_->head(), pool) {}
 
 void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
-                      AttentionObserver* observer) {
+                      PassObserver* observer) {
   const DecoderSpec& spec = decoder_->spec();
   n_ = static_cast<std::int64_t>(tokens.size());
   assert(n_ >= 1 && n_ <= kMaxTokens);
@@ -49,22 +49,21 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
     }
     worker.Barrier();
     for (int layer = 0; layer < spec.layers; ++layer) RunLayer(worker, layer, cache, observer);
-    Normalize(worker, decoder_->final_norm(), final_);
+    Normalize(worker, decoder_->final_norm(), decoder_->head(), final_);
   });
   cache.Advance(n_);
 }
 
-void DecoderPass::RunLayer(Worker& worker, int index, KvCache& cache, AttentionObserver* observer) {
+void DecoderPass::RunLayer(Worker& worker, int index, KvCache& cache, PassObserver* observer) {
   const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
   Attention(worker, index, cache, observer);
   AddToResidual(worker, layer.output, index, &LoraLayer::output, attended_,
                 layer.post_attention_norm);
-  Mlp(worker, index);
+  Mlp(worker, index, observer);
   AddToResidual(worker, layer.down, index, &LoraLayer::down, gated_, layer.post_mlp_norm);
 }
 
-void DecoderPass::Attention(Worker& worker, int index, KvCache& cache,
-                            AttentionObserver* observer) {
+void DecoderPass::Attention(Worker& worker, int index, KvCache& cache, PassObserver* observer) {
   const DecoderSpec& spec = decoder_->spec();
   const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
   const KvCache::Layer& kv = cache.layer(index);
@@ -73,8 +72,9 @@ void DecoderPass::Attention(Worker& worker, int index, KvCache& cache,
   float* k = q + spec.query_width();
   float* v = k + spec.kv_width();
 
-  Normalize(worker, layer.attention_norm, normed_);
+  Normalize(worker, layer.attention_norm, layer.query, normed_);
   worker.Barrier();
+  if (observer != nullptr) observer->OnInput(worker, index, CodeSite::kAttention, normed_);
   layer.query.Multiply(worker, normed_, Store::kAssign, q, stride);
   layer.key.Multiply(worker, normed_, Store::kAssign, k, stride);
   layer.value.Multiply(worker, normed_, Store::kAssign, v, stride);
@@ -96,12 +96,13 @@ void DecoderPass::Attention(Worker& worker, int index, KvCache& cache,
   input.past = slot;
   input.window = kv.local ? spec.window : 0;
   input.rope = cache.RotatesOnRead(kv) ? kv.rope : nullptr;
-  if (observer != nullptr) observer->OnLayer(worker, index, kv, input);
+  if (observer != nullptr) observer->OnAttention(worker, index, kv, input);
   compute::Attend(worker, kv.store, input, attention_scratch_, attended_.Row(0),
                   spec.query_width());
   const Worker::Range rows = worker.Share(n_);
-  for (std::int64_t i = rows.begin; i < rows.end; ++i) attended_.Finish(i);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) Finish(attended_, i, layer.output);
   worker.Barrier();
+  if (observer != nullptr) observer->OnInput(worker, index, CodeSite::kOutput, attended_);
 }
 
 void DecoderPass::PrepareAngles(const KvCache& cache) {
@@ -152,16 +153,18 @@ void DecoderPass::FinishProjections(const Worker& worker, const DecoderLayer& la
   }
 }
 
-void DecoderPass::Mlp(Worker& worker, int index) {
+void DecoderPass::Mlp(Worker& worker, int index, PassObserver* observer) {
   const DecoderSpec& spec = decoder_->spec();
   const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
-  Normalize(worker, layer.mlp_norm, normed_);
+  Normalize(worker, layer.mlp_norm, layer.gate, normed_);
   worker.Barrier();
+  if (observer != nullptr) observer->OnInput(worker, index, CodeSite::kMlp, normed_);
   const bool fused =
       lora_ == nullptr || !lora_->layers[static_cast<std::size_t>(index)].ChangesGate();
+  const compute::StaticCode* code = lora_ == nullptr ? layer.down.input_code() : nullptr;
   if (fused) {
-    compute::Linear::MultiplyGated(worker, layer.gate, layer.up, spec.activation, normed_,
-                                   gated_.Row(0), spec.hidden);
+    compute::Linear::MultiplyGated(worker, layer.gate, layer.up, spec.activation, normed_, gated_,
+                                   code);
   } else {
     layer.gate.Multiply(worker, normed_, Store::kAssign, gated_.Row(0), spec.hidden);
     layer.up.Multiply(worker, normed_, Store::kAssign, factors_.data(), spec.hidden);
@@ -170,16 +173,17 @@ void DecoderPass::Mlp(Worker& worker, int index) {
                spec.hidden);
   }
   worker.Barrier();
-  const Worker::Range rows = worker.Share(n_);
+  const Worker::Range rows = worker.Share(code == nullptr ? n_ : 0);  // finished by the product
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
     const auto hidden = static_cast<std::size_t>(spec.hidden);
     if (!fused) {
       compute::ApplyGate(spec.activation, {gated_.Row(i), hidden},
                          {factors_.data() + i * spec.hidden, hidden});
     }
-    gated_.Finish(i);
+    Finish(gated_, i, layer.down);
   }
-  worker.Barrier();
+  if (code == nullptr) worker.Barrier();
+  if (observer != nullptr) observer->OnInput(worker, index, CodeSite::kDown, gated_);
 }
 
 void DecoderPass::AddLowRank(Worker& worker, int index, std::initializer_list<Addition> additions,
@@ -216,14 +220,20 @@ void DecoderPass::AddLowRank(Worker& worker, int index, std::initializer_list<Ad
 }
 
 void DecoderPass::Normalize(const Worker& worker, const std::vector<float>& weight,
-                            Activations& out) {
+                            const compute::Linear& reader, Activations& out) {
   const std::size_t width = weight.size();
   const Worker::Range rows = worker.Share(n_);
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
     compute::RmsNorm({residual_.data() + i * static_cast<std::int64_t>(width), width}, weight,
                      decoder_->spec().norm_epsilon, {out.Row(i), width});
-    out.Finish(i);
+    Finish(out, i, reader);
   }
+}
+
+void DecoderPass::Finish(Activations& x, std::int64_t row, const compute::Linear& reader) const {
+  const compute::StaticCode* code = reader.input_code();
+  if (code != nullptr) x.FinishStatic(row, *code);
+  if (code == nullptr || lora_ != nullptr) x.Finish(row);
 }
 
 void DecoderPass::AddToResidual(Worker& worker, const compute::Linear& matrix, int index,

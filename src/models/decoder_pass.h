@@ -21,13 +21,17 @@
 
 namespace ondine::models {
 
-// Sees the queries and keys of every layer while a pass runs: for importance scores.
-class AttentionObserver {
+// Watches a pass. Its functions are called by every worker of the team, and may use barriers.
+class PassObserver {
  public:
-  virtual ~AttentionObserver() = default;
-  // Called by every worker of the team, after the layer's keys are written; may use barriers.
-  virtual void OnLayer(compute::Worker& worker, int layer, const KvCache::Layer& cache,
-                       const compute::AttentionInput& input) = 0;
+  virtual ~PassObserver() = default;
+  // The queries and keys of a layer, once its keys are written: for importance scores.
+  virtual void OnAttention(compute::Worker& /*worker*/, int /*layer*/,
+                           const KvCache::Layer& /*cache*/,
+                           const compute::AttentionInput& /*input*/) {}
+  // The rows that matrices of a layer are about to read: floats, unless the matrices take codes.
+  virtual void OnInput(compute::Worker& /*worker*/, int /*layer*/, CodeSite /*site*/,
+                       const compute::Activations& /*rows*/) {}
 };
 
 // Working memory for passes of up to kMaxTokens tokens. Belongs to one thread at a time.
@@ -46,8 +50,7 @@ class DecoderPass {
 
   // Runs 1 to kMaxTokens tokens, whose ids are valid, through the model and appends them to the
   // cache, which must have been prepared for them (KvCache::Prepare).
-  void Run(std::span<const std::int32_t> tokens, KvCache& cache,
-           AttentionObserver* observer = nullptr);
+  void Run(std::span<const std::int32_t> tokens, KvCache& cache, PassObserver* observer = nullptr);
 
   // Of the last Run(): rows of the final norm's output.
   std::int64_t rows() const { return final_.rows(); }
@@ -67,12 +70,14 @@ class DecoderPass {
   std::size_t bytes() const;
 
  private:
-  void RunLayer(compute::Worker& worker, int index, KvCache& cache, AttentionObserver* observer);
-  void Attention(compute::Worker& worker, int index, KvCache& cache, AttentionObserver* observer);
-  void Mlp(compute::Worker& worker, int index);
-  // y = norm(x) row by row, in floats and in 8-bit blocks.
+  void RunLayer(compute::Worker& worker, int index, KvCache& cache, PassObserver* observer);
+  void Attention(compute::Worker& worker, int index, KvCache& cache, PassObserver* observer);
+  void Mlp(compute::Worker& worker, int index, PassObserver* observer);
+  // y = norm(x) row by row, finished for the matrices that read it, of which `reader` is one.
   void Normalize(const compute::Worker& worker, const std::vector<float>& weight,
-                 compute::Activations& out);
+                 const compute::Linear& reader, compute::Activations& out);
+  // In blocks too where an adapter may read the row.
+  void Finish(compute::Activations& x, std::int64_t row, const compute::Linear& reader) const;
   // x += m y, with the norm the architecture may put in between. Has a barrier at its end.
   void AddToResidual(compute::Worker& worker, const compute::Linear& matrix, int index,
                      std::optional<LowRank> LoraLayer::*addition, const compute::Activations& y,

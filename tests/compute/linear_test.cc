@@ -230,11 +230,22 @@ TEST_P(LinearTypeTest, MultipliesGatedAsIfInSteps) {
     const Linear gate = MakeLinear(gate_matrix, pool), up = MakeLinear(up_matrix, pool);
     std::vector<float> expected = Product(gate, x, pool);
     ApplyGate(GateActivation::kGelu, expected, Product(up, x, pool));
-    std::vector<float> y(rows * 300);
+    Activations y;
+    y.Resize(rows, 300);
     pool.Run([&](Worker& worker) {
-      Linear::MultiplyGated(worker, gate, up, GateActivation::kGelu, x, y.data(), 300);
+      Linear::MultiplyGated(worker, gate, up, GateActivation::kGelu, x, y);
     });
-    EXPECT_EQ(y, expected);
+    EXPECT_EQ(std::vector<float>(y.Row(0), y.Row(0) + rows * 300), expected);
+    // The same in a static code, which needs no floats of a whole row.
+    const StaticCode code = {0.01f, 20, 255};
+    std::vector<std::uint8_t> codes(300);
+    pool.Run([&](Worker& worker) {
+      Linear::MultiplyGated(worker, gate, up, GateActivation::kGelu, x, y, &code);
+    });
+    for (std::int64_t i = 0; i < rows; ++i) {
+      Encode(code, expected.data() + i * 300, 300, codes.data());
+      EXPECT_EQ(std::vector<std::uint8_t>(y.Codes(i), y.Codes(i) + 300), codes);
+    }
   }
 }
 

@@ -100,7 +100,7 @@ TEST(DecoderTwin, LogitsEqualTheEngines) {
     const TokenTree row = Straight(tokens);
     const TokenTree* rows[] = {&row};
     const HalfCache half(*decoder);
-    const Tensor logits = twin->Logits(twin->Hidden(rows, &half)[0]);
+    const Tensor logits = twin->Logits(twin->Hidden(rows, {.additions = &half})[0]);
     const double difference = RelativeDifference(logits, EngineLogits(decoder, tokens, pool));
     // What is left are values that fall on the other side of a rounding; where keys have a norm,
     // their rounding is not imitated.
@@ -140,7 +140,7 @@ TEST(DecoderTwin, AdaptersDoWhatTheyDoInTheEngine) {
     const TokenTree row = Straight(tokens);
     const TokenTree* rows[] = {&row};
     const LoraAdditions additions(lora);
-    const Tensor logits = twin->Logits(twin->Hidden(rows, &additions)[0]);
+    const Tensor logits = twin->Logits(twin->Hidden(rows, {.additions = &additions})[0]);
     // The rounding of keys and values is not imitated here.
     EXPECT_LT(RelativeDifference(logits, EngineLogits(decoder, tokens, pool, *combined)), 3e-3);
     EXPECT_GT(RelativeDifference(logits, EngineLogits(decoder, tokens, pool)), 0.1);
@@ -165,11 +165,11 @@ TEST(DecoderTwin, BranchesAndPaddingChangeNothing) {
     const train::ChoiceTree choice = BuildChoiceTree(options, 0);
     const TokenTree longer = Straight(SomeTokens(40));
     const TokenTree* rows[] = {&choice.tree, &longer};
-    const Tensor hidden = twin->Hidden(rows, nullptr)[0];
+    const Tensor hidden = twin->Hidden(rows)[0];
     for (std::size_t k = 0; k < options.size(); ++k) {
       const TokenTree alone = Straight(options[k].tokens);
       const TokenTree* one[] = {&alone};
-      const Tensor expected = torch::log_softmax(twin->Logits(twin->Hidden(one, nullptr)[0]), -1);
+      const Tensor expected = torch::log_softmax(twin->Logits(twin->Hidden(one)[0]), -1);
       for (std::size_t i = 0; i < choice.options[k].size(); ++i) {
         const train::Prediction& prediction = choice.options[k][i];
         const Tensor got = twin->LogLikelihoods(

@@ -1,4 +1,4 @@
-#include "adapters/tensor_floats.h"
+#include "models/tensor_floats.h"
 
 #include <cmath>
 #include <string>
@@ -6,7 +6,7 @@
 #include "base/try.h"
 #include "compute/linear.h"
 
-namespace ondine::adapters {
+namespace ondine::models {
 
 Result<std::vector<float>> ReadFloats(const formats::GgufFile& file,
                                       const formats::GgufTensor& tensor,
@@ -34,4 +34,4 @@ Status CheckFinite(std::span<const float> values, const std::string& place) {
   return {};
 }
 
-}  // namespace ondine::adapters
+}  // namespace ondine::models

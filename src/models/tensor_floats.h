@@ -1,6 +1,6 @@
-// Tensors of adapter and pool files as floats.
-#ifndef ONDINE_SRC_ADAPTERS_TENSOR_FLOATS_H_
-#define ONDINE_SRC_ADAPTERS_TENSOR_FLOATS_H_
+// Tensors of a file as floats.
+#ifndef ONDINE_SRC_MODELS_TENSOR_FLOATS_H_
+#define ONDINE_SRC_MODELS_TENSOR_FLOATS_H_
 
 #include <span>
 #include <string>
@@ -10,7 +10,7 @@
 #include "formats/gguf.h"
 #include "ondine/result.h"
 
-namespace ondine::adapters {
+namespace ondine::models {
 
 // All elements, in the file's order, whatever weight type they have. kCorrupt where one is not
 // finite, naming file and tensor.
@@ -20,6 +20,6 @@ Result<std::vector<float>> ReadFloats(const formats::GgufFile& file,
 // kCorrupt where one is not finite; `place` stands in the message.
 Status CheckFinite(std::span<const float> values, const std::string& place);
 
-}  // namespace ondine::adapters
+}  // namespace ondine::models
 
-#endif  // ONDINE_SRC_ADAPTERS_TENSOR_FLOATS_H_
+#endif  // ONDINE_SRC_MODELS_TENSOR_FLOATS_H_

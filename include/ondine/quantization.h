@@ -1,0 +1,62 @@
+// Writes a model file in 8-bit weights with static 8-bit activations, or with learned channel
+// scales folded into its weights (Quadapter: Park et al., Findings of EMNLP 2022, arXiv
+// 2211.16912). docs/quadapter.md
+#ifndef ONDINE_QUANTIZATION_H_
+#define ONDINE_QUANTIZATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "ondine/progress.h"
+#include "ondine/result.h"
+
+namespace ondine {
+
+// Where the range of an activation's code comes from.
+enum class RangeChoice {
+  kLearned,       // the file of scales where it has ranges, else as kLeastSquares
+  kMinMax,        // the least and the greatest value in the text
+  kLeastSquares,  // the range with the least mean squared error on the text
+};
+
+struct QuantizationProgress {
+  std::string_view phase;  // "calibrating" (sequences), "writing" (tensors)
+  std::int64_t done = 0, total = 0;
+};
+
+struct QuantizationOptions {
+  std::string scales;  // file of learned channel scales; empty: weights keep their channels
+  // Floats as before, with the scales folded in: needs scales, and nothing below.
+  bool fold_only = false;
+
+  // "w8a8": bits of weights and of activations, from w2a2 on; fewer than 8 are for research, and
+  // save neither time nor memory.
+  std::string scheme = "w8a8";
+  bool per_tensor = false;  // one scale for a whole matrix instead of one for each output
+  RangeChoice ranges = RangeChoice::kLearned;
+  std::string calibration_text;  // needed unless the ranges are learned
+  std::int64_t sequences = 64;   // of 512 tokens, of it
+
+  int threads = 0;  // 0: one per core
+  std::function<void(const QuantizationProgress&)> on_progress;
+  StopToken stop_token;
+};
+
+struct QuantizationReport {
+  std::int64_t bytes_before = 0, bytes_after = 0;  // of the files
+  std::int64_t calibration_tokens = 0;
+  double seconds = 0;
+};
+
+// Writes `out` from the GGUF file `model`; on an error `out` is left as it was. Errors: those of
+// Model::Load; kInvalidArgument (too little text, an unknown scheme, a model that is quantised or
+// folded already), kMismatch (scales of another model), kCorrupt (scales or activations that are
+// none), kUnsupported (a matrix too wide for 32-bit sums), kIo, kCancelled.
+Result<QuantizationReport> Quantize(const std::string& model, const std::string& out,
+                                    const QuantizationOptions& options);
+
+}  // namespace ondine
+
+#endif  // ONDINE_QUANTIZATION_H_

@@ -1,0 +1,102 @@
+// ondine quantize: a model file in 8 bits, or with scales folded in.
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/try.h"
+#include "cli/command.h"
+#include "cli/console.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "ondine/quantization.h"
+
+namespace ondine::cli {
+namespace {
+
+struct Options {
+  ModelChoice model;
+  QuantizationOptions quantization;
+  std::string output, calibration;
+  bool json = false, progress = false;
+};
+
+Status Run(const Options& options) {
+  ONDINE_ASSIGN(const std::string model, options.model.Path());
+  QuantizationOptions settings = options.quantization;
+  settings.threads = options.model.threads;
+  settings.stop_token = InterruptToken();
+  if (!options.calibration.empty()) {
+    ONDINE_ASSIGN(settings.calibration_text, base::ReadFile(options.calibration));
+  }
+  ProgressLine line(options.progress);
+  settings.on_progress = [&](const QuantizationProgress& progress) {
+    line.Show(std::string(progress.phase) + " " + Grouped(progress.done) + "/" +
+              Grouped(progress.total));
+  };
+  ONDINE_ASSIGN(const QuantizationReport report, Quantize(model, options.output, settings));
+  line.Clear();
+  if (options.json) {
+    std::cout << Dump({{"scheme", settings.fold_only ? "fold" : settings.scheme},
+                       {"output", options.output},
+                       {"bytes_before", report.bytes_before},
+                       {"bytes_after", report.bytes_after},
+                       {"calibration_tokens", report.calibration_tokens},
+                       {"seconds", report.seconds}})
+              << "\n";
+    return {};
+  }
+  std::cout << HumanBytes(report.bytes_before) << " -> " << HumanBytes(report.bytes_after)
+            << (settings.fold_only ? ", scales folded in" : ", " + settings.scheme) << ", "
+            << HumanSeconds(report.seconds) << ".\nWritten to " << options.output << "\n";
+  return {};
+}
+
+}  // namespace
+
+Action AddQuantize(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  QuantizationOptions& quantization = options->quantization;
+  CLI::App* command = app.add_subcommand(
+      "quantize", "Write a model with 8-bit weights and static 8-bit activations");
+  command->footer(
+      "The text tells how large the model's activations get; some 30,000 tokens like those that "
+      "the "
+      "model will see are enough. Learned scales (ondine-train scales) keep the quality.\n\n"
+      "Examples:\n"
+      "  ondine quantize -m model.gguf -o model.w8a8.gguf --calibrate text.txt\n"
+      "  ondine quantize -m model.gguf -o model.w8a8.gguf --scales scales.gguf\n"
+      "  ondine quantize -m model.gguf -o folded.gguf --scales scales.gguf --fold-only");
+  options->model.AddTo(*command);
+  command->add_option("-o,--output", options->output, "GGUF file to write")->required();
+  command
+      ->add_option("--scheme", quantization.scheme,
+                   "bits of weights and activations: w8a8; fewer for research")
+      ->capture_default_str();
+  command->add_option("--scales", quantization.scales, "file of learned channel scales");
+  command->add_option("--calibrate", options->calibration,
+                      "text (-: standard input); not needed with scales that have ranges");
+  command
+      ->add_option("--ranges", quantization.ranges,
+                   "learned: the scales' own, else least squares; minmax; mse: least squares on "
+                   "the text")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, RangeChoice>{{"learned", RangeChoice::kLearned},
+                                             {"minmax", RangeChoice::kMinMax},
+                                             {"mse", RangeChoice::kLeastSquares}}))
+      ->default_str("learned");
+  command->add_option("--sequences", quantization.sequences, "of 512 tokens of the text, at most")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--per-tensor", quantization.per_tensor,
+                    "one scale for a whole matrix instead of one for each output");
+  command->add_flag("--fold-only", quantization.fold_only,
+                    "keep floats, with the scales folded into them");
+  command->add_flag("--progress", options->progress,
+                    "show progress even where stderr is no terminal");
+  command->add_flag("--json", options->json, "print as JSON");
+  return [options] { return Run(*options); };
+}
+
+}  // namespace ondine::cli

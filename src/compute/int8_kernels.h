@@ -1,0 +1,46 @@
+// Products of 8-bit weights with statically coded inputs:
+//
+//   y = fma(float(sum_i q_i w_ij - zero * sum_i w_ij), scale_j, y or 0)
+//
+// with exact 32-bit integers, so that all kernels give the same bits and a row's result depends
+// neither on its neighbours nor on the threads.
+#ifndef ONDINE_SRC_COMPUTE_INT8_KERNELS_H_
+#define ONDINE_SRC_COMPUTE_INT8_KERNELS_H_
+
+#include <cstdint>
+
+#include "compute/int8_weights.h"
+#include "compute/thread_pool.h"
+
+namespace ondine::compute {
+
+struct Int8Input {
+  std::int64_t rows = 0;
+  const std::uint8_t* codes = nullptr;  // [rows][stride], zeros behind the last column
+  std::int64_t stride = 0;              // at least groups * 4
+};
+
+// What the input's code and the weights make of a sum; [outputs, padded to panels].
+struct Int8Outputs {
+  const std::int32_t* starts = nullptr;  // -zero * sum of the row's integers
+  const float* scales = nullptr;         // of the input times of the weights
+};
+
+// Outputs of the panels in `panels`, the first of them y[0]; adds to y if `add`.
+using Int8Kernel = void (*)(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
+                            const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
+
+void MultiplyInt8Scalar(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
+                        const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
+
+// Needs AVX2 and FMA.
+void MultiplyInt8Avx2(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
+                      const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
+
+// Needs AVX-512 F, BW, DQ, VL and VNNI.
+void MultiplyInt8Avx512(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
+                        const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
+
+}  // namespace ondine::compute
+
+#endif  // ONDINE_SRC_COMPUTE_INT8_KERNELS_H_

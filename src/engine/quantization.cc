@@ -1,0 +1,162 @@
+#include "ondine/quantization.h"
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "base/checksum.h"
+#include "base/quote.h"
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "engine/model_parts.h"
+#include "formats/gguf.h"
+#include "models/base_fingerprint.h"
+#include "quant/calibration.h"
+#include "quant/convert.h"
+#include "quant/scales_file.h"
+#include "text/tokenizer.h"
+
+namespace ondine {
+namespace {
+
+struct Scheme {
+  int weight_bits = 8, activation_bits = 8;
+};
+
+Result<Scheme> ParseScheme(const std::string& name) {
+  const auto bits = [&](std::size_t at) { return name[at] - '0'; };
+  if (name.size() != 4 || name[0] != 'w' || name[2] != 'a' || bits(1) < 2 || bits(1) > 8 ||
+      bits(3) < 2 || bits(3) > 8) {
+    return MakeError(ErrorCode::kInvalidArgument, "unknown scheme " + base::Quote(name) +
+                                                      "; known are w8a8 and, for research, "
+                                                      "fewer bits, such as w8a6");
+  }
+  return Scheme{bits(1), bits(3)};
+}
+
+class Job {
+ public:
+  Job(const std::string& model, const QuantizationOptions& options)
+      : model_(model), options_(options), pool_(engine::ThreadCount(options.threads)) {}
+
+  Result<QuantizationReport> Run(const std::string& out) {
+    const base::Timer timer;
+    ONDINE_ASSIGN(const Scheme scheme, ParseScheme(options_.scheme));
+    ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(model_));
+    ONDINE_ASSIGN(decoder_, models::Decoder::Load(file, pool_));
+    if (decoder_->quantization() || decoder_->fold()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       decoder_->quantization() ? "the model is quantised to 8 bits already"
+                                                : "scales are folded into the model already",
+                       model_);
+    }
+    if (!options_.scales.empty()) {
+      ONDINE_ASSIGN(const formats::GgufFile scales, formats::GgufFile::Open(options_.scales));
+      ONDINE_ASSIGN(scales_, quant::ReadScales(scales, *decoder_));
+    } else if (options_.fold_only) {
+      return MakeError(ErrorCode::kInvalidArgument, "there are no scales to fold in");
+    }
+
+    quant::ConversionOptions conversion;
+    if (scales_) conversion.fold = {scales_->base_fingerprint, scales_->channels};
+    if (!options_.fold_only) {
+      ONDINE_ASSIGN(conversion.quantization, MakeQuantization(file, scheme));
+      conversion.weight_bits = scheme.weight_bits;
+    }
+    conversion.stop_token = options_.stop_token;
+    conversion.on_progress = [this](std::int64_t done, std::int64_t total) {
+      Report("writing", done, total);
+    };
+    ONDINE_TRY(quant::Convert(file, *decoder_, pool_, conversion, out));
+    report_.bytes_before = static_cast<std::int64_t>(file.file_size());
+    std::error_code error;
+    report_.bytes_after = static_cast<std::int64_t>(std::filesystem::file_size(out, error));
+    report_.seconds = timer.Elapsed();
+    return report_;
+  }
+
+ private:
+  Result<models::Quantization> MakeQuantization(const formats::GgufFile& file, Scheme scheme) {
+    models::Quantization quantization;
+    quantization.scheme = options_.scheme;
+    quantization.per_channel = !options_.per_tensor;
+    const bool learned =
+        options_.ranges == RangeChoice::kLearned && scales_ && !scales_->ranges.empty();
+    std::vector<quant::LayerRanges> ranges;
+    if (learned) {
+      ranges = scales_->ranges;
+    } else {
+      ONDINE_ASSIGN(ranges, RangesOfText(file, scheme.activation_bits));
+    }
+    for (const quant::LayerRanges& of_layer : ranges) {
+      models::LayerCodes& codes = quantization.layers.emplace_back();
+      for (std::size_t site = 0; site < models::kCodeSites; ++site) {
+        codes.of_site[site] = quant::CodeOf(of_layer[site], scheme.activation_bits);
+      }
+    }
+    quantization.provenance = Provenance(learned);
+    return quantization;
+  }
+
+  Result<std::vector<quant::LayerRanges>> RangesOfText(const formats::GgufFile& file, int bits) {
+    if (options_.calibration_text.empty()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "a text is needed that tells the ranges of the activations");
+    }
+    ONDINE_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
+    quant::CalibrationOptions settings;
+    settings.sequences = options_.sequences;
+    if (tokenizer.adds_bos()) settings.bos = tokenizer.bos();
+    if (scales_) settings.scales = scales_->channels;
+    settings.stop_token = options_.stop_token;
+    settings.on_progress = [this](std::int64_t done, std::int64_t total) {
+      Report("calibrating", done, total);
+    };
+    ONDINE_ASSIGN(
+        const quant::Calibration calibration,
+        quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings));
+    report_.calibration_tokens = calibration.tokens;
+    std::vector<quant::LayerRanges> ranges;
+    for (const auto& layer : calibration.layers) {
+      quant::LayerRanges& of_layer = ranges.emplace_back();
+      for (std::size_t site = 0; site < models::kCodeSites; ++site) {
+        const quant::Histogram& values = layer[site].values;
+        of_layer[site] = options_.ranges == RangeChoice::kMinMax
+                             ? values.range()
+                             : quant::LeastSquares(values, bits);
+      }
+    }
+    return ranges;
+  }
+
+  std::string Provenance(bool learned) const {
+    std::string text = "of base " + models::BaseFingerprint(*decoder_);
+    if (scales_) text += "; scales: " + scales_->provenance;
+    if (learned) return text + "; ranges: learned";
+    base::Checksum hash;
+    hash.Update(std::as_bytes(std::span(options_.calibration_text)));
+    return text +
+           "; ranges: " + (options_.ranges == RangeChoice::kMinMax ? "min-max" : "least squares") +
+           " of " + std::to_string(report_.calibration_tokens) + " tokens, text " + hash.Digits();
+  }
+
+  void Report(std::string_view phase, std::int64_t done, std::int64_t total) const {
+    if (options_.on_progress) options_.on_progress({phase, done, total});
+  }
+
+  const std::string& model_;
+  const QuantizationOptions& options_;
+  compute::ThreadPool pool_;
+  std::shared_ptr<const models::Decoder> decoder_;
+  std::optional<quant::Scales> scales_;
+  QuantizationReport report_;
+};
+
+}  // namespace
+
+Result<QuantizationReport> Quantize(const std::string& model, const std::string& out,
+                                    const QuantizationOptions& options) {
+  return Job(model, options).Run(out);
+}
+
+}  // namespace ondine

@@ -1,0 +1,137 @@
+#include "models/channel_scales.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "base/try.h"
+
+namespace ondine::models {
+namespace {
+
+constexpr std::string_view kBaseKey = "ondine.fold.base_fingerprint";
+
+std::string SiteKey(std::size_t site) {
+  return "ondine.fold." + std::string(kFoldSiteNames[site]);
+}
+
+// "blk.3.attn_q.weight": 3 and "attn_q.weight".
+struct LayerTensor {
+  std::size_t layer = 0;
+  std::string_view name;
+};
+std::optional<LayerTensor> ParseLayerTensor(std::string_view tensor) {
+  constexpr std::string_view kPrefix = "blk.";
+  if (!tensor.starts_with(kPrefix)) return std::nullopt;
+  tensor.remove_prefix(kPrefix.size());
+  LayerTensor parsed;
+  const auto number = std::from_chars(tensor.data(), tensor.data() + tensor.size(), parsed.layer);
+  if (number.ec != std::errc()) return std::nullopt;
+  tensor.remove_prefix(static_cast<std::size_t>(number.ptr - tensor.data()));
+  if (!tensor.starts_with('.')) return std::nullopt;
+  parsed.name = tensor.substr(1);
+  return parsed;
+}
+
+// The scale of each channel that queries' heads see of the values that they share.
+std::vector<float> OfQueryChannels(const DecoderSpec& spec, const std::vector<float>& of_kv) {
+  if (of_kv.empty()) return {};
+  std::vector<float> scales;
+  const int group = spec.heads / spec.kv_heads;
+  for (int head = 0; head < spec.heads; ++head) {
+    const auto begin = of_kv.begin() + (head / group) * spec.head_dim;
+    scales.insert(scales.end(), begin, begin + spec.head_dim);
+  }
+  return scales;
+}
+
+}  // namespace
+
+std::int64_t FoldWidth(const DecoderSpec& spec, FoldSite site) {
+  switch (site) {
+    case FoldSite::kAttentionNorm:
+    case FoldSite::kMlpNorm: return spec.width;
+    case FoldSite::kValue: return spec.kv_width();
+    case FoldSite::kUp: return spec.hidden;
+  }
+  return 0;
+}
+
+TensorFold FoldOf(const DecoderSpec& spec, const ChannelScales& scales, std::string_view tensor) {
+  const auto parsed = ParseLayerTensor(tensor);
+  if (!parsed || parsed->layer >= scales.size()) return {};
+  const LayerScales& layer = scales[parsed->layer];
+  const std::string_view name = parsed->name;
+  if (name == "attn_norm.weight") return {layer.at(FoldSite::kAttentionNorm), {}};
+  if (name == "ffn_norm.weight") return {layer.at(FoldSite::kMlpNorm), {}};
+  if (name == "attn_q.weight" || name == "attn_k.weight") {
+    return {{}, layer.at(FoldSite::kAttentionNorm)};
+  }
+  if (name == "attn_v.weight")
+    return {layer.at(FoldSite::kValue), layer.at(FoldSite::kAttentionNorm)};
+  if (name == "attn_v.bias") return {layer.at(FoldSite::kValue), {}};
+  if (name == "attn_output.weight") return {{}, OfQueryChannels(spec, layer.at(FoldSite::kValue))};
+  if (name == "ffn_gate.weight") return {{}, layer.at(FoldSite::kMlpNorm)};
+  if (name == "ffn_up.weight") return {layer.at(FoldSite::kUp), layer.at(FoldSite::kMlpNorm)};
+  if (name == "ffn_down.weight") return {{}, layer.at(FoldSite::kUp)};
+  return {};
+}
+
+std::vector<float> InputScales(const DecoderSpec& spec, const LayerScales& scales, CodeSite site) {
+  switch (site) {
+    case CodeSite::kAttention: return scales.at(FoldSite::kAttentionNorm);
+    case CodeSite::kOutput: return OfQueryChannels(spec, scales.at(FoldSite::kValue));
+    case CodeSite::kMlp: return scales.at(FoldSite::kMlpNorm);
+    case CodeSite::kDown: return scales.at(FoldSite::kUp);
+  }
+  return {};
+}
+
+Result<std::optional<Fold>> ReadFold(const formats::GgufFile& file, const DecoderSpec& spec) {
+  Fold fold;
+  ONDINE_ASSIGN(const auto base, file.FindString(kBaseKey));
+  if (!base) return std::nullopt;
+  fold.base_fingerprint = *base;
+  fold.scales.resize(static_cast<std::size_t>(spec.layers));
+  for (std::size_t site = 0; site < kFoldSites; ++site) {
+    ONDINE_ASSIGN(const auto* values, file.FindFloats(SiteKey(site)));
+    if (values == nullptr) continue;
+    const auto width = static_cast<std::size_t>(FoldWidth(spec, static_cast<FoldSite>(site)));
+    if (values->size() != width * fold.scales.size()) {
+      return MakeError(ErrorCode::kCorrupt,
+                       SiteKey(site) + " has " + std::to_string(values->size()) + " values for " +
+                           std::to_string(width * fold.scales.size()) + " channels",
+                       file.path());
+    }
+    for (const float value : *values) {
+      if (!std::isfinite(value) || value <= 0) {
+        return MakeError(ErrorCode::kCorrupt, SiteKey(site) + " holds a scale that is none",
+                         file.path());
+      }
+    }
+    for (std::size_t layer = 0; layer < fold.scales.size(); ++layer) {
+      const auto begin = values->begin() + static_cast<std::ptrdiff_t>(layer * width);
+      fold.scales[layer].of_site[site].assign(begin, begin + static_cast<std::ptrdiff_t>(width));
+    }
+  }
+  return fold;
+}
+
+void WriteFold(const Fold& fold, const DecoderSpec& spec, formats::GgufWriter& writer) {
+  writer.Set(std::string(kBaseKey), fold.base_fingerprint);
+  for (std::size_t site = 0; site < kFoldSites; ++site) {
+    std::vector<float> values;
+    bool any = false;
+    for (const LayerScales& layer : fold.scales) {
+      const std::vector<float>& scales = layer.of_site[site];
+      any |= !scales.empty();
+      values.insert(values.end(), scales.begin(), scales.end());
+      if (scales.empty()) {
+        values.insert(values.end(),
+                      static_cast<std::size_t>(FoldWidth(spec, static_cast<FoldSite>(site))), 1.0f);
+      }
+    }
+    if (any) writer.Set(SiteKey(site), std::move(values));
+  }
+}
+
+}  // namespace ondine::models

@@ -1,0 +1,120 @@
+#include "quant/convert.h"
+
+#include <array>
+#include <cmath>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/try.h"
+#include "models/lora.h"
+#include "models/tensor_floats.h"
+#include "quant/weights.h"
+
+namespace ondine::quant {
+namespace {
+
+using formats::GgufTensor;
+using formats::TensorType;
+
+class Conversion {
+ public:
+  Conversion(const formats::GgufFile& file, const models::Decoder& decoder,
+             compute::ThreadPool& pool, const ConversionOptions& options)
+      : file_(file), decoder_(decoder), pool_(pool), options_(options) {}
+
+  Status Write(const std::string& path) {
+    for (const auto& [key, value] : file_.metadata()) {
+      // What llama.cpp calls the type of most weights is another one now.
+      if (key != "general.file_type") writer_.Set(key, value);
+    }
+    if (options_.fold) models::WriteFold(*options_.fold, decoder_.spec(), writer_);
+    if (options_.quantization) models::WriteQuantization(*options_.quantization, writer_);
+    for (const GgufTensor& tensor : file_.tensors()) Add(tensor);
+    return writer_.Write(path);
+  }
+
+ private:
+  void Add(const GgufTensor& tensor) {
+    models::TensorFold fold;
+    if (options_.fold) fold = FoldOf(decoder_.spec(), options_.fold->scales, tensor.name);
+    const std::span<const std::int64_t> shape(tensor.shape.data(),
+                                              static_cast<std::size_t>(tensor.dims));
+    if (options_.quantization && models::FindLoraTarget(decoder_, tensor.name)) {
+      AddInt8(tensor, shape, std::move(fold));
+    } else if (fold.changes()) {
+      writer_.Add(tensor.name, TensorType::kF32, shape,
+                  [this, &tensor, fold = std::move(fold)](base::FileSink& sink) -> Status {
+                    ONDINE_ASSIGN(const std::vector<float> values, Folded(tensor, fold));
+                    return sink.Write(std::as_bytes(std::span(values)));
+                  });
+    } else {
+      writer_.Add(tensor.name, tensor.type, shape, [this, &tensor](base::FileSink& sink) -> Status {
+        ONDINE_TRY(Report());
+        ONDINE_TRY(sink.Write(tensor.data));
+        file_.Release(tensor);
+        return {};
+      });
+    }
+  }
+
+  // The codes, and behind them, in a tensor of their own, the scales that came with them.
+  void AddInt8(const GgufTensor& tensor, std::span<const std::int64_t> shape,
+               models::TensorFold fold) {
+    const bool per_channel = options_.quantization->per_channel;
+    auto scales = std::make_shared<std::vector<float>>();
+    writer_.Add(tensor.name, TensorType::kI8, shape,
+                [this, &tensor, per_channel, scales,
+                 fold = std::move(fold)](base::FileSink& sink) -> Status {
+                  ONDINE_ASSIGN(const std::vector<float> values, Folded(tensor, fold));
+                  WeightCodes codes =
+                      EncodeWeights(values, tensor.shape[1], options_.weight_bits, per_channel);
+                  *scales = std::move(codes.scales);
+                  return sink.Write(std::as_bytes(std::span(codes.codes)));
+                });
+    writer_.Add(
+        models::ScalesName(tensor.name), TensorType::kF32,
+        std::array{per_channel ? tensor.shape[1] : std::int64_t{1}},
+        [scales](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(*scales))); });
+  }
+
+  Result<std::vector<float>> Folded(const GgufTensor& tensor, const models::TensorFold& fold) {
+    ONDINE_TRY(Report());
+    ONDINE_ASSIGN(std::vector<float> values, models::ReadFloats(file_, tensor, pool_));
+    file_.Release(tensor);
+    // A vector is one column here: its elements are rows.
+    const std::size_t columns = tensor.dims > 1 ? static_cast<std::size_t>(tensor.shape[0]) : 1;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::size_t row = i / columns, column = i % columns;
+      if (!fold.rows.empty()) values[i] *= fold.rows[row];
+      if (!fold.columns.empty()) values[i] /= fold.columns[column];
+    }
+    ONDINE_TRY(models::CheckFinite(values, file_.path() + ", tensor " + tensor.name + ", folded"));
+    return values;
+  }
+
+  Status Report() {
+    if (options_.stop_token.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
+    if (options_.on_progress) {
+      options_.on_progress(++done_, static_cast<std::int64_t>(file_.tensors().size()));
+    }
+    return {};
+  }
+
+  const formats::GgufFile& file_;
+  const models::Decoder& decoder_;
+  compute::ThreadPool& pool_;
+  const ConversionOptions& options_;
+  formats::GgufWriter writer_;
+  std::int64_t done_ = 0;
+};
+
+}  // namespace
+
+Status Convert(const formats::GgufFile& file, const models::Decoder& decoder,
+               compute::ThreadPool& pool, const ConversionOptions& options,
+               const std::string& path) {
+  return Conversion(file, decoder, pool, options).Write(path);
+}
+
+}  // namespace ondine::quant

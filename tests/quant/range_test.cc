@@ -1,0 +1,113 @@
+#include "quant/range.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+namespace ondine::quant {
+namespace {
+
+using compute::StaticCode;
+
+double Decoded(const StaticCode& code, float x) {
+  std::uint8_t q = 0;
+  compute::EncodeScalar(code, &x, 1, &q);
+  return static_cast<double>(code.scale) * (q - code.zero);
+}
+
+double MeanSquaredError(const StaticCode& code, const std::vector<float>& values) {
+  double total = 0;
+  for (const float x : values) total += std::pow(Decoded(code, x) - static_cast<double>(x), 2);
+  return total / static_cast<double>(values.size());
+}
+
+std::vector<float> Normal(std::size_t count, float deviation, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> values(0.3f, deviation);
+  std::vector<float> result(count);
+  for (float& value : result) value = values(random);
+  return result;
+}
+
+RC_GTEST_PROP(Range, ACodeCoversItAndHasZeroExactly, ()) {
+  const int bits = *rc::gen::inRange(2, 9);
+  const Range range = {-0.01f * static_cast<float>(*rc::gen::inRange(0, 10000)),
+                       0.01f * static_cast<float>(*rc::gen::inRange(0, 10000))};
+  const StaticCode code = CodeOf(range, bits);
+  RC_ASSERT(code.largest == (1 << bits) - 1);
+  RC_ASSERT(Decoded(code, 0) == 0);
+  // The zero is rounded, so that an end may lie half a step outside.
+  for (const float end : {range.low, range.high}) {
+    RC_ASSERT(std::abs(Decoded(code, end) - static_cast<double>(end)) <=
+              0.501 * static_cast<double>(code.scale));
+  }
+}
+
+TEST(Range, HasZeroInItAndAnEmptyOneHasScaleOne) {
+  EXPECT_EQ(CodeOf({0, 0}, 8), (StaticCode{1, 0, 255}));
+  EXPECT_EQ(CodeOf({2, 255}, 8), (StaticCode{1, 0, 255}));
+  EXPECT_EQ(CodeOf({-63, -3}, 6), (StaticCode{1, 63, 63}));
+}
+
+TEST(Histogram, KnowsRangeAndErrorWhateverTheOrderAndTheParts) {
+  std::vector<float> values = Normal(5000, 1, 1);
+  for (const float x : Normal(50, 300, 2)) values.push_back(x);
+  Histogram whole, parts, other;
+  whole.Add(values.data(), static_cast<std::int64_t>(values.size()));
+  std::reverse(values.begin(), values.end());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    (i % 3 == 0 ? other : parts).Add(&values[i], 1);
+  }
+  parts.Merge(other);
+  parts.Merge(Histogram());
+  for (const Histogram* histogram : {&whole, &parts}) {
+    EXPECT_EQ(histogram->count(), 5050);
+    EXPECT_EQ(histogram->range().low, *std::ranges::min_element(values));
+    EXPECT_EQ(histogram->range().high, *std::ranges::max_element(values));
+    for (const Range range : {histogram->range(), Range{-40, 40}}) {
+      const StaticCode code = CodeOf(range, 8);
+      const double exact = MeanSquaredError(code, values);
+      EXPECT_NEAR(histogram->Error(code), exact, 0.05 * exact);
+    }
+  }
+}
+
+TEST(Histogram, OfZerosAloneHasAnEmptyRange) {
+  const std::vector<float> zeros(10, 0.0f);
+  Histogram histogram;
+  histogram.Add(zeros.data(), 10);
+  EXPECT_EQ(histogram.range().low, 0);
+  EXPECT_EQ(histogram.range().high, 0);
+  EXPECT_EQ(CodeOf(LeastSquares(histogram, 8), 8), (StaticCode{1, 0, 255}));
+}
+
+RC_GTEST_PROP(LeastSquares, IsNeverWorseThanTheWholeRange, ()) {
+  const int bits = *rc::gen::element(8, 6, 4);
+  std::vector<float> values = Normal(2000, 1, *rc::gen::arbitrary<std::uint32_t>());
+  values.push_back(static_cast<float>(*rc::gen::inRange(-200, 200)));
+  Histogram histogram;
+  histogram.Add(values.data(), static_cast<std::int64_t>(values.size()));
+  const Range best = LeastSquares(histogram, bits);
+  const Range whole = histogram.range();
+  RC_ASSERT(best.low >= whole.low && best.high <= whole.high);
+  RC_ASSERT(histogram.Error(CodeOf(best, bits)) <= histogram.Error(CodeOf(whole, bits)));
+}
+
+TEST(LeastSquares, CutsOffWhatCostsAllOthers) {
+  std::vector<float> values = Normal(100000, 1, 3);
+  values.push_back(100);
+  Histogram histogram;
+  histogram.Add(values.data(), static_cast<std::int64_t>(values.size()));
+  const double least = MeanSquaredError(CodeOf(LeastSquares(histogram, 4), 4), values);
+  EXPECT_LT(least, 0.3 * MeanSquaredError(CodeOf(histogram.range(), 4), values));
+  // No other symmetric range is much better.
+  for (float end = 0.5f; end < 100; end *= 1.2f) {
+    EXPECT_GT(MeanSquaredError(CodeOf({-end, end}, 4), values), 0.95 * least);
+  }
+}
+
+}  // namespace
+}  // namespace ondine::quant

@@ -1,0 +1,81 @@
+// The learned part of a quantised decoder: channel scales and ranges, in front of frozen weights
+// (Quadapter: Park et al., Findings of EMNLP 2022, arXiv 2211.16912).
+#ifndef ONDINE_TRAIN_CHANNEL_QUANTIZER_H_
+#define ONDINE_TRAIN_CHANNEL_QUANTIZER_H_
+
+#include <torch/types.h>
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "models/channel_scales.h"
+#include "models/decoder_spec.h"
+#include "quant/scales_file.h"
+#include "train/decoder_twin.h"
+
+namespace ondine::train {
+
+struct QuantizationScheme {
+  int weight_bits = 8, activation_bits = 8;
+  bool per_channel = true;
+};
+
+class ChannelQuantizer : public Quantizer {
+ public:
+  // Scales of 1 that can be learned at `sites`, none elsewhere.
+  ChannelQuantizer(const models::DecoderSpec& spec, const std::vector<models::FoldSite>& sites,
+                   const QuantizationScheme& scheme, torch::Device device);
+
+  torch::Tensor NormWeight(int layer, models::FoldSite site,
+                           const torch::Tensor& weight) const override;
+  torch::Tensor Weights(int layer, LoraSite site, const torch::Tensor& weights) const override;
+  torch::Tensor Bias(int layer, LoraSite site, const torch::Tensor& bias) const override;
+  torch::Tensor Input(int layer, models::CodeSite site, const torch::Tensor& x) const override;
+
+  enum class Mode {
+    kObserve,  // rounds nothing, and widens each channel's limits to what passes
+    kScale,    // rounds nothing
+    kCode,
+  };
+  void SetMode(Mode mode) { mode_ = mode; }
+
+  // A layer's parameters: logarithms of its scales, and of the factors by which the ends of its
+  // ranges, which follow limits and scales, are moved.
+  std::vector<torch::Tensor> Logarithms(int layer) const;
+  std::vector<torch::Tensor> Ends(int layer) const;
+  // Logarithms of scales are held within [-limit, limit].
+  void Clamp(int layer, double limit);
+
+  // Scales as SmoothQuant (Xiao et al., ICML 2023, arXiv 2211.10438) sets them: max|W|^(1 - p) /
+  // max|x|^p of each channel, over all readers, with geometric mean 1. Needs limits.
+  void Smooth(int layer, double strength, const DecoderTwin& twin);
+
+  models::ChannelScales Scales() const;
+  std::vector<quant::LayerRanges> Ranges() const;
+
+ private:
+  struct Layer {
+    std::array<torch::Tensor, models::kFoldSites> logarithms;  // undefined where there are none
+    // Of the inputs as they are without scales, [channels]; 0 before anything was observed.
+    std::array<torch::Tensor, models::kCodeSites> lowest, highest;
+    std::array<torch::Tensor, models::kCodeSites> ends;  // [2]: low, high
+  };
+  struct Limits {
+    torch::Tensor low, high;
+  };
+  const Layer& at(int layer) const { return layers_[static_cast<std::size_t>(layer)]; }
+  torch::Tensor ScaleOf(int layer, models::FoldSite site) const;  // undefined: 1
+  torch::Tensor InputScale(int layer, models::CodeSite site) const;
+  torch::Tensor OfQueryChannels(const torch::Tensor& of_kv) const;
+  Limits RangeOf(int layer, models::CodeSite site) const;
+
+  models::DecoderSpec spec_;
+  QuantizationScheme scheme_;
+  std::vector<Layer> layers_;
+  Mode mode_ = Mode::kCode;
+};
+
+}  // namespace ondine::train
+
+#endif  // ONDINE_TRAIN_CHANNEL_QUANTIZER_H_

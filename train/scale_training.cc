@@ -1,0 +1,383 @@
+#include "train/scale_training.h"
+
+#include <ATen/Parallel.h>
+#include <torch/optim/adam.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+#include "base/file.h"
+#include "base/join.h"
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "models/base_fingerprint.h"
+#include "train/checkpoint.h"
+#include "train/decoder_twin.h"
+#include "train/device.h"
+#include "train/guard.h"
+#include "train/pool_items.h"
+#include "train/process_group.h"
+
+namespace ondine::train {
+namespace {
+
+using torch::Tensor;
+using Mode = ChannelQuantizer::Mode;
+
+class Training {
+ public:
+  Training(const DecoderTwin& twin, Settings settings, ProcessGroup group,
+           const std::vector<TokenTree>& training, const std::vector<TokenTree>& validation,
+           const ScaleTrainingOptions& options, const ScaleTrainingObserver& observer)
+      : twin_(twin),
+        settings_(std::move(settings)),
+        group_(std::move(group)),
+        training_(training),
+        validation_(validation),
+        options_(options),
+        observer_(observer),
+        quantizer_(twin.spec(), options.sites, options.scheme, twin.device()),
+        time_(static_cast<std::int64_t>(training.front().size())) {
+    for (int layer = 0; layer < twin.spec().layers; ++layer) {
+      const std::vector<Tensor> parameters = ParametersOf(layer);
+      parameters_.insert(parameters_.end(), parameters.begin(), parameters.end());
+    }
+    steps_ = options.steps + options.layer_steps * twin.spec().layers;
+  }
+
+  Result<ChannelQuantizer> Run() {
+    torch::optim::Adam optimizer(parameters_, torch::optim::AdamOptions(options_.rate));
+    TrainingState state{settings_, parameters_, &optimizer, 0};
+    Observe();
+    if (options_.resume) {
+      ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
+    } else if (options_.smooth) {
+      for (int layer = 0; layer < twin_.spec().layers; ++layer) {
+        quantizer_.Smooth(layer, *options_.smooth, twin_);
+        quantizer_.Clamp(layer, options_.limit);
+      }
+    }
+    if (group_.rank() == 0) {
+      if (!options_.checkpoint.empty()) ONDINE_TRY(base::CheckWritable(options_.checkpoint));
+      if (observer_.on_start) ONDINE_TRY(observer_.on_start(settings_));
+    }
+    if (state.step == 0) Validate(0);
+    ONDINE_TRY(TrainLayers(state));
+    ONDINE_TRY(TrainTogether(state));
+    ONDINE_TRY(Save(state));
+    return quantizer_;
+  }
+
+ private:
+  std::vector<Tensor> ParametersOf(int layer) const {
+    std::vector<Tensor> parameters;
+    if (options_.learn_scales) parameters = quantizer_.Logarithms(layer);
+    if (options_.learn_ranges) {
+      const std::vector<Tensor> ends = quantizer_.Ends(layer);
+      parameters.insert(parameters.end(), ends.begin(), ends.end());
+    }
+    return parameters;
+  }
+
+  DecoderTwin::Geometry GeometryOf(std::span<const TokenTree* const> rows, int layer) const {
+    return twin_.MakeGeometry(rows, time_, twin_.spec().IsLocal(layer));
+  }
+
+  // Sets the limits of all inputs of the float model.
+  void Observe() {
+    const torch::NoGradGuard no_gradient;
+    quantizer_.SetMode(Mode::kObserve);
+    for (const TokenTree& sequence : training_) {
+      const TokenTree* const row = &sequence;
+      twin_.Hidden({&row, 1}, {.quantizer = &quantizer_});
+      if (observer_.stop_token.Stopped()) break;
+    }
+    quantizer_.SetMode(Mode::kCode);
+  }
+
+  // Which sequences step `step` takes, and of those, this process.
+  std::vector<std::size_t> Batch(std::int64_t step) const {
+    const std::size_t count = training_.size();
+    std::vector<std::size_t> mine;
+    for (std::size_t i = 0; i < options_.batch; ++i) {
+      if (static_cast<int>(i % static_cast<std::size_t>(group_.size())) != group_.rank()) continue;
+      const std::size_t at = static_cast<std::size_t>(step) * options_.batch + i;
+      mine.push_back(
+          EpochOrder(count, options_.seed, static_cast<std::int64_t>(at / count))[at % count]);
+    }
+    return mine;
+  }
+
+  // From the float model's inputs of a layer to its outputs; inputs become these.
+  Status TrainLayers(TrainingState& state) {
+    std::vector<Tensor> inputs;  // of the layer, [1][time][width] each
+    {
+      const torch::NoGradGuard no_gradient;
+      for (const TokenTree& sequence : training_) {
+        const TokenTree* const row = &sequence;
+        inputs.push_back(twin_.Embed({&row, 1}, time_));
+      }
+    }
+    const TokenTree* const any = &training_.front();
+    for (int layer = 0; layer < twin_.spec().layers; ++layer) {
+      const std::int64_t end = (layer + 1) * options_.layer_steps;
+      // All rows are straight and of one length, so they share their geometry.
+      const DecoderTwin::Geometry geometry = GeometryOf({&any, 1}, layer);
+      const bool done = state.step >= end || parameters_.empty();
+      if (done && state.step >= options_.layer_steps * twin_.spec().layers) break;
+      std::vector<Tensor> outputs;
+      {
+        const torch::NoGradGuard no_gradient;
+        for (const Tensor& x : inputs) outputs.push_back(twin_.Block(layer, x, geometry, {}));
+      }
+      for (; state.step < end && !done; ++state.step) {
+        double loss = 0;
+        for (const std::size_t i : Batch(state.step)) {
+          const Tensor y = twin_.Block(layer, inputs[i], geometry, {.quantizer = &quantizer_});
+          const Tensor error =
+              (y - outputs[i]).square().sum() /
+              ((outputs[i] - inputs[i]).square().sum() * static_cast<double>(options_.batch));
+          error.backward();
+          loss += error.item<double>();
+        }
+        const auto begin = end - options_.layer_steps;
+        ONDINE_TRY(Apply(state, ParametersOf(layer), loss,
+                         Decayed(options_.layer_rate, state.step - begin, options_.layer_steps),
+                         layer));
+        quantizer_.Clamp(layer, options_.limit);
+      }
+      inputs = std::move(outputs);
+    }
+    return {};
+  }
+
+  Status TrainTogether(TrainingState& state) {
+    const std::int64_t begin = steps_ - options_.steps;
+    if (state.step < begin) state.step = begin;  // where no layer had anything to learn
+    if (options_.layer_steps > 0) Validate(state.step);
+    for (; state.step < steps_ && !parameters_.empty(); ++state.step) {
+      double loss = 0;
+      for (const std::size_t i : Batch(state.step)) {
+        const Tensor error = Loss(training_[i]) / static_cast<double>(options_.batch);
+        error.backward();
+        loss += error.item<double>();
+      }
+      ONDINE_TRY(Apply(state, parameters_, loss,
+                       Decayed(options_.rate, state.step - begin, options_.steps), std::nullopt));
+      for (int layer = 0; layer < twin_.spec().layers; ++layer) {
+        quantizer_.Clamp(layer, options_.limit);
+      }
+      const std::int64_t done = state.step + 1 - begin;
+      if (done % options_.validate_every == 0 || state.step + 1 == steps_) Validate(done + begin);
+    }
+    return {};
+  }
+
+  // Nats a token of a sequence.
+  Tensor Loss(const TokenTree& sequence) const {
+    const TokenTree* const row = &sequence;
+    const Tensor log_p = LogProbabilities(row, &quantizer_);
+    if (options_.target == ScaleTrainingOptions::Target::kText) {
+      return torch::nll_loss(log_p, Targets(sequence));
+    }
+    Tensor wanted;
+    {
+      const torch::NoGradGuard no_gradient;
+      wanted = LogProbabilities(row, nullptr);
+    }
+    return torch::kl_div(log_p, wanted, at::Reduction::Sum, true) /
+           static_cast<double>(log_p.size(0));
+  }
+
+  // Of each next token, [time - 1][vocabulary].
+  Tensor LogProbabilities(const TokenTree* row, const Quantizer* quantizer) const {
+    const Tensor hidden = twin_.Hidden({&row, 1}, {.quantizer = quantizer})[0];
+    return torch::log_softmax(twin_.Logits(hidden.narrow(0, 0, hidden.size(0) - 1)), -1);
+  }
+
+  Tensor Targets(const TokenTree& sequence) const {
+    const std::vector<std::int64_t> next(sequence.tokens.begin() + 1, sequence.tokens.end());
+    return torch::tensor(next).to(twin_.device());
+  }
+
+  // Half a cosine from `rate` to a tenth of it.
+  static double Decayed(double rate, std::int64_t step, std::int64_t steps) {
+    const double share = static_cast<double>(step) / static_cast<double>(steps);
+    return rate * (0.1 + 0.45 * (1 + std::cos(std::numbers::pi * share)));
+  }
+
+  // Adds up the processes' gradients, and lets the optimizer make a step of `parameters` alone.
+  Status Apply(TrainingState& state, const std::vector<Tensor>& parameters, double loss,
+               double rate, std::optional<int> layer) {
+    Tensor stopped =
+        torch::tensor({observer_.stop_token.Stopped() ? 1.0 : 0.0, loss}, torch::kDouble);
+    group_.Sum(stopped);
+    if (stopped[0].item<double>() > 0) {
+      ONDINE_TRY(Save(state));
+      return MakeError(ErrorCode::kCancelled,
+                       "stopped after step " + std::to_string(state.step) +
+                           (options_.checkpoint.empty() ? "" : "; --resume goes on from here"));
+    }
+    std::vector<Tensor> gradients;
+    for (const Tensor& parameter : parameters) {
+      if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
+      gradients.push_back(parameter.grad().flatten());
+    }
+    Tensor flat = torch::cat(gradients);
+    group_.Sum(flat);
+    const double length = flat.norm().item<double>();
+    if (!std::isfinite(length)) {
+      throw std::runtime_error("the training diverged: try a lower rate");
+    }
+    if (length > options_.max_gradient) flat *= options_.max_gradient / length;
+    std::int64_t begin = 0;
+    for (const Tensor& parameter : parameters) {
+      parameter.grad().copy_(flat.narrow(0, begin, parameter.numel()).view_as(parameter));
+      begin += parameter.numel();
+    }
+    static_cast<torch::optim::AdamOptions&>(state.optimizer->param_groups().front().options())
+        .lr(rate);
+    state.optimizer->step();
+    // Undefined, so that a later step leaves the parameters of other layers alone.
+    for (const Tensor& parameter : parameters) parameter.mutable_grad().reset();
+
+    if (group_.rank() == 0 && observer_.on_step) {
+      observer_.on_step(
+          {layer, state.step + 1, steps_, stopped[1].item<double>(), since_start_.Elapsed()});
+    }
+    if (since_checkpoint_.Elapsed() > 60 * options_.checkpoint_minutes) {
+      TrainingState next = state;
+      ++next.step;
+      ONDINE_TRY(Save(next));
+      since_checkpoint_ = {};
+    }
+    return {};
+  }
+
+  Status Save(const TrainingState& state) const {
+    if (options_.checkpoint.empty() || group_.rank() != 0) return {};
+    return SaveCheckpoint(state, options_.checkpoint);
+  }
+
+  void Validate(std::int64_t step) {
+    const torch::NoGradGuard no_gradient;
+    Tensor sums = torch::zeros({3}, torch::kDouble);
+    for (std::size_t i = 0; i < validation_.size(); ++i) {
+      if (static_cast<int>(i % static_cast<std::size_t>(group_.size())) != group_.rank()) continue;
+      const TokenTree* const row = &validation_[i];
+      const Tensor targets = Targets(validation_[i]);
+      const Tensor coded = LogProbabilities(row, &quantizer_);
+      const Tensor exact = LogProbabilities(row, nullptr);
+      sums[0] += torch::nll_loss(coded, targets).item<double>();
+      sums[1] += torch::nll_loss(exact, targets).item<double>();
+      sums[2] += torch::kl_div(coded, exact, at::Reduction::Sum, true).item<double>() /
+                 static_cast<double>(targets.size(0));
+    }
+    group_.Sum(sums);
+    if (group_.rank() != 0 || !observer_.on_validation || validation_.empty()) return;
+    sums /= static_cast<double>(validation_.size());
+    observer_.on_validation({step, std::exp(sums[0].item<double>()),
+                             std::exp(sums[1].item<double>()), sums[2].item<double>()});
+  }
+
+  const DecoderTwin& twin_;
+  const Settings settings_;
+  const ProcessGroup group_;
+  const std::vector<TokenTree>& training_;
+  const std::vector<TokenTree>& validation_;
+  const ScaleTrainingOptions& options_;
+  const ScaleTrainingObserver& observer_;
+  ChannelQuantizer quantizer_;
+  const std::int64_t time_;
+  std::vector<Tensor> parameters_;
+  std::int64_t steps_ = 0;
+  base::Timer since_start_, since_checkpoint_;
+};
+
+Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& decoder,
+                    const std::vector<TokenTree>& training, const ProcessGroup& group) {
+  Settings settings = options.origin;
+  settings.Add("base", models::BaseFingerprint(decoder));
+  settings.Add("sequences", training.size());
+  settings.Add("context", training.front().size());
+  settings.Add("scheme", "w" + std::to_string(options.scheme.weight_bits) + "a" +
+                             std::to_string(options.scheme.activation_bits) +
+                             (options.scheme.per_channel ? " per channel" : " per tensor"));
+  std::vector<std::string> sites;
+  for (const models::FoldSite site : options.sites) {
+    sites.emplace_back(models::kFoldSiteNames[static_cast<std::size_t>(site)]);
+  }
+  settings.Add("sites", base::Join(sites, "+"));
+  if (options.smooth) settings.Add("smooth", *options.smooth);
+  settings.Add("learn-scales", options.learn_scales ? 1 : 0);
+  settings.Add("learn-ranges", options.learn_ranges ? 1 : 0);
+  settings.Add("layer-steps", options.layer_steps);
+  settings.Add("layer-rate", options.layer_rate);
+  settings.Add("steps", options.steps);
+  settings.Add("rate", options.rate);
+  settings.Add("target", options.target == ScaleTrainingOptions::Target::kText ? "text" : "model");
+  settings.Add("batch", options.batch);
+  settings.Add("limit", options.limit);
+  settings.Add("max-gradient", options.max_gradient);
+  settings.Add("seed", options.seed);
+  settings.Add("device", options.device);
+  settings.Add("processes", group.size());
+  settings.Add("threads", at::get_num_threads());
+  return settings;
+}
+
+Status Check(const ScaleTrainingOptions& options, const std::vector<TokenTree>& training,
+             const std::vector<TokenTree>& validation) {
+  const auto wrong = [](const std::string& what) {
+    return MakeError(ErrorCode::kInvalidArgument, what);
+  };
+  if (training.empty()) return wrong("there is no sequence to learn from");
+  for (const auto* rows : {&training, &validation}) {
+    for (const TokenTree& row : *rows) {
+      if (row.size() != training.front().size() || row.size() < 2) {
+        return wrong("the sequences are not of one length of at least 2");
+      }
+    }
+  }
+  if (options.batch < 1 || options.layer_steps < 0 || options.steps < 0 ||
+      options.validate_every < 1) {
+    return wrong("a batch, and the steps between validations, are at least 1");
+  }
+  if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
+  return {};
+}
+
+}  // namespace
+
+Result<quant::Scales> TrainScales(const models::Decoder& decoder,
+                                  const std::vector<TokenTree>& training,
+                                  const std::vector<TokenTree>& validation,
+                                  const ScaleTrainingOptions& options,
+                                  const ScaleTrainingObserver& observer) {
+  ONDINE_TRY(Check(options, training, validation));
+  ONDINE_ASSIGN(ProcessGroup group, ProcessGroup::FromEnvironment());
+  return Guarded([&]() -> Result<quant::Scales> {
+    if (options.threads > 0) at::set_num_threads(options.threads);
+    ONDINE_ASSIGN(const torch::Device device, FindDevice(options.device));
+    ONDINE_ASSIGN(const DecoderTwin twin, DecoderTwin::Create(decoder, device));
+    Settings settings = SettingsOf(options, decoder, training, group);
+    const bool first = group.rank() == 0;
+    quant::Scales scales;
+    scales.architecture = decoder.spec().architecture;
+    scales.base_fingerprint = models::BaseFingerprint(decoder);
+    scales.provenance = settings.Text();
+    ONDINE_ASSIGN(const ChannelQuantizer quantizer,
+                  Training(twin, std::move(settings), std::move(group), training, validation,
+                           options, observer)
+                      .Run());
+    if (!first) return quant::Scales();
+    scales.channels = quantizer.Scales();
+    scales.ranges = quantizer.Ranges();
+    return scales;
+  });
+}
+
+}  // namespace ondine::train
