@@ -10,6 +10,7 @@
 #include <string>
 
 #include "train/pool_command.h"
+#include "train/scales_command.h"
 
 namespace ondine::train {
 namespace {
@@ -36,6 +37,7 @@ int Main(int argc, char** argv) {
   app.footer("Example:\n  ondine-train pool -m model.gguf --data ../shared/data -o pool.gguf");
   app.set_version_flag("--version", std::string("ondine-train ") + ONDINE_VERSION);
   const std::function<Status()> pool = AddPool(app, Interrupt());
+  const std::function<Status()> scales = AddScales(app, Interrupt());
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -50,7 +52,7 @@ int Main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   std::signal(SIGINT, HandleInterrupt);
   std::signal(SIGTERM, HandleInterrupt);
-  const Status status = pool();
+  const Status status = app.got_subcommand("pool") ? pool() : scales();
   if (status) return 0;
   return Fail(status.error().ToString(),
               status.error().code == ErrorCode::kInvalidArgument ? 2 : 1);

@@ -1,15 +1,10 @@
 #include "train/pool_command.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +20,7 @@
 #include "models/decoder.h"
 #include "text/tokenizer.h"
 #include "train/pool_training.h"
+#include "train/training_log.h"
 
 namespace ondine::train {
 namespace {
@@ -41,38 +37,6 @@ struct PoolCommand {
   PoolTrainingOptions training;
   StopToken interrupt;
 };
-
-// One record a line, as it comes, so that a training can be watched.
-class Log {
- public:
-  Status Open(const std::string& path, bool append) {
-    if (path.empty()) return {};
-    stream_.open(path, append ? std::ios::app : std::ios::trunc);
-    if (!stream_) return MakeError(ErrorCode::kIo, "cannot be written", path);
-    return {};
-  }
-  void Write(const json& record) {
-    if (stream_.is_open()) stream_ << record.dump() << std::endl;
-  }
-  // A full disk does not end hours of training, but is told at the end.
-  Status Close(const std::string& path) const {
-    if (stream_) return {};
-    return MakeError(ErrorCode::kIo, "is not complete: writing failed", path);
-  }
-
- private:
-  std::ofstream stream_;
-};
-
-void ShowProgress(const StepReport& report) {
-  if (isatty(STDERR_FILENO) != 1) return;
-  const double left = report.seconds / static_cast<double>(report.step) *
-                      static_cast<double>(report.steps - report.step);
-  std::fprintf(stderr, "\r\033[Kstep %lld/%lld, loss %.4f, %.0f tokens/s, %.1f min left%s",
-               static_cast<long long>(report.step), static_cast<long long>(report.steps),
-               report.loss, report.tokens_per_second, left / 60,
-               report.step == report.steps ? "\n" : "");
-}
 
 json ToJson(const StepReport& report) {
   return {{"event", "step"},
@@ -171,7 +135,7 @@ Status TrainAndWrite(const PoolCommand& command) {
   ONDINE_TRY(SetWeights(space, command.mode, command.temperature, items));
   ONDINE_TRY(SetWeights(space, command.mode, command.temperature, validation));
 
-  Log log;
+  TrainingLog log;
   adapters::Pool pool;
   PoolTrainingObserver observer;
   observer.stop_token = command.interrupt;
@@ -189,7 +153,9 @@ Status TrainAndWrite(const PoolCommand& command) {
     return {};
   };
   observer.on_step = [&](const StepReport& report) {
-    ShowProgress(report);
+    char rate[32];
+    std::snprintf(rate, sizeof(rate), "%.0f tokens/s, ", report.tokens_per_second);
+    ShowStep(report.step, report.steps, report.loss, report.seconds, rate);
     json record = ToJson(report);
     if (training.choice_share > 0) {
       record["answer_loss"] = report.answer_loss;
@@ -213,22 +179,6 @@ Status TrainAndWrite(const PoolCommand& command) {
   pool.tasks = space;
   ONDINE_TRY(adapters::WritePool(pool, command.out));
   return log.Close(command.log);
-}
-
-// None of them may overwrite another.
-Status CheckFiles(const PoolCommand& command) {
-  const auto place = [](const std::string& path) {
-    std::error_code error;
-    const auto canonical = std::filesystem::weakly_canonical(path, error);
-    return error ? std::filesystem::path(path) : canonical;
-  };
-  std::set<std::filesystem::path> places;
-  for (const std::string& path :
-       {command.model, command.out, command.log, command.training.checkpoint}) {
-    if (path.empty() || places.insert(place(path)).second) continue;
-    return MakeError(ErrorCode::kInvalidArgument, "is named for two purposes", path);
-  }
-  return {};
 }
 
 std::vector<std::string> TargetOptions() {
@@ -346,7 +296,8 @@ std::function<Status()> AddPool(CLI::App& app, StopToken interrupt) {
     if (command->training.checkpoint.empty()) {
       command->training.checkpoint = command->out + ".checkpoint";
     }
-    if (Status status = CheckFiles(*command); !status) return status;
+    ONDINE_TRY(
+        CheckDistinct({command->model, command->out, command->log, command->training.checkpoint}));
     return TrainAndWrite(*command);
   };
 }

@@ -147,7 +147,6 @@ class Training {
         ONDINE_TRY(Apply(state, ParametersOf(layer), loss,
                          Decayed(options_.layer_rate, state.step - begin, options_.layer_steps),
                          layer));
-        quantizer_.Clamp(layer, options_.limit);
       }
       inputs = std::move(outputs);
     }
@@ -167,9 +166,6 @@ class Training {
       }
       ONDINE_TRY(Apply(state, parameters_, loss,
                        Decayed(options_.rate, state.step - begin, options_.steps), std::nullopt));
-      for (int layer = 0; layer < twin_.spec().layers; ++layer) {
-        quantizer_.Clamp(layer, options_.limit);
-      }
       const std::int64_t done = state.step + 1 - begin;
       if (done % options_.validate_every == 0 || state.step + 1 == steps_) Validate(done + begin);
     }
@@ -241,6 +237,7 @@ class Training {
     static_cast<torch::optim::AdamOptions&>(state.optimizer->param_groups().front().options())
         .lr(rate);
     state.optimizer->step();
+    for (int i = 0; i < twin_.spec().layers; ++i) quantizer_.Clamp(i, options_.limit);
     // Undefined, so that a later step leaves the parameters of other layers alone.
     for (const Tensor& parameter : parameters) parameter.mutable_grad().reset();
 
@@ -303,9 +300,9 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
   settings.Add("base", models::BaseFingerprint(decoder));
   settings.Add("sequences", training.size());
   settings.Add("context", training.front().size());
-  settings.Add("scheme", "w" + std::to_string(options.scheme.weight_bits) + "a" +
-                             std::to_string(options.scheme.activation_bits) +
-                             (options.scheme.per_channel ? " per channel" : " per tensor"));
+  settings.Add("weight-bits", options.scheme.weight_bits);
+  settings.Add("activation-bits", options.scheme.activation_bits);
+  settings.Add("weight-scales", options.scheme.per_channel ? "per channel" : "per tensor");
   std::vector<std::string> sites;
   for (const models::FoldSite site : options.sites) {
     sites.emplace_back(models::kFoldSiteNames[static_cast<std::size_t>(site)]);

@@ -120,8 +120,8 @@ TEST(LoraPoolModule, GradientsEqualFiniteDifferences) {
       const train::TokenTree row = Straight(SomeTokens(12));
       const train::TokenTree* rows[] = {&row};
       const auto loss = [&] {
-        return -twin->LogLikelihoods(twin->Hidden(rows, {.additions = &pool})[0], torch::tensor({9, 10, 11}),
-                                     torch::tensor({40, 50, 60}))
+        return -twin->LogLikelihoods(twin->Hidden(rows, {.additions = &pool})[0],
+                                     torch::tensor({9, 10, 11}), torch::tensor({40, 50, 60}))
                     .sum();
       };
       loss().backward();

@@ -1,0 +1,98 @@
+#include "train/fake_quant.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "compute/linear.h"
+#include "compute/static_code.h"
+#include "quant/range.h"
+#include "quant/weights.h"
+
+namespace ondine::testing {
+namespace {
+
+using torch::Tensor;
+
+Tensor Scalar(float value) {
+  return torch::tensor(value);
+}
+
+TEST(FakeQuant, HasTheEnginesCodes) {
+  torch::manual_seed(1);
+  const Tensor x = torch::randn({5000}) * 3;
+  for (const int bits : {8, 6}) {
+    for (const quant::Range range : {quant::Range{-7.3f, 9.1f}, {0, 4.4f}, {-2.2f, 0}, {0, 0}}) {
+      const Tensor coded = train::FakeCode(x, Scalar(range.low), Scalar(range.high), bits);
+      const compute::StaticCode code = quant::CodeOf(range, bits);
+      std::vector<std::uint8_t> q(5000);
+      compute::Encode(code, x.data_ptr<float>(), 5000, q.data());
+      for (std::size_t i = 0; i < q.size(); ++i) {
+        const float expected = static_cast<float>(q[i] - code.zero) * code.scale;
+        ASSERT_EQ(coded.data_ptr<float>()[i], expected) << i;
+      }
+    }
+  }
+}
+
+TEST(FakeQuant, HasTheEnginesWeights) {
+  torch::manual_seed(2);
+  Tensor w = torch::randn({13, 40});
+  w[5].zero_();
+  for (const int bits : {8, 4}) {
+    for (const bool per_channel : {true, false}) {
+      const Tensor coded = train::FakeWeights(w, bits, per_channel);
+      const quant::WeightCodes codes =
+          quant::EncodeWeights({w.data_ptr<float>(), 13 * 40}, 13, bits, per_channel);
+      for (std::size_t i = 0; i < codes.codes.size(); ++i) {
+        const float scale = codes.scales[per_channel ? i / 40 : 0];
+        ASSERT_EQ(coded.data_ptr<float>()[i], static_cast<float>(codes.codes[i]) * scale) << i;
+      }
+    }
+  }
+}
+
+TEST(FakeQuant, MultipliesAsTheEnginesIntegers) {
+  torch::manual_seed(4);
+  const Tensor x = torch::randn({9, 200}) * 2, w = torch::randn({70, 200});
+  const quant::Range range = {-5.1f, 6.2f};
+  const Tensor expected = torch::linear(
+      train::FakeCode(x, Scalar(range.low), Scalar(range.high), 8), train::FakeWeights(w, 8, true));
+  const compute::StaticCode code = quant::CodeOf(range, 8);
+  const quant::WeightCodes weights =
+      quant::EncodeWeights({w.data_ptr<float>(), 70 * 200}, 70, 8, true);
+  compute::ThreadPool pool(2);
+  const auto linear = compute::Linear::CreateInt8(200, 70, std::as_bytes(std::span(weights.codes)),
+                                                  weights.scales, code, pool);
+  ASSERT_TRUE(linear);
+  compute::Activations rows;
+  rows.Resize(9, 200);
+  for (std::int64_t i = 0; i < 9; ++i) {
+    std::copy_n(x.data_ptr<float>() + i * 200, 200, rows.Row(i));
+    rows.FinishStatic(i, code);
+  }
+  Tensor y = torch::empty({9, 70});
+  pool.Run([&](compute::Worker& worker) {
+    linear->Multiply(worker, rows, compute::Store::kAssign, y.data_ptr<float>(), 70);
+  });
+  EXPECT_LT((y - expected).abs().max().item<float>(), 1e-5 * expected.abs().max().item<float>());
+}
+
+// With steps so small that rounding hardly shows, straight-through gradients are the true ones.
+TEST(FakeQuant, HasTheGradientsOfClipping) {
+  torch::manual_seed(3);
+  const Tensor x = (torch::randn({200}) * 2).requires_grad_();
+  const Tensor low = Scalar(-1.5f).requires_grad_(), high = Scalar(2.5f).requires_grad_();
+  const Tensor weights = torch::randn({200});
+  (train::FakeCode(x, low, high, 16) * weights).sum().backward();
+  const Tensor clipped_x = x.detach().clone().requires_grad_();
+  const Tensor a = Scalar(-1.5f).requires_grad_(), b = Scalar(2.5f).requires_grad_();
+  (torch::minimum(torch::maximum(clipped_x, a), b) * weights).sum().backward();
+  EXPECT_TRUE(torch::allclose(x.grad(), clipped_x.grad(), 1e-3, 1e-3));
+  EXPECT_NEAR(low.grad().item<float>(), a.grad().item<float>(), 1e-2);
+  EXPECT_NEAR(high.grad().item<float>(), b.grad().item<float>(), 1e-2);
+}
+
+}  // namespace
+}  // namespace ondine::testing

@@ -1,0 +1,251 @@
+#include "train/scale_training.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "compute/thread_pool.h"
+#include "formats/gguf.h"
+#include "models/base_fingerprint.h"
+#include "models/decoder_pass.h"
+#include "models/kv_cache.h"
+#include "quant/convert.h"
+#include "train/channel_quantizer.h"
+#include "train/twin_fixture.h"
+
+namespace ondine::testing {
+namespace {
+
+using models::FoldSite;
+using ::testing::HasSubstr;
+using train::ChannelQuantizer;
+using train::DecoderTwin;
+using train::ScaleTrainingOptions;
+using train::TokenTree;
+
+constexpr int kTime = 24;
+
+const std::vector<FoldSite> kAllSites = {FoldSite::kAttentionNorm, FoldSite::kMlpNorm,
+                                         FoldSite::kValue, FoldSite::kUp};
+
+std::vector<TinyModel> Architectures() {
+  return {{.architecture = "llama"},
+          {.architecture = "qwen2", .seed = 2},
+          {.architecture = "qwen3", .seed = 3},
+          {.architecture = "gemma3", .layers = 7, .window = 8, .seed = 4}};
+}
+
+std::vector<TokenTree> Rows(int count, int first = 0) {
+  std::vector<TokenTree> rows;
+  for (int i = 0; i < count; ++i) rows.push_back(Straight(SomeTokens(kTime, 11 + 7 * (first + i))));
+  return rows;
+}
+
+torch::Tensor Logits(const DecoderTwin& twin, const TokenTree& row,
+                     const train::Quantizer* quantizer) {
+  const torch::NoGradGuard no_gradient;
+  const TokenTree* const one = &row;
+  return twin.Logits(twin.Hidden({&one, 1}, {.quantizer = quantizer})[0]);
+}
+
+// Limits from some rows, and random scales.
+ChannelQuantizer Observed(const DecoderTwin& twin, double spread) {
+  ChannelQuantizer quantizer(twin.spec(), kAllSites, {}, torch::kCPU);
+  quantizer.SetMode(ChannelQuantizer::Mode::kObserve);
+  for (const TokenTree& row : Rows(4)) Logits(twin, row, &quantizer);
+  const torch::NoGradGuard no_gradient;
+  torch::manual_seed(5);
+  for (int layer = 0; layer < twin.spec().layers; ++layer) {
+    for (torch::Tensor& logarithms : quantizer.Logarithms(layer)) {
+      logarithms.uniform_(-spread, spread);
+    }
+  }
+  return quantizer;
+}
+
+TEST(ChannelQuantizer, ChangesNothingWhereNothingIsRounded) {
+  for (const TinyModel& model : Architectures()) {
+    SCOPED_TRACE(model.architecture);
+    compute::ThreadPool pool(1);
+    const auto decoder = LoadTiny(model, pool);
+    const auto twin = DecoderTwin::Create(*decoder, torch::kCPU);
+    ASSERT_TRUE(twin);
+    ChannelQuantizer quantizer = Observed(*twin, 2);
+    quantizer.SetMode(ChannelQuantizer::Mode::kScale);
+    const torch::Tensor plain = Logits(*twin, Rows(1)[0], nullptr);
+    const torch::Tensor scaled = Logits(*twin, Rows(1)[0], &quantizer);
+    EXPECT_LT((scaled - plain).abs().max().item<float>(), 1e-4 * plain.abs().max().item<float>());
+    // And is not idle: with codes it differs.
+    quantizer.SetMode(ChannelQuantizer::Mode::kCode);
+    EXPECT_GT((Logits(*twin, Rows(1)[0], &quantizer) - plain).abs().max().item<float>(), 1e-3);
+  }
+}
+
+// The engine's integers against training's rounded floats.
+TEST(ChannelQuantizer, AgreesWithTheConvertedModel) {
+  for (TinyModel model : Architectures()) {
+    SCOPED_TRACE(model.architecture);
+    // The engine rounds keys and values to 16 bits, which moves some codes in a hundred to their
+    // neighbours. One layer has no others that would see these; two models with nothing in common
+    // but the float one would be 1.4 times as far from each other as from that.
+    model.layers = 1;
+    const TempDir folder;
+    const std::string in = folder.File("model.gguf"), out = folder.File("w8a8.gguf");
+    ASSERT_TRUE(WriteTinyModel(model, in));
+    compute::ThreadPool pool(1);
+    const auto file = formats::GgufFile::Open(in);
+    const auto decoder = *models::Decoder::Load(*file, pool);
+    const auto twin = DecoderTwin::Create(*decoder, torch::kCPU);
+    ASSERT_TRUE(twin);
+    ChannelQuantizer quantizer = Observed(*twin, 0.5);
+    quantizer.SetMode(ChannelQuantizer::Mode::kCode);
+
+    models::Quantization quantization = {.scheme = "w8a8"};
+    for (const quant::LayerRanges& ranges : quantizer.Ranges()) {
+      models::LayerCodes& codes = quantization.layers.emplace_back();
+      for (std::size_t site = 0; site < models::kCodeSites; ++site) {
+        codes.of_site[site] = quant::CodeOf(ranges[site], 8);
+      }
+    }
+    ASSERT_TRUE(
+        quant::Convert(*file, *decoder, pool,
+                       {.fold = models::Fold{models::BaseFingerprint(*decoder), quantizer.Scales()},
+                        .quantization = quantization},
+                       out));
+    const auto converted_file = formats::GgufFile::Open(out);
+    const auto converted = *models::Decoder::Load(*converted_file, pool);
+
+    const TokenTree row = Rows(1)[0];
+    const torch::Tensor exact = Logits(*twin, row, nullptr);
+    const torch::Tensor expected = Logits(*twin, row, &quantizer);
+    models::DecoderPass pass(converted, pool);
+    models::KvCache cache(converted->spec(), {kTime, compute::KvType::kF16});
+    ASSERT_TRUE(cache.Prepare(kTime));
+    pass.Run(row.tokens, cache);
+    const std::int64_t vocabulary = converted->vocabulary();
+    torch::Tensor logits = torch::empty({kTime, vocabulary});
+    pass.Logits(0, kTime, {logits.data_ptr<float>(), static_cast<std::size_t>(kTime * vocabulary)});
+    const double coding = (expected - exact).square().mean().sqrt().item<double>();
+    const double difference = (logits - expected).square().mean().sqrt().item<double>();
+    EXPECT_GT(coding, 1e-3);
+    EXPECT_LT(difference, 0.6 * coding);
+  }
+}
+
+Result<quant::Scales> TrainTiny(const ScaleTrainingOptions& options,
+                                const train::ScaleTrainingObserver& observer = {}) {
+  compute::ThreadPool pool(1);
+  const auto decoder = LoadTiny({}, pool);
+  return TrainScales(*decoder, Rows(6), Rows(2, 6), options, observer);
+}
+
+ScaleTrainingOptions SmallTraining() {
+  ScaleTrainingOptions options;
+  options.scheme = {.weight_bits = 6, .activation_bits = 4};
+  options.smooth = std::nullopt;
+  options.layer_steps = 20;
+  options.layer_rate = 3e-2;
+  options.steps = 10;
+  options.rate = 1e-2;
+  options.batch = 2;
+  options.threads = 1;
+  return options;
+}
+
+bool operator==(const quant::LayerRanges& x, const quant::LayerRanges& y) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (x[i].low != y[i].low || x[i].high != y[i].high) return false;
+  }
+  return true;
+}
+bool Same(const quant::Scales& x, const quant::Scales& y) {
+  for (std::size_t layer = 0; layer < x.channels.size(); ++layer) {
+    if (x.channels[layer].of_site != y.channels[layer].of_site) return false;
+    if (!(x.ranges[layer] == y.ranges[layer])) return false;
+  }
+  return x.channels.size() == y.channels.size();
+}
+
+TEST(ScaleTraining, BringsTheModelCloserToTheFloatOne) {
+  std::vector<train::ScaleValidationReport> validations;
+  std::vector<train::ScaleStepReport> steps;
+  train::ScaleTrainingObserver observer;
+  observer.on_step = [&](const train::ScaleStepReport& report) { steps.push_back(report); };
+  observer.on_validation = [&](const train::ScaleValidationReport& r) { validations.push_back(r); };
+  const auto scales = TrainTiny(SmallTraining(), observer);
+  ASSERT_TRUE(scales) << scales.error().ToString();
+  ASSERT_EQ(validations.size(), 3u);  // before, after the layers, at the end
+  EXPECT_LT(validations[1].divergence, 0.9 * validations[0].divergence);
+  EXPECT_LT(validations[2].divergence, 0.9 * validations[0].divergence);
+  ASSERT_EQ(steps.size(), 2u * 20 + 10);
+  EXPECT_EQ(steps[0].layer, 0);
+  EXPECT_EQ(steps[39].layer, 1);
+  EXPECT_EQ(steps[40].layer, std::nullopt);
+  EXPECT_LT(steps[19].loss, steps[0].loss);
+  ASSERT_EQ(scales->ranges.size(), 2u);
+  EXPECT_TRUE(scales->channels[0].at(FoldSite::kValue).empty());
+  const std::vector<float>& up = scales->channels[1].at(FoldSite::kUp);
+  ASSERT_EQ(up.size(), 96u);
+  EXPECT_GT(*std::ranges::max_element(up), 1.01f);
+}
+
+TEST(ScaleTraining, LearnsOnlyWhatItIsToldTo) {
+  ScaleTrainingOptions options = SmallTraining();
+  options.layer_steps = options.steps = 0;
+  const auto nothing = TrainTiny(options);
+  ASSERT_TRUE(nothing) << nothing.error().ToString();
+  EXPECT_THAT(nothing->channels[1].at(FoldSite::kUp), ::testing::Each(1.0f));
+  options = SmallTraining();
+  options.learn_scales = false;
+  const auto ranges = TrainTiny(options);
+  ASSERT_TRUE(ranges);
+  EXPECT_THAT(ranges->channels[1].at(FoldSite::kUp), ::testing::Each(1.0f));
+  EXPECT_FALSE(ranges->ranges[1] == nothing->ranges[1]);
+}
+
+TEST(ScaleTraining, GoesOnWhereItStopped) {
+  const TempDir folder;
+  const auto whole = TrainTiny(SmallTraining());
+  ASSERT_TRUE(whole) << whole.error().ToString();
+  for (const std::int64_t stop_after : {7, 20, 33, 45}) {
+    SCOPED_TRACE(stop_after);
+    ScaleTrainingOptions options = SmallTraining();
+    options.checkpoint = folder.File("checkpoint");
+    train::ScaleTrainingObserver observer;
+    observer.on_step = [&](const train::ScaleStepReport& report) {
+      if (report.step == stop_after) observer.stop_token.Stop();
+    };
+    const auto stopped = TrainTiny(options, observer);
+    ASSERT_FALSE(stopped);
+    EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+    options.resume = true;
+    const auto resumed = TrainTiny(options);
+    ASSERT_TRUE(resumed) << resumed.error().ToString();
+    EXPECT_TRUE(Same(*resumed, *whole));
+    options.rate *= 2;
+    const auto other = TrainTiny(options);
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().code, ErrorCode::kMismatch);
+  }
+}
+
+TEST(ScaleTraining, RefusesWhatMakesNoSense) {
+  ScaleTrainingOptions options = SmallTraining();
+  options.batch = 0;
+  EXPECT_FALSE(TrainTiny(options));
+  options = SmallTraining();
+  options.resume = true;
+  const auto no_file = TrainTiny(options);
+  ASSERT_FALSE(no_file);
+  EXPECT_THAT(no_file.error().ToString(), HasSubstr("checkpoint"));
+  compute::ThreadPool pool(1);
+  const auto decoder = LoadTiny({}, pool);
+  std::vector<TokenTree> rows = Rows(2);
+  rows.push_back(Straight(SomeTokens(5)));
+  EXPECT_FALSE(TrainScales(*decoder, rows, {}, SmallTraining(), {}));
+  EXPECT_FALSE(TrainScales(*decoder, {}, {}, SmallTraining(), {}));
+}
+
+}  // namespace
+}  // namespace ondine::testing

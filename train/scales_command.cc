@@ -1,0 +1,238 @@
+#include "train/scales_command.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/checksum.h"
+#include "base/file.h"
+#include "base/join.h"
+#include "base/try.h"
+#include "compute/thread_pool.h"
+#include "formats/fingerprint.h"
+#include "formats/gguf.h"
+#include "models/decoder.h"
+#include "quant/scales_file.h"
+#include "text/tokenizer.h"
+#include "train/scale_training.h"
+#include "train/training_log.h"
+
+namespace ondine::train {
+namespace {
+
+using nlohmann::json;
+
+struct ScalesCommand {
+  std::string model, text, validation, out, name, log;
+  std::vector<std::string> sites = {"attention_norm", "mlp_norm", "up"};
+  std::size_t sequences = 128, validation_sequences = 8, context = 512;
+  double smooth = 0.7;
+  bool ones = false, per_tensor = false;
+  std::string learn = "both";
+  ScaleTrainingOptions training;
+  StopToken interrupt;
+};
+
+// Straight rows of `context` tokens, at most `most`.
+Result<std::vector<TokenTree>> Sequences(const std::string& path, const text::Tokenizer& tokenizer,
+                                         std::size_t context, std::size_t most) {
+  ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
+  const std::vector<std::int32_t> tokens = tokenizer.Encode(text);
+  if (tokens.size() < context) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "has " + std::to_string(tokens.size()) + " tokens; at least one sequence of " +
+                         std::to_string(context) + " is needed",
+                     path);
+  }
+  std::vector<TokenTree> sequences;
+  for (std::size_t at = 0; at + context <= tokens.size() && sequences.size() < most;
+       at += context) {
+    TokenTree& row = sequences.emplace_back();
+    const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(at);
+    row.tokens.assign(begin, begin + static_cast<std::ptrdiff_t>(context));
+    if (tokenizer.adds_bos() && tokenizer.bos()) row.tokens.front() = *tokenizer.bos();
+    for (std::size_t i = 0; i < context; ++i) {
+      row.positions.push_back(static_cast<std::int32_t>(i));
+      row.branches.push_back(0);
+    }
+  }
+  return sequences;
+}
+
+// Of the tokens.
+std::string Fingerprint(const std::vector<TokenTree>& sequences) {
+  base::Checksum hash;
+  for (const TokenTree& row : sequences) hash.Update(std::as_bytes(std::span(row.tokens)));
+  return hash.Digits();
+}
+
+std::vector<std::string> SiteOptions() {
+  return {models::kFoldSiteNames.begin(), models::kFoldSiteNames.end()};
+}
+
+Status TrainAndWrite(const ScalesCommand& command) {
+  ScaleTrainingOptions training = command.training;
+  training.sites.clear();
+  for (std::size_t site = 0; site < models::kFoldSites; ++site) {
+    if (std::ranges::find(command.sites, models::kFoldSiteNames[site]) != command.sites.end()) {
+      training.sites.push_back(static_cast<models::FoldSite>(site));
+    }
+  }
+  training.smooth = command.ones ? std::nullopt : std::optional(command.smooth);
+  training.scheme.per_channel = !command.per_tensor;
+  training.learn_scales = command.learn == "both" || command.learn == "scales";
+  training.learn_ranges = command.learn == "both" || command.learn == "ranges";
+
+  ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(command.model));
+  ONDINE_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
+  compute::ThreadPool threads(1);
+  ONDINE_ASSIGN(const auto decoder, models::Decoder::Load(file, threads));
+  if (decoder->quantization() || decoder->fold()) {
+    return MakeError(ErrorCode::kInvalidArgument, "the model is quantised or folded already",
+                     command.model);
+  }
+  ONDINE_ASSIGN(const auto sequences,
+                Sequences(command.text, tokenizer, command.context, command.sequences));
+  std::vector<TokenTree> validation;
+  if (!command.validation.empty()) {
+    ONDINE_ASSIGN(validation, Sequences(command.validation, tokenizer, command.context,
+                                        command.validation_sequences));
+  }
+  ONDINE_ASSIGN(const std::optional<std::string> base_name, file.FindString("general.name"));
+  training.origin.Add("model", base_name.value_or("without name"));
+  training.origin.Add("file", formats::Fingerprint(file));
+  training.origin.Add("text", Fingerprint(sequences));
+
+  TrainingLog log;
+  ScaleTrainingObserver observer;
+  observer.stop_token = command.interrupt;
+  observer.on_start = [&](const Settings& settings) -> Status {
+    ONDINE_TRY(base::CheckWritable(command.out));
+    ONDINE_TRY(log.Open(command.log, training.resume));
+    log.Write({{"event", "start"},
+               {"sequences", sequences.size()},
+               {"validation_sequences", validation.size()},
+               {"settings", settings.entries()}});
+    return {};
+  };
+  observer.on_step = [&](const ScaleStepReport& report) {
+    const std::string place =
+        report.layer ? "layer " + std::to_string(*report.layer) + ", " : "all layers, ";
+    ShowStep(report.step, report.steps, report.loss, report.seconds, place);
+    json record = {{"event", "step"},
+                   {"step", report.step},
+                   {"steps", report.steps},
+                   {"loss", report.loss},
+                   {"seconds", report.seconds}};
+    if (report.layer) record["layer"] = *report.layer;
+    log.Write(record);
+  };
+  observer.on_validation = [&](const ScaleValidationReport& report) {
+    log.Write({{"event", "validation"},
+               {"step", report.step},
+               {"perplexity", report.perplexity},
+               {"float_perplexity", report.float_perplexity},
+               {"divergence", report.divergence}});
+  };
+  ONDINE_ASSIGN(quant::Scales scales,
+                TrainScales(*decoder, sequences, validation, training, observer));
+  if (scales.base_fingerprint.empty()) return {};  // another process writes them
+  scales.name = command.name;
+  ONDINE_TRY(quant::WriteScales(scales, decoder->spec(), command.out));
+  return log.Close(command.log);
+}
+
+void AddOptions(CLI::App& app, ScalesCommand& command) {
+  ScaleTrainingOptions& training = command.training;
+  using Target = ScaleTrainingOptions::Target;
+  app.add_option("-m,--model", command.model, "base model, a GGUF file")->required();
+  app.add_option("--text", command.text, "text to learn from")->required();
+  app.add_option("--validation", command.validation, "another text, to be watched");
+  app.add_option("-o,--out", command.out, "file of scales to write")->required();
+  app.add_option("--name", command.name, "of the scales, in their file");
+  app.add_option("--log", command.log, "file for one JSON record a step and validation");
+  app.add_option("--sequences", command.sequences, "of the text, at most")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--context", command.context, "tokens of a sequence")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1 << 16));
+  app.add_option("--validation-sequences", command.validation_sequences)->capture_default_str();
+
+  app.add_option("--sites", command.sites, "where scales stand: " + base::Join(SiteOptions(), ", "))
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::IsMember(SiteOptions()));
+  app.add_option("--weight-bits", training.scheme.weight_bits)
+      ->capture_default_str()
+      ->check(CLI::Range(2, 8));
+  app.add_option("--activation-bits", training.scheme.activation_bits)
+      ->capture_default_str()
+      ->check(CLI::Range(2, 8));
+  app.add_flag("--per-tensor", command.per_tensor, "one scale of weights for a whole matrix");
+  app.add_option("--smooth", command.smooth, "strength of SmoothQuant's scales to begin with")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_flag("--ones", command.ones, "begin with scales of 1 instead");
+  app.add_option("--learn", command.learn)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"both", "scales", "ranges", "nothing"}));
+
+  app.add_option("--layer-steps", training.layer_steps, "of each layer by itself")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--layer-rate", training.layer_rate, "learning rate of these")
+      ->capture_default_str();
+  app.add_option("--steps", training.steps, "of all layers together")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--rate", training.rate, "learning rate of these")->capture_default_str();
+  app.add_option("--target", training.target,
+                 "model: the float model's distribution; text: the next token")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Target>{{"model", Target::kModel}, {"text", Target::kText}}))
+      ->default_str("model");
+  app.add_option("--batch", training.batch, "sequences a step, of all processes together")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--seed", training.seed)->capture_default_str();
+  app.add_option("--validate-every", training.validate_every, "steps of all layers")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--checkpoint", training.checkpoint,
+                 "file for the training's state (default: <out>.checkpoint)");
+  app.add_option("--checkpoint-minutes", training.checkpoint_minutes)
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--resume", training.resume, "go on from the checkpoint");
+  app.add_option("--device", training.device, "as torch names it: cpu, cuda:0")
+      ->capture_default_str();
+  app.add_option("-t,--threads", training.threads, "(default: one per core)")
+      ->check(CLI::Range(1, 256));
+}
+
+}  // namespace
+
+std::function<Status()> AddScales(CLI::App& app, StopToken interrupt) {
+  auto command = std::make_shared<ScalesCommand>();
+  command->interrupt = std::move(interrupt);
+  CLI::App* scales =
+      app.add_subcommand("scales", "Learn channel scales that make a model fit static 8-bit codes");
+  scales->footer(
+      "Example:\n  ondine-train scales -m model.gguf --text text.txt -o scales.gguf\n"
+      "  ondine quantize -m model.gguf --scales scales.gguf -o model.w8a8.gguf");
+  AddOptions(*scales, *command);
+  return [command]() -> Status {
+    if (command->training.checkpoint.empty()) {
+      command->training.checkpoint = command->out + ".checkpoint";
+    }
+    ONDINE_TRY(CheckDistinct(
+        {command->model, command->text, command->out, command->log, command->training.checkpoint}));
+    return TrainAndWrite(*command);
+  };
+}
+
+}  // namespace ondine::train

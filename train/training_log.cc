@@ -1,0 +1,50 @@
+#include "train/training_log.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+namespace ondine::train {
+
+Status TrainingLog::Open(const std::string& path, bool append) {
+  if (path.empty()) return {};
+  stream_.open(path, append ? std::ios::app : std::ios::trunc);
+  if (!stream_) return MakeError(ErrorCode::kIo, "cannot be written", path);
+  return {};
+}
+
+void TrainingLog::Write(const nlohmann::json& record) {
+  if (stream_.is_open()) stream_ << record.dump() << std::endl;
+}
+
+Status TrainingLog::Close(const std::string& path) const {
+  if (stream_) return {};
+  return MakeError(ErrorCode::kIo, "is not complete: writing failed", path);
+}
+
+Status CheckDistinct(std::initializer_list<std::string> paths) {
+  const auto place = [](const std::string& path) {
+    std::error_code error;
+    const auto canonical = std::filesystem::weakly_canonical(path, error);
+    return error ? std::filesystem::path(path) : canonical;
+  };
+  std::set<std::filesystem::path> places;
+  for (const std::string& path : paths) {
+    if (path.empty() || places.insert(place(path)).second) continue;
+    return MakeError(ErrorCode::kInvalidArgument, "is named for two purposes", path);
+  }
+  return {};
+}
+
+void ShowStep(std::int64_t step, std::int64_t steps, double loss, double seconds,
+              const std::string& more) {
+  if (isatty(STDERR_FILENO) != 1) return;
+  const double left = seconds / static_cast<double>(step) * static_cast<double>(steps - step);
+  std::fprintf(stderr, "\r\033[Kstep %lld/%lld, loss %.4f, %s%.1f min left%s",
+               static_cast<long long>(step), static_cast<long long>(steps), loss, more.c_str(),
+               left / 60, step == steps ? "\n" : "");
+}
+
+}  // namespace ondine::train
