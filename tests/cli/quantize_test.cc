@@ -1,0 +1,140 @@
+// 8-bit models from the command line, and that every command runs them.
+#include <gmock/gmock.h>
+
+#include "adapters/adapter_fixture.h"
+#include "adapters/lora_file.h"
+#include "base/file.h"
+#include "cli/program.h"
+#include "models/base_fingerprint.h"
+#include "quant/scales_file.h"
+
+namespace ondine::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr int kFailed = 1, kUsage = 2;
+
+class QuantizeCommand : public ProgramTest {
+ protected:
+  void SetUp() override {
+    const auto decoder = LoadDecoder(Model());
+    quant::Scales scales;
+    scales.base_fingerprint = models::BaseFingerprint(*decoder);
+    scales.provenance = "made up";
+    scales.channels.resize(2);
+    for (models::LayerScales& layer : scales.channels) {
+      layer.at(models::FoldSite::kUp).assign(96, 1);
+      layer.at(models::FoldSite::kUp)[3] = 0.5f;
+    }
+    ASSERT_TRUE(quant::WriteScales(scales, decoder->spec(), scales_));
+    scales.ranges.resize(2);
+    for (quant::LayerRanges& ranges : scales.ranges) ranges.fill({-6, 6});
+    ASSERT_TRUE(quant::WriteScales(scales, decoder->spec(), with_ranges_));
+  }
+
+  std::vector<std::string> Command(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments = {"quantize", "-m", Model(), "-o", out_};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  static std::string Text() {
+    std::string text;
+    while (text.size() < 3000) text += "It rained for a day, and then the river rose. ";
+    return text;
+  }
+
+  const std::string out_ = Path("w8a8.gguf");
+  const std::string scales_ = Path("scales.gguf"), with_ranges_ = Path("ranges.gguf");
+  const std::string text_ = Write("text.txt", Text());
+};
+
+TEST_F(QuantizeCommand, WritesAModelThatEveryCommandRuns) {
+  const json report = Json(Command({"--calibrate", text_, "--json"}));
+  EXPECT_EQ(report.at("scheme"), "w8a8");
+  EXPECT_EQ(report.at("calibration_tokens"), 2560);
+  EXPECT_GT(report.at("bytes_after").get<int>(), 0);
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("ondine.quantization.scheme: w8a8"));
+
+  EXPECT_EQ(Json({"run", "-m", out_, "-p", "Once", "-n", "8", "--json", "--ignore-eos"})
+                .at("tokens_generated"),
+            8);
+  EXPECT_EQ(Json({"read", "-m", out_, "--pot", "512", text_, "--ask", "Why?", "-n", "4", "--json"})
+                .at("answers")
+                .size(),
+            1U);
+  EXPECT_THAT(Output({"bench", "-m", out_, "-p", "8", "-n", "2", "-r", "1"}), HasSubstr("w8a8"));
+  const double plain = Json({"perplexity", "-m", Model(), "-f", text_, "--json"}).at("ppl");
+  const double coded = Json({"perplexity", "-m", out_, "-f", text_, "--json"}).at("ppl");
+  EXPECT_NEAR(coded, plain, 0.1 * plain);
+
+  const adapters::LoraAdapter lora = RandomLora(*LoadDecoder(Model()), {"attn_q", "ffn_up"}, 2, 1);
+  ASSERT_TRUE(adapters::WriteLora(lora, Path("adapter.gguf")));
+  const std::vector<std::string> with_adapter = {"perplexity", "-f",        text_,
+                                                 "--json",     "--adapter", Path("adapter.gguf")};
+  const auto perplexity = [&](const std::string& model) {
+    auto arguments = with_adapter;
+    arguments.insert(arguments.end(), {"-m", model});
+    return Json(arguments).at("ppl").get<double>();
+  };
+  EXPECT_NEAR(perplexity(out_), perplexity(Model()), 0.1 * perplexity(Model()));
+}
+
+TEST_F(QuantizeCommand, TakesRangesFromTheScalesOrFromAText) {
+  Output(Command({"--scales", with_ranges_}));
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: learned"));
+  Output(Command({"--scales", with_ranges_, "--ranges", "minmax", "--calibrate", text_}));
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: min-max of 2560 tokens"));
+  Output(Command({"--scales", scales_, "--calibrate", "-"}), Text());
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: least squares of 2560 tokens"));
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("scales: made up"));
+  for (const std::string scheme : {"w8a6", "w6a8"}) {
+    Output(Command({"--calibrate", text_, "--scheme", scheme, "--per-tensor"}));
+    EXPECT_THAT(Output({"info", out_}), HasSubstr("scheme: " + scheme));
+  }
+}
+
+TEST_F(QuantizeCommand, FoldsWithoutChangingTheModel) {
+  Output(Command({"--scales", scales_, "--fold-only"}));
+  const auto text_of = [&](const std::string& model) {
+    return Json({"run", "-m", model, "-p", "Once", "-n", "16", "--json", "--ignore-eos"})
+        .at("text");
+  };
+  EXPECT_EQ(text_of(out_), text_of(Model()));
+  EXPECT_THAT(Refusal(kUsage, {"quantize", "-m", out_, "-o", Path("twice.gguf"), "--scales",
+                               scales_, "--fold-only"}),
+              HasSubstr("already"));
+}
+
+TEST_F(QuantizeCommand, RefusesWhatItCannotDoAndLeavesNoFile) {
+  EXPECT_THAT(Refusal(kUsage, Command({})), HasSubstr("text is needed"));
+  EXPECT_THAT(Refusal(kUsage, Command({"--calibrate", Write("short.txt", "too short")})),
+              HasSubstr("at least one sequence of 512"));
+  EXPECT_THAT(Refusal(kFailed, Command({"--calibrate", Path("none.txt")})), HasSubstr("none.txt"));
+  for (const std::string scheme : {"w1a1", "w9a8", "int8", "", "w8a8x"}) {
+    EXPECT_THAT(Refusal(kUsage, Command({"--calibrate", text_, "--scheme", scheme})),
+                HasSubstr("scheme"));
+  }
+  EXPECT_THAT(Refusal(kUsage, Command({"--fold-only"})), HasSubstr("no scales"));
+  EXPECT_THAT(Refusal(kFailed, Command({"--scales", Model(), "--calibrate", text_})),
+              HasSubstr("not a file of channel scales"));
+  std::string cut = *base::ReadFile(scales_);
+  cut.resize(cut.size() / 2);
+  EXPECT_THAT(Refusal(kFailed, Command({"--scales", Write("cut.gguf", cut)})),
+              HasSubstr("cut.gguf"));
+  ASSERT_TRUE(WriteTinyModel({.seed = 9}, Path("other.gguf")));
+  EXPECT_THAT(Refusal(kFailed,
+                      {"quantize", "-m", Path("other.gguf"), "-o", out_, "--scales", with_ranges_}),
+              HasSubstr("another model"));
+  EXPECT_THAT(Files(), Not(::testing::Contains("w8a8.gguf")));
+  EXPECT_THAT(
+      Refusal(kFailed, {"quantize", "-m", Model(), "-o", "/dev/full", "--scales", with_ranges_}),
+      Not(IsEmpty()));
+}
+
+}  // namespace
+}  // namespace ondine::testing
