@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct PoolCommand {
   std::vector<std::string> tasks;
   std::vector<std::string> targets = {"q", "k", "v", "o"};
   double temperature = 0.1, mix = 0.5;
+  std::optional<double> temperature_in_use;
   Mode mode = Mode::kJoint;
   std::size_t limit = 0, validation_items = 500, max_length = 768, group = 10;
   PoolTrainingOptions training;
@@ -175,7 +177,7 @@ Status TrainAndWrite(const PoolCommand& command) {
   pool.training = command.mode == Mode::kJoint ? "joint" : "independent";
   pool.form = training.shape.blend;
   pool.alpha = training.shape.lora_alpha;
-  pool.temperature = command.temperature;
+  pool.temperature = command.temperature_in_use.value_or(command.temperature);
   pool.tasks = space;
   ONDINE_TRY(adapters::WritePool(pool, command.out));
   return log.Close(command.log);
@@ -229,6 +231,9 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
 
+  app.add_option("--temperature-in-use", command.temperature_in_use,
+                 "that the pool's file names for its users (default: --temperature)")
+      ->check(CLI::PositiveNumber);
   app.add_option("--together", training.together,
                  "share of the steps in which the weights go from all adapters alike to each "
                  "item's own, so that the adapters part from what all have learnt")

@@ -121,6 +121,12 @@ TEST_F(PoolCommandTest, APoolSaysWhatItWasMadeFrom) {
         "seed 1",     "dtype float32"}) {
     EXPECT_THAT(provenance, HasSubstr(std::string(setting) + ","));
   }
+  EXPECT_EQ((*pool)->info().temperature, 0.5);
+  Train({"--temperature-in-use", "0.75"}, "used.gguf");
+  const auto used = AdapterPool::Load(*model, Path("used.gguf"));
+  ASSERT_TRUE(used);
+  EXPECT_EQ((*used)->info().temperature, 0.75);
+  EXPECT_EQ((*used)->info().provenance, (*pool)->info().provenance);
 }
 
 TEST_F(PoolCommandTest, WrongPathsAreFoundBeforeTheTraining) {

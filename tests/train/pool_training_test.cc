@@ -1,17 +1,14 @@
 #include "train/pool_training.h"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 
 #include "base/file.h"
 #include "compute/thread_pool.h"
 #include "train/twin_fixture.h"
+#include "train/two_processes.h"
 
 namespace ondine::testing {
 namespace {
@@ -62,16 +59,15 @@ Result<TrainedAdapters> TrainTiny(const PoolTrainingOptions& options,
   return TrainPool(*decoder, MadeUpItems(items), MadeUpItems(8), options, observer);
 }
 
-std::string Bytes(const TrainedAdapters& trained) {
-  std::string bytes;
+std::vector<float> Values(const TrainedAdapters& trained) {
+  std::vector<float> values;
   for (const auto& [tensor, all] : trained) {
     for (const adapters::LowRankFactors& one : all) {
-      for (const auto* values : {&one.a, &one.b}) {
-        bytes.append(reinterpret_cast<const char*>(values->data()), values->size() * sizeof(float));
-      }
+      values.insert(values.end(), one.a.begin(), one.a.end());
+      values.insert(values.end(), one.b.begin(), one.b.end());
     }
   }
-  return bytes;
+  return values;
 }
 
 TEST(PoolTraining, Learns) {
@@ -152,7 +148,7 @@ TEST(PoolTraining, GoesOnWhereItStopped) {
   const auto resumed = TrainTiny(options, counter);
   ASSERT_TRUE(resumed) << resumed.error().ToString();
   EXPECT_EQ(steps, 7);
-  EXPECT_EQ(Bytes(*resumed), Bytes(*whole));
+  EXPECT_EQ(Values(*resumed), Values(*whole));
 }
 
 // Of all that decides the result, and of nothing else.
@@ -238,46 +234,17 @@ TEST(PoolTraining, BadOptionsAndFilesAreErrors) {
 
 // What one of two processes does: see the next test.
 TEST(PoolTraining, OfOneProcess) {
-  const char* out = std::getenv("ONDINE_TRAINED");
-  if (out == nullptr) GTEST_SKIP() << "is run by PoolTraining.TwoProcessesGiveWhatOneGives";
+  const auto out = FileForTrained();
+  if (!out) GTEST_SKIP() << "is run by PoolTraining.TwoProcessesGiveWhatOneGives";
   const auto adapters = TrainTiny(SmallTraining());
   ASSERT_TRUE(adapters) << adapters.error().ToString();
-  if (adapters->empty()) return;
-  const std::string bytes = Bytes(*adapters);
-  ASSERT_TRUE(base::WriteFileAtomically(
-      out, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(bytes))); }));
+  if (!adapters->empty()) WriteTrained(Values(*adapters), *out);
 }
 
 TEST(PoolTraining, TwoProcessesGiveWhatOneGives) {
   const auto alone = TrainTiny(SmallTraining());
   ASSERT_TRUE(alone) << alone.error().ToString();
-
-  const TempDir folder;
-  const std::string out = folder.File("trained");
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  const int port = 20000 + static_cast<int>(getpid() % 20000);
-  std::string command;
-  for (const char* rank : {"0", "1"}) {
-    command += std::string("RANK=") + rank +
-               " WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) +
-               " ONDINE_TRAINED=" + out + " " + program +
-               " --gtest_filter=PoolTraining.OfOneProcess >" + folder.File(rank) + " 2>&1 & ";
-  }
-  ASSERT_EQ(std::system((command + "wait").c_str()), 0);
-  const auto together = base::ReadFile(out);
-  ASSERT_TRUE(together) << base::ReadFile(folder.File("0")).value_or("");
-
-  const std::string expected = Bytes(*alone);
-  ASSERT_EQ(together->size(), expected.size());
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < expected.size(); i += sizeof(float)) {
-    float a = 0, b = 0;
-    std::memcpy(&a, &expected[i], sizeof(a));
-    std::memcpy(&b, &(*together)[i], sizeof(b));
-    difference += std::pow(a - b, 2);
-    size += std::pow(a, 2);
-  }
-  EXPECT_LT(std::sqrt(difference / size), 1e-3);
+  EXPECT_LT(RelativeDifference(TrainedByTwo("PoolTraining.OfOneProcess"), Values(*alone)), 1e-3);
 }
 
 }  // namespace

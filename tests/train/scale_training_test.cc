@@ -13,6 +13,7 @@
 #include "quant/convert.h"
 #include "train/channel_quantizer.h"
 #include "train/twin_fixture.h"
+#include "train/two_processes.h"
 
 namespace ondine::testing {
 namespace {
@@ -153,18 +154,17 @@ ScaleTrainingOptions SmallTraining() {
   return options;
 }
 
-bool operator==(const quant::LayerRanges& x, const quant::LayerRanges& y) {
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (x[i].low != y[i].low || x[i].high != y[i].high) return false;
+std::vector<float> Values(const quant::Scales& scales) {
+  std::vector<float> values;
+  for (const models::LayerScales& layer : scales.channels) {
+    for (const std::vector<float>& of_site : layer.of_site) {
+      values.insert(values.end(), of_site.begin(), of_site.end());
+    }
   }
-  return true;
-}
-bool Same(const quant::Scales& x, const quant::Scales& y) {
-  for (std::size_t layer = 0; layer < x.channels.size(); ++layer) {
-    if (x.channels[layer].of_site != y.channels[layer].of_site) return false;
-    if (!(x.ranges[layer] == y.ranges[layer])) return false;
+  for (const quant::LayerRanges& layer : scales.ranges) {
+    for (const quant::Range& range : layer) values.insert(values.end(), {range.low, range.high});
   }
-  return x.channels.size() == y.channels.size();
+  return values;
 }
 
 TEST(ScaleTraining, BringsTheModelCloserToTheFloatOne) {
@@ -201,7 +201,7 @@ TEST(ScaleTraining, LearnsOnlyWhatItIsToldTo) {
   const auto ranges = TrainTiny(options);
   ASSERT_TRUE(ranges);
   EXPECT_THAT(ranges->channels[1].at(FoldSite::kUp), ::testing::Each(1.0f));
-  EXPECT_FALSE(ranges->ranges[1] == nothing->ranges[1]);
+  EXPECT_NE(Values(*ranges), Values(*nothing));
 }
 
 TEST(ScaleTraining, GoesOnWhereItStopped) {
@@ -222,12 +222,27 @@ TEST(ScaleTraining, GoesOnWhereItStopped) {
     options.resume = true;
     const auto resumed = TrainTiny(options);
     ASSERT_TRUE(resumed) << resumed.error().ToString();
-    EXPECT_TRUE(Same(*resumed, *whole));
+    EXPECT_EQ(Values(*resumed), Values(*whole));
     options.rate *= 2;
     const auto other = TrainTiny(options);
     ASSERT_FALSE(other);
     EXPECT_EQ(other.error().code, ErrorCode::kMismatch);
   }
+}
+
+// What one of two processes does: see the next test.
+TEST(ScaleTraining, OfOneProcess) {
+  const auto out = FileForTrained();
+  if (!out) GTEST_SKIP() << "is run by ScaleTraining.TwoProcessesGiveWhatOneGives";
+  const auto scales = TrainTiny(SmallTraining());
+  ASSERT_TRUE(scales) << scales.error().ToString();
+  if (!scales->base_fingerprint.empty()) WriteTrained(Values(*scales), *out);
+}
+
+TEST(ScaleTraining, TwoProcessesGiveWhatOneGives) {
+  const auto alone = TrainTiny(SmallTraining());
+  ASSERT_TRUE(alone) << alone.error().ToString();
+  EXPECT_LT(RelativeDifference(TrainedByTwo("ScaleTraining.OfOneProcess"), Values(*alone)), 1e-2);
 }
 
 TEST(ScaleTraining, RefusesWhatMakesNoSense) {
