@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "train/fake_quant.h"
+#include "train/tensors.h"
 
 namespace ondine::train {
 namespace {
@@ -53,12 +54,6 @@ std::int64_t WidthOf(const models::DecoderSpec& spec, CodeSite site) {
     case CodeSite::kDown: return spec.hidden;
   }
   return 0;
-}
-
-std::vector<float> Floats(const Tensor& values) {
-  const Tensor floats = values.detach().to(torch::kCPU, torch::kFloat).contiguous();
-  const float* begin = floats.data_ptr<float>();
-  return {begin, begin + floats.numel()};
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include "models/decoder.h"
 #include "text/tokenizer.h"
 #include "train/pool_training.h"
+#include "train/run_options.h"
 #include "train/training_log.h"
 
 namespace ondine::train {
@@ -260,26 +261,13 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
   app.add_option("--limit", command.limit, "training items of each set (default: all)");
   app.add_option("--max-length", command.max_length, "longer items are left out, in tokens")
       ->capture_default_str();
-  app.add_option("--seed", training.seed)->capture_default_str();
 
   app.add_option("--validation-items", command.validation_items, "of the settings parts")
       ->capture_default_str();
-  app.add_option("--validate-every", training.validate_every, "steps between validations")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--checkpoint", training.checkpoint,
-                 "file for the training's state (default: <out>.checkpoint)");
-  app.add_option("--checkpoint-minutes", training.checkpoint_minutes)
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_flag("--resume", training.resume, "go on from the checkpoint");
-  app.add_option("--device", training.device, "as torch names it: cpu, cuda:0")
-      ->capture_default_str();
+  AddRunOptions(app, training);
   app.add_flag("--bfloat16", training.bfloat16,
                "multiply with the base model's matrices in bfloat16: twice as fast where the "
                "processor has such instructions");
-  app.add_option("-t,--threads", training.threads, "(default: one per core)")
-      ->check(CLI::Range(1, 256));
   app.add_option("--max-tokens", training.max_tokens, "that a process computes at once")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

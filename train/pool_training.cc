@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <stdexcept>
 #include <vector>
 
 #include "base/file.h"
@@ -22,6 +21,7 @@
 #include "train/guard.h"
 #include "train/lora_pool_module.h"
 #include "train/process_group.h"
+#include "train/tensors.h"
 
 namespace ondine::train {
 namespace {
@@ -37,12 +37,6 @@ struct Sums {
   double Mean(int i) const { return (*this)[i] / std::max(1.0, (*this)[kItems]); }
   void Add(int i, double value) { values[i] += value; }
 };
-
-std::vector<float> Floats(const Tensor& values) {
-  const Tensor floats = values.detach().to(torch::kCPU, torch::kFloat).contiguous();
-  const float* begin = floats.data_ptr<float>();
-  return {begin, begin + floats.numel()};
-}
 
 // Also what only decides how sums are rounded and which channels are dropped: a training that goes
 // on ends, bit for bit, where it would have ended.
@@ -157,11 +151,7 @@ class Training {
       return true;
 
     StepReport report;
-    report.gradient = ShareGradient();
-    // Before it spoils the factors and, with the next checkpoint, the last good state.
-    if (!std::isfinite(report.gradient)) {
-      throw std::runtime_error("the training diverged: try a lower learning rate");
-    }
+    report.gradient = ShareGradients(parameters_, group_, options_.max_gradient);
     report.learning_rate = LearningRate(step);
     static_cast<torch::optim::AdamWOptions&>(optimizer_.param_groups().front().options())
         .lr(report.learning_rate);
@@ -222,26 +212,6 @@ class Training {
     sums.Add(Sums::kRight, losses.right.sum().item<double>());
     sums.Add(Sums::kItems, static_cast<double>(group.size()));
     return losses;
-  }
-
-  // Adds up the processes' gradients, cuts them, and returns their length before that.
-  double ShareGradient() {
-    std::vector<Tensor> gradients;
-    for (const Tensor& parameter : parameters_) {
-      // A process may have had no item.
-      if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
-      gradients.push_back(parameter.grad().flatten());
-    }
-    Tensor flat = torch::cat(gradients);
-    group_.Sum(flat);
-    const double length = flat.norm().item<double>();
-    if (length > options_.max_gradient) flat *= options_.max_gradient / length;
-    std::int64_t begin = 0;
-    for (const Tensor& parameter : parameters_) {
-      parameter.grad().copy_(flat.narrow(0, begin, parameter.numel()).view_as(parameter));
-      begin += parameter.numel();
-    }
-    return length;
   }
 
   double LearningRate(std::int64_t step) const {

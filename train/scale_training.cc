@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <stdexcept>
 
 #include "base/file.h"
 #include "base/join.h"
@@ -20,6 +19,7 @@
 #include "train/guard.h"
 #include "train/pool_items.h"
 #include "train/process_group.h"
+#include "train/tensors.h"
 
 namespace ondine::train {
 namespace {
@@ -65,6 +65,7 @@ class Training {
       if (observer_.on_start) ONDINE_TRY(observer_.on_start(settings_));
     }
     if (state.step == 0) Validate(0);
+    if (parameters_.empty()) return quantizer_;  // as they begin: a baseline
     ONDINE_TRY(TrainLayers(state));
     ONDINE_TRY(TrainTogether(state));
     ONDINE_TRY(Save(state));
@@ -126,7 +127,7 @@ class Training {
       const std::int64_t end = (layer + 1) * options_.layer_steps;
       // All rows are straight and of one length, so they share their geometry.
       const DecoderTwin::Geometry geometry = GeometryOf({&any, 1}, layer);
-      const bool done = state.step >= end || parameters_.empty();
+      const bool done = state.step >= end;
       if (done && state.step >= options_.layer_steps * twin_.spec().layers) break;
       std::vector<Tensor> outputs;
       {
@@ -155,9 +156,8 @@ class Training {
 
   Status TrainTogether(TrainingState& state) {
     const std::int64_t begin = steps_ - options_.steps;
-    if (state.step < begin) state.step = begin;  // where no layer had anything to learn
     if (options_.layer_steps > 0) Validate(state.step);
-    for (; state.step < steps_ && !parameters_.empty(); ++state.step) {
+    for (; state.step < steps_; ++state.step) {
       double loss = 0;
       for (const std::size_t i : Batch(state.step)) {
         const Tensor error = Loss(training_[i]) / static_cast<double>(options_.batch);
@@ -217,23 +217,7 @@ class Training {
                        "stopped after step " + std::to_string(state.step) +
                            (options_.checkpoint.empty() ? "" : "; --resume goes on from here"));
     }
-    std::vector<Tensor> gradients;
-    for (const Tensor& parameter : parameters) {
-      if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
-      gradients.push_back(parameter.grad().flatten());
-    }
-    Tensor flat = torch::cat(gradients);
-    group_.Sum(flat);
-    const double length = flat.norm().item<double>();
-    if (!std::isfinite(length)) {
-      throw std::runtime_error("the training diverged: try a lower rate");
-    }
-    if (length > options_.max_gradient) flat *= options_.max_gradient / length;
-    std::int64_t begin = 0;
-    for (const Tensor& parameter : parameters) {
-      parameter.grad().copy_(flat.narrow(0, begin, parameter.numel()).view_as(parameter));
-      begin += parameter.numel();
-    }
+    ShareGradients(parameters, group_, options_.max_gradient);
     static_cast<torch::optim::AdamOptions&>(state.optimizer->param_groups().front().options())
         .lr(rate);
     state.optimizer->step();

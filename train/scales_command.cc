@@ -17,6 +17,7 @@
 #include "models/decoder.h"
 #include "quant/scales_file.h"
 #include "text/tokenizer.h"
+#include "train/run_options.h"
 #include "train/scale_training.h"
 #include "train/training_log.h"
 
@@ -198,20 +199,7 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
   app.add_option("--batch", training.batch, "sequences a step, of all processes together")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));
-  app.add_option("--seed", training.seed)->capture_default_str();
-  app.add_option("--validate-every", training.validate_every, "steps of all layers")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--checkpoint", training.checkpoint,
-                 "file for the training's state (default: <out>.checkpoint)");
-  app.add_option("--checkpoint-minutes", training.checkpoint_minutes)
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_flag("--resume", training.resume, "go on from the checkpoint");
-  app.add_option("--device", training.device, "as torch names it: cpu, cuda:0")
-      ->capture_default_str();
-  app.add_option("-t,--threads", training.threads, "(default: one per core)")
-      ->check(CLI::Range(1, 256));
+  AddRunOptions(app, training);
 }
 
 }  // namespace

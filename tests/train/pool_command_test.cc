@@ -11,6 +11,7 @@
 #include "ondine/adapter_pool.h"
 #include "train/engine_scores.h"
 #include "train/lora_pool_module.h"
+#include "train/training_test.h"
 
 namespace ondine::testing {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class PoolCommandTest : public ProgramTest {
+class PoolCommandTest : public TrainingTest {
  protected:
   PoolCommandTest() {
     std::filesystem::create_directories(Path("data/mcqa/piqa"));
@@ -104,6 +105,30 @@ TEST_F(PoolCommandTest, TheSeedDecidesEveryByte) {
   const std::string first = Train({}, "first.gguf");
   EXPECT_EQ(Train({"--log", Path("log")}, "second.gguf"), first);
   EXPECT_NE(Train({"--seed", "2"}, "third.gguf"), first);
+}
+
+TEST_F(PoolCommandTest, TwoProcessesTrainWhatOneTrains) {
+  // Each would drop other channels.
+  const std::vector<std::string> more = {"--dropout", "0"};
+  Train(more, "alone.gguf");
+  RunInTwo(Command(more, "together.gguf"));
+  std::vector<std::vector<float>> pools;
+  for (const char* name : {"together.gguf", "alone.gguf"}) {
+    const auto file = formats::GgufFile::Open(Path(name));
+    ASSERT_TRUE(file) << file.error().ToString();
+    compute::ThreadPool threads(1);
+    const auto pool = adapters::ReadPool(*file, threads);
+    ASSERT_TRUE(pool) << pool.error().ToString();
+    EXPECT_THAT(pool->provenance, HasSubstr(pools.empty() ? "processes 2" : "processes 1"));
+    std::vector<float>& values = pools.emplace_back();
+    for (const auto& [tensor, all] : pool->matrices) {
+      for (const adapters::LowRankFactors& one : all) {
+        values.insert(values.end(), one.a.begin(), one.a.end());
+        values.insert(values.end(), one.b.begin(), one.b.end());
+      }
+    }
+  }
+  EXPECT_LT(RelativeDifference(pools[0], pools[1]), 1e-3);
 }
 
 TEST_F(PoolCommandTest, APoolSaysWhatItWasMadeFrom) {

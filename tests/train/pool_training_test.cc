@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "compute/thread_pool.h"
 #include "train/twin_fixture.h"
-#include "train/two_processes.h"
 
 namespace ondine::testing {
 namespace {
@@ -230,21 +229,6 @@ TEST(PoolTraining, BadOptionsAndFilesAreErrors) {
   EXPECT_EQ(TrainTiny(options, observer).error().code, ErrorCode::kNotFound);
   options.checkpoint = "";
   EXPECT_EQ(TrainTiny(options, observer).error().message, "started");
-}
-
-// What one of two processes does: see the next test.
-TEST(PoolTraining, OfOneProcess) {
-  const auto out = FileForTrained();
-  if (!out) GTEST_SKIP() << "is run by PoolTraining.TwoProcessesGiveWhatOneGives";
-  const auto adapters = TrainTiny(SmallTraining());
-  ASSERT_TRUE(adapters) << adapters.error().ToString();
-  if (!adapters->empty()) WriteTrained(Values(*adapters), *out);
-}
-
-TEST(PoolTraining, TwoProcessesGiveWhatOneGives) {
-  const auto alone = TrainTiny(SmallTraining());
-  ASSERT_TRUE(alone) << alone.error().ToString();
-  EXPECT_LT(RelativeDifference(TrainedByTwo("PoolTraining.OfOneProcess"), Values(*alone)), 1e-3);
 }
 
 }  // namespace

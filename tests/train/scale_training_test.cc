@@ -13,7 +13,6 @@
 #include "quant/convert.h"
 #include "train/channel_quantizer.h"
 #include "train/twin_fixture.h"
-#include "train/two_processes.h"
 
 namespace ondine::testing {
 namespace {
@@ -228,21 +227,6 @@ TEST(ScaleTraining, GoesOnWhereItStopped) {
     ASSERT_FALSE(other);
     EXPECT_EQ(other.error().code, ErrorCode::kMismatch);
   }
-}
-
-// What one of two processes does: see the next test.
-TEST(ScaleTraining, OfOneProcess) {
-  const auto out = FileForTrained();
-  if (!out) GTEST_SKIP() << "is run by ScaleTraining.TwoProcessesGiveWhatOneGives";
-  const auto scales = TrainTiny(SmallTraining());
-  ASSERT_TRUE(scales) << scales.error().ToString();
-  if (!scales->base_fingerprint.empty()) WriteTrained(Values(*scales), *out);
-}
-
-TEST(ScaleTraining, TwoProcessesGiveWhatOneGives) {
-  const auto alone = TrainTiny(SmallTraining());
-  ASSERT_TRUE(alone) << alone.error().ToString();
-  EXPECT_LT(RelativeDifference(TrainedByTwo("ScaleTraining.OfOneProcess"), Values(*alone)), 1e-2);
 }
 
 TEST(ScaleTraining, RefusesWhatMakesNoSense) {

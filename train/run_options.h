@@ -1,0 +1,30 @@
+// Options that every training has, whatever it trains.
+#ifndef ONDINE_TRAIN_RUN_OPTIONS_H_
+#define ONDINE_TRAIN_RUN_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+
+namespace ondine::train {
+
+// Of PoolTrainingOptions or ScaleTrainingOptions.
+template <typename TrainingOptions>
+void AddRunOptions(CLI::App& app, TrainingOptions& training) {
+  app.add_option("--seed", training.seed)->capture_default_str();
+  app.add_option("--validate-every", training.validate_every, "steps between validations")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--checkpoint", training.checkpoint,
+                 "file for the training's state (default: <out>.checkpoint)");
+  app.add_option("--checkpoint-minutes", training.checkpoint_minutes)
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--resume", training.resume, "go on from the checkpoint");
+  app.add_option("--device", training.device, "as torch names it: cpu, cuda:0")
+      ->capture_default_str();
+  app.add_option("-t,--threads", training.threads, "(default: one per core)")
+      ->check(CLI::Range(1, 256));
+}
+
+}  // namespace ondine::train
+
+#endif  // ONDINE_TRAIN_RUN_OPTIONS_H_
