@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "compute/float_weights.h"
+#include "compute/lanes_avx512.h"
 #include "compute/tile_loops.h"
 
 namespace ondine::compute {
@@ -73,9 +74,8 @@ void MultiplyPanels(const FloatWeights& weights, Worker::Range panels,
   const std::int64_t steps = (weights.in() + Element::kColumns - 1) / Element::kColumns;
   for (std::int64_t panel = panels.begin; panel < panels.end; panel += kMostPanels) {
     const bool pair = panel + 1 < panels.end;
-    const std::int64_t left = weights.out() - (panel + pair) * FloatWeights::kPanelRows;
-    const auto last_mask =
-        static_cast<__mmask16>(left >= FloatWeights::kPanelRows ? 0xffff : (1 << left) - 1);
+    const __mmask16 last_mask =
+        FirstLanes(weights.out() - (panel + pair) * FloatWeights::kPanelRows);
     for (std::int64_t first = 0; first < steps; first += kPassSteps) {
       const std::int64_t count = steps - first < kPassSteps ? steps - first : kPassSteps;
       for (std::int64_t row = 0, tile_rows; row < rows; row += tile_rows) {

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "compute/int8_kernels.h"
+#include "compute/lanes_avx512.h"
 #include "compute/tile_loops.h"
 
 namespace ondine::compute {
@@ -13,19 +14,8 @@ constexpr std::int64_t kVectorBytes = 64;  // a group of a panel
 constexpr int kMostPanels = 2;             // of a tile: 32 outputs
 constexpr int kMostRows = 8;               // of a tile: 16 sums; of 24, GCC 12 keeps some in memory
 
-__mmask16 OutputMask(const Int8Weights& weights, std::int64_t panel) {
-  const std::int64_t left = weights.out() - panel * kPanelRows;
-  return static_cast<__mmask16>(left >= kPanelRows ? 0xffff : (1 << left) - 1);
-}
-
-inline __m512i FourCodes(const std::uint8_t* codes) {
-  std::int32_t four;
-  __builtin_memcpy(&four, codes, 4);
-  return _mm512_set1_epi32(four);
-}
-
 // sum += input * weights, four bytes a lane. With _mm512_dpbusd_epi32 GCC 12 keeps a second copy of
-// all sums in memory, written in every step of the loop: a third of the speed.
+// all sums in memory, written in every step of the loop.
 inline void AddProducts(__m512i& sum, __m512i input, __m512i weights) {
   asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(input), "v"(weights));
 }
@@ -53,7 +43,7 @@ void MultiplyTile(const std::int8_t* panel, std::int64_t panel_bytes, std::int64
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const __m512i input = FourCodes(codes + r * code_stride + g * Int8Weights::kGroup);
+      const __m512i input = FourBytes(codes + r * code_stride + g * Int8Weights::kGroup);
 #pragma GCC unroll 16
       for (int p = 0; p < kPanels; ++p) {
         AddProducts(sums[r][p], input, weights[p]);
@@ -100,7 +90,7 @@ void MultiplyInt8Avx512(const Int8Weights& weights, Worker::Range panels, const 
   std::int64_t count = 0;
   for (std::int64_t panel = panels.begin; panel < panels.end; panel += count) {
     count = panels.end - panel < most ? panels.end - panel : most;
-    const __mmask16 last_mask = OutputMask(weights, panel + count - 1);
+    const __mmask16 last_mask = FirstLanes(weights.out() - (panel + count - 1) * kPanelRows);
     const Int8Outputs here = {outputs.starts + panel * kPanelRows,
                               outputs.scales + panel * kPanelRows};
     float* target = y + (panel - panels.begin) * kPanelRows;

@@ -8,11 +8,6 @@
 namespace ondine::compute {
 namespace {
 
-// Codes of the rows in one call of the kernel, which stay in the second-level cache while all
-// panels pass by, and the fewest rows that make reading the weights cheap.
-constexpr std::int64_t kInputBytes = 256 * 1024;
-constexpr std::int64_t kLeastRows = 96;
-
 class Int8Linear final : public Linear::Impl {
  public:
   Int8Linear(const LinearShape& shape, std::span<const std::byte> data,
@@ -39,7 +34,7 @@ class Int8Linear final : public Linear::Impl {
     const Worker::Range panels = {
         outputs.begin / Int8Weights::kPanelRows,
         (outputs.end + Int8Weights::kPanelRows - 1) / Int8Weights::kPanelRows};
-    const std::int64_t step = std::max(kLeastRows, kInputBytes / shape().in);
+    const std::int64_t step = RowsAtOnce(shape().in);
     for (std::int64_t row = rows.begin; row < rows.end; row += step) {
       const Int8Input input = {std::min(step, rows.end - row), x.Codes(row), x.code_stride()};
       kernel_(weights_, panels, input, {starts_.data(), scales_.data()}, store == Store::kAdd,

@@ -2,6 +2,8 @@
 #ifndef ONDINE_SRC_COMPUTE_LINEAR_IMPL_H_
 #define ONDINE_SRC_COMPUTE_LINEAR_IMPL_H_
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -37,6 +39,13 @@ class Linear::Impl {
 };
 
 using LinearImpl = std::unique_ptr<Linear::Impl>;
+
+// Rows of x in one call of a kernel of 8-bit products: they stay in the second-level cache while
+// all panels pass by, and are still enough to make reading the weights cheap.
+inline std::int64_t RowsAtOnce(std::int64_t in) {
+  constexpr std::int64_t kInputBytes = 256 * 1024, kLeastRows = 96;
+  return std::max(kLeastRows, kInputBytes / in);
+}
 
 // `data` has exactly shape.out * shape.row_bytes bytes.
 

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "compute/lanes_avx512.h"
 #include "compute/packed_kernels.h"
 #include "compute/packed_unpack_avx512.h"
 #include "compute/tile_loops.h"
@@ -21,14 +22,7 @@ struct UnpackedPanel {
 };
 
 __mmask16 OutputMask(const PackedWeights& weights, std::int64_t panel) {
-  const std::int64_t left = weights.out() - panel * kPanelRows;
-  return static_cast<__mmask16>(left >= kPanelRows ? 0xffff : (1 << left) - 1);
-}
-
-inline __m512i FourQuants(const std::int8_t* quants) {
-  std::int32_t four;
-  __builtin_memcpy(&four, quants, 4);
-  return _mm512_set1_epi32(four);
+  return FirstLanes(weights.out() - panel * kPanelRows);
 }
 
 // kRows rows of x, from row `row` and block `block` on, times kPanels unpacked panels.
@@ -71,7 +65,7 @@ void MultiplyTile(const UnpackedPanel* panels, std::int64_t blocks, const Packed
             [&](auto p) { weights[p] = _mm512_load_si512(panels[p].values[block][kGroup]); });
         Unroll<kRows>([&](auto r) {
           const __m512i input =
-              FourQuants(quants + r * quant_stride + block * PackedFormat::kBlock + kGroup * 4);
+              FourBytes(quants + r * quant_stride + block * PackedFormat::kBlock + kGroup * 4);
           Unroll<kPanels>(
               [&](auto p) { dots[r][p] = _mm512_dpbusd_epi32(dots[r][p], weights[p], input); });
         });
@@ -198,7 +192,7 @@ void MultiplyFewRows(const PackedWeights& weights, Worker::Range panels, const P
             const __m512i values = Values<kCodes, kGroup>(codes, table);
             Unroll<kRows>([&](auto r) {
               const std::int64_t at = (row_blocks[r] + block) * PackedFormat::kBlock + kGroup * 4;
-              dots[r] = _mm512_dpbusd_epi32(dots[r], values, FourQuants(x.quants + at));
+              dots[r] = _mm512_dpbusd_epi32(dots[r], values, FourBytes(x.quants + at));
             });
           });
           Unroll<kRows>([&](auto r) {

@@ -9,11 +9,6 @@
 namespace ondine::compute {
 namespace {
 
-// Rows of x in one call of the kernel: their quants stay in the second-level cache while all panels
-// pass by, and are still enough to make unpacking the weights cheap.
-constexpr std::int64_t kInputBytes = 256 * 1024;
-constexpr std::int64_t kLeastRows = 96;
-
 class PackedLinear final : public Linear::Impl {
  public:
   PackedLinear(const LinearShape& shape, const PackedFormat& format, PackedKernel kernel)
@@ -26,7 +21,7 @@ class PackedLinear final : public Linear::Impl {
                 float* y, std::int64_t stride) const override {
     const Worker::Range panels = {outputs.begin / kPanelRows,
                                   (outputs.end + kPanelRows - 1) / kPanelRows};
-    const std::int64_t step = std::max(kLeastRows, kInputBytes / shape().in);
+    const std::int64_t step = RowsAtOnce(shape().in);
     for (std::int64_t row = rows.begin; row < rows.end; row += step) {
       const PackedInput input = Prepare(x, row, std::min(step, rows.end - row));
       kernel_(weights_, panels, input, store == Store::kAdd, y + (row - rows.begin) * stride,

@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include "compute/lanes_avx512.h"
 #include "compute/static_code.h"
 
 namespace ondine::compute {
@@ -10,8 +11,7 @@ void EncodeAvx512(const StaticCode& code, const float* x, std::int64_t count, st
   const __m512 highest = _mm512_set1_ps(static_cast<float>(code.largest - code.zero));
   const __m512i zero = _mm512_set1_epi32(code.zero);
   for (std::int64_t i = 0; i < count; i += 16) {
-    const std::int64_t left = count - i;
-    const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffff : (1 << left) - 1);
+    const __mmask16 mask = FirstLanes(count - i);
     __m512 value = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), inverse);
     // The second operand where the first is NaN.
     value = _mm512_min_ps(_mm512_max_ps(value, lowest), highest);
