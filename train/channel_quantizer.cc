@@ -30,20 +30,17 @@ MatrixFold FoldOf(LoraSite site) {
   return {};
 }
 
-// What reads the channels of a site.
-struct Site {
-  CodeSite inputs;
-  std::vector<LoraSite> readers;
-};
-Site SiteOf(FoldSite site) {
+CodeSite InputsOf(LoraSite site) {
   switch (site) {
-    case FoldSite::kAttentionNorm:
-      return {CodeSite::kAttention, {LoraSite::kQuery, LoraSite::kKey, LoraSite::kValue}};
-    case FoldSite::kMlpNorm: return {CodeSite::kMlp, {LoraSite::kGate, LoraSite::kUp}};
-    case FoldSite::kValue: return {CodeSite::kOutput, {LoraSite::kOutput}};
-    case FoldSite::kUp: return {CodeSite::kDown, {LoraSite::kDown}};
+    case LoraSite::kQuery:
+    case LoraSite::kKey:
+    case LoraSite::kValue: return CodeSite::kAttention;
+    case LoraSite::kOutput: return CodeSite::kOutput;
+    case LoraSite::kGate:
+    case LoraSite::kUp: return CodeSite::kMlp;
+    case LoraSite::kDown: return CodeSite::kDown;
   }
-  return {};
+  return CodeSite::kAttention;
 }
 
 std::int64_t WidthOf(const models::DecoderSpec& spec, CodeSite site) {
@@ -60,10 +57,15 @@ std::int64_t WidthOf(const models::DecoderSpec& spec, CodeSite site) {
 
 ChannelQuantizer::ChannelQuantizer(const models::DecoderSpec& spec,
                                    const std::vector<FoldSite>& sites,
-                                   const QuantizationScheme& scheme, torch::Device device)
-    : spec_(spec), scheme_(scheme), layers_(static_cast<std::size_t>(spec.layers)) {
+                                   const QuantizationScheme& scheme, torch::Device device,
+                                   torch::Dtype precision)
+    : spec_(spec),
+      scheme_(scheme),
+      precision_(precision),
+      layers_(static_cast<std::size_t>(spec.layers)) {
   for (Layer& layer : layers_) {
     for (const FoldSite site : sites) {
+      if (FoldWidth(spec, site) == 0) continue;
       layer.logarithms[static_cast<std::size_t>(site)] =
           torch::zeros({FoldWidth(spec, site)}, torch::device(device)).requires_grad_();
     }
@@ -88,12 +90,12 @@ Tensor ChannelQuantizer::OfQueryChannels(const Tensor& of_kv) const {
       .reshape({-1});
 }
 
-Tensor ChannelQuantizer::NormWeight(int layer, FoldSite site, const Tensor& weight) const {
+Tensor ChannelQuantizer::OfNorm(int layer, FoldSite site, const Tensor& values) const {
   const Tensor scale = ScaleOf(layer, site);
-  return scale.defined() ? weight * scale : weight;
+  return scale.defined() ? values * scale : values;
 }
 
-Tensor ChannelQuantizer::Weights(int layer, LoraSite site, const Tensor& weights) const {
+Tensor ChannelQuantizer::Folded(int layer, LoraSite site, const Tensor& weights) const {
   const MatrixFold fold = FoldOf(site);
   Tensor folded = weights;
   if (fold.rows) {
@@ -105,8 +107,18 @@ Tensor ChannelQuantizer::Weights(int layer, LoraSite site, const Tensor& weights
     if (scale.defined() && site == LoraSite::kOutput) scale = OfQueryChannels(scale);
     if (scale.defined()) folded = folded / scale;
   }
-  if (mode_ != Mode::kCode) return folded;
-  return FakeWeights(folded, scheme_.weight_bits, scheme_.per_channel);
+  return folded;
+}
+
+Tensor ChannelQuantizer::Product(int layer, LoraSite site, const Tensor& x,
+                                 const Tensor& weights) const {
+  const Tensor folded = Folded(layer, site, weights);
+  if (mode_ != Mode::kCode) return torch::linear(x, folded);
+  const FakeCodes codes = FakeWeights(folded, scheme_.weight_bits, scheme_.per_channel);
+  const Limits range = RangeOf(layer, InputsOf(site));
+  const Tensor scale =
+      CodeScale(range.low, range.high, scheme_.activation_bits) * codes.scale.flatten();
+  return torch::linear(x, codes.steps.to(precision_)).to(torch::kFloat) * scale;
 }
 
 Tensor ChannelQuantizer::Bias(int layer, LoraSite site, const Tensor& bias) const {
@@ -149,7 +161,7 @@ Tensor ChannelQuantizer::Input(int layer, CodeSite site, const Tensor& x) const 
   }
   if (mode_ != Mode::kCode) return x;
   const Limits range = RangeOf(layer, site);
-  return FakeCode(x, range.low, range.high, scheme_.activation_bits);
+  return FakeCode(x, range.low, range.high, scheme_.activation_bits).steps.to(precision_);
 }
 
 std::vector<Tensor> ChannelQuantizer::Logarithms(int layer) const {
@@ -169,29 +181,27 @@ void ChannelQuantizer::Clamp(int layer, double limit) {
   for (Tensor& logarithms : Logarithms(layer)) logarithms.clamp_(-limit, limit);
 }
 
-void ChannelQuantizer::Smooth(int layer, double strength, const DecoderTwin& twin) {
+quant::LargestInputs ChannelQuantizer::Largest() const {
+  quant::LargestInputs largest(layers_.size());
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+    for (std::size_t site = 0; site < models::kCodeSites; ++site) {
+      largest[layer][site] =
+          Floats(torch::maximum(-layers_[layer].lowest[site], layers_[layer].highest[site]));
+    }
+  }
+  return largest;
+}
+
+void ChannelQuantizer::SetScales(const models::ChannelScales& scales) {
   const torch::NoGradGuard no_gradient;
-  for (std::size_t i = 0; i < models::kFoldSites; ++i) {
-    const Tensor& logarithms = at(layer).logarithms[i];
-    if (!logarithms.defined()) continue;
-    const Site site = SiteOf(static_cast<FoldSite>(i));
-    const auto code = static_cast<std::size_t>(site.inputs);
-    Tensor inputs = torch::maximum(-at(layer).lowest[code], at(layer).highest[code]);
-    Tensor weights = torch::zeros_like(inputs);
-    for (const LoraSite reader : site.readers) {
-      weights = torch::maximum(weights, twin.Weights(layer, reader).abs().amax(0));
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+    for (std::size_t site = 0; site < models::kFoldSites; ++site) {
+      Tensor& logarithms = layers_[layer].logarithms[site];
+      const std::vector<float>& values = scales[layer].of_site[site];
+      if (logarithms.defined() && !values.empty()) {
+        logarithms.copy_(torch::tensor(values).log());
+      }
     }
-    if (static_cast<FoldSite>(i) == FoldSite::kValue) {
-      const auto of_kv = [&](const Tensor& of_query) {
-        return of_query.view({spec_.kv_heads, -1, spec_.head_dim}).amax(1).flatten();
-      };
-      inputs = of_kv(inputs);
-      weights = of_kv(weights);
-    }
-    constexpr double kLeast = 1e-5;  // a channel that is never used
-    const Tensor scale = (1 - strength) * weights.clamp_min(kLeast).log() -
-                         strength * inputs.clamp_min(kLeast).log();
-    logarithms.copy_(scale - scale.mean());
   }
 }
 

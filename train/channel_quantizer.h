@@ -12,6 +12,7 @@
 #include "models/channel_scales.h"
 #include "models/decoder_spec.h"
 #include "quant/scales_file.h"
+#include "quant/smoothing.h"
 #include "train/decoder_twin.h"
 
 namespace ondine::train {
@@ -23,15 +24,18 @@ struct QuantizationScheme {
 
 class ChannelQuantizer : public Quantizer {
  public:
-  // Scales of 1 that can be learned at `sites`, none elsewhere.
+  // Scales of 1 that can be learned at those of `sites` that the architecture has, none elsewhere.
+  // `precision` is that of products of codes: torch::kBFloat16 holds all codes exactly.
   ChannelQuantizer(const models::DecoderSpec& spec, const std::vector<models::FoldSite>& sites,
-                   const QuantizationScheme& scheme, torch::Device device);
+                   const QuantizationScheme& scheme, torch::Device device,
+                   torch::Dtype precision = torch::kFloat);
 
-  torch::Tensor NormWeight(int layer, models::FoldSite site,
-                           const torch::Tensor& weight) const override;
-  torch::Tensor Weights(int layer, LoraSite site, const torch::Tensor& weights) const override;
+  torch::Tensor OfNorm(int layer, models::FoldSite site,
+                       const torch::Tensor& values) const override;
   torch::Tensor Bias(int layer, LoraSite site, const torch::Tensor& bias) const override;
   torch::Tensor Input(int layer, models::CodeSite site, const torch::Tensor& x) const override;
+  torch::Tensor Product(int layer, LoraSite site, const torch::Tensor& x,
+                        const torch::Tensor& weights) const override;
 
   enum class Mode {
     kObserve,  // rounds nothing, and widens each channel's limits to what passes
@@ -47,9 +51,9 @@ class ChannelQuantizer : public Quantizer {
   // Logarithms of scales are held within [-limit, limit].
   void Clamp(int layer, double limit);
 
-  // Scales as SmoothQuant (Xiao et al., ICML 2023, arXiv 2211.10438) sets them: max|W|^(1 - p) /
-  // max|x|^p of each channel, over all readers, with geometric mean 1. Needs limits.
-  void Smooth(int layer, double strength, const DecoderTwin& twin);
+  // Of what was observed.
+  quant::LargestInputs Largest() const;
+  void SetScales(const models::ChannelScales& scales);
 
   models::ChannelScales Scales() const;
   std::vector<quant::LayerRanges> Ranges() const;
@@ -67,11 +71,13 @@ class ChannelQuantizer : public Quantizer {
   const Layer& at(int layer) const { return layers_[static_cast<std::size_t>(layer)]; }
   torch::Tensor ScaleOf(int layer, models::FoldSite site) const;  // undefined: 1
   torch::Tensor InputScale(int layer, models::CodeSite site) const;
+  torch::Tensor Folded(int layer, LoraSite site, const torch::Tensor& weights) const;
   torch::Tensor OfQueryChannels(const torch::Tensor& of_kv) const;
   Limits RangeOf(int layer, models::CodeSite site) const;
 
   models::DecoderSpec spec_;
   QuantizationScheme scheme_;
+  torch::Dtype precision_;
   std::vector<Layer> layers_;
   Mode mode_ = Mode::kCode;
 };

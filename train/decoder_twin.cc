@@ -46,21 +46,32 @@ Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::D
     twin.embedding_ = Matrix(decoder.embedding(), device);
     const bool shared = &decoder.head() == &decoder.embedding();
     twin.head_ = shared ? twin.embedding_ : Matrix(decoder.head(), device);
-    twin.final_norm_ = Vector(decoder.final_norm(), device);
+    const auto norm = [&](const models::NormWeights& weights) -> NormTensors {
+      return {Vector(weights.weight, device), Vector(weights.bias, device)};
+    };
+    if (decoder.positions().present()) twin.positions_ = Matrix(decoder.positions(), device);
+    twin.final_norm_ = norm(decoder.final_norm());
     for (const models::DecoderLayer& from : decoder.layers()) {
       Layer& to = twin.layers_.emplace_back();
       for (std::size_t i = 0; i < models::kLoraPlaces.size(); ++i) {
-        to.weights[i] = Matrix(from.*models::kLoraPlaces[i].weights, device).to(precision);
+        const compute::Linear& matrix = from.*models::kLoraPlaces[i].weights;
+        if (matrix.present()) to.weights[i] = Matrix(matrix, device).to(precision);
       }
-      to.biases[static_cast<std::size_t>(LoraSite::kQuery)] = Vector(from.query_bias, device);
-      to.biases[static_cast<std::size_t>(LoraSite::kKey)] = Vector(from.key_bias, device);
-      to.biases[static_cast<std::size_t>(LoraSite::kValue)] = Vector(from.value_bias, device);
-      to.attention_norm = Vector(from.attention_norm, device);
-      to.post_attention_norm = Vector(from.post_attention_norm, device);
-      to.mlp_norm = Vector(from.mlp_norm, device);
-      to.post_mlp_norm = Vector(from.post_mlp_norm, device);
-      to.query_norm = Vector(from.query_norm, device);
-      to.key_norm = Vector(from.key_norm, device);
+      const auto set_bias = [&](LoraSite site, const std::vector<float>& bias) {
+        to.biases[static_cast<std::size_t>(site)] = Vector(bias, device);
+      };
+      set_bias(LoraSite::kQuery, from.query_bias);
+      set_bias(LoraSite::kKey, from.key_bias);
+      set_bias(LoraSite::kValue, from.value_bias);
+      set_bias(LoraSite::kOutput, from.output_bias);
+      set_bias(LoraSite::kUp, from.up_bias);
+      set_bias(LoraSite::kDown, from.down_bias);
+      to.attention_norm = norm(from.attention_norm);
+      to.post_attention_norm = norm({from.post_attention_norm, {}});
+      to.mlp_norm = norm(from.mlp_norm);
+      to.post_mlp_norm = norm({from.post_mlp_norm, {}});
+      to.query_norm = norm({from.query_norm, {}});
+      to.key_norm = norm({from.key_norm, {}});
     }
     return twin;
   });
@@ -93,7 +104,10 @@ Tensor DecoderTwin::Block(int index, const Tensor& x, const Geometry& geometry,
 
 Tensor DecoderTwin::Embed(std::span<const TokenTree* const> rows, std::int64_t time) const {
   const Tensor tokens = Padded(rows, &TokenTree::tokens, time).to(device_);
-  return torch::embedding(embedding_, tokens) * spec_.embedding_scale;
+  const Tensor embedded = torch::embedding(embedding_, tokens) * spec_.embedding_scale;
+  if (!positions_.defined()) return embedded;
+  return embedded +
+         torch::embedding(positions_, Padded(rows, &TokenTree::positions, time).to(device_));
 }
 
 DecoderTwin::Geometry DecoderTwin::MakeGeometry(std::span<const TokenTree* const> rows,
@@ -131,24 +145,25 @@ Tensor DecoderTwin::Project(int index, LoraSite site, const Tensor& x,
                             const Changes& changes) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
   const auto i = static_cast<std::size_t>(site);
-  Tensor weights = layer.weights[i], bias = layer.biases[i];
-  if (const Quantizer* quantizer = changes.quantizer) {
-    weights = quantizer->Weights(index, site, weights);
-    if (bias.defined()) bias = quantizer->Bias(index, site, bias);
-  }
-  Tensor y = torch::linear(x.to(weights.dtype()), weights).to(torch::kFloat);
-  if (bias.defined()) y = y + bias;
+  const Tensor& weights = layer.weights[i];
+  const Quantizer* quantizer = changes.quantizer;
+  Tensor y = quantizer == nullptr ? torch::linear(x.to(weights.dtype()), weights).to(torch::kFloat)
+                                  : quantizer->Product(index, site, x, weights);
+  const Tensor& bias = layer.biases[i];
+  if (bias.defined()) y = y + (quantizer == nullptr ? bias : quantizer->Bias(index, site, bias));
   const Tensor delta =
       changes.additions == nullptr ? Tensor() : changes.additions->Delta(index, site, x);
   return delta.defined() ? y + delta : y;
 }
 
 Tensor DecoderTwin::NormedInput(int index, models::FoldSite fold, models::CodeSite code,
-                                const Tensor& x, const Tensor& weight,
+                                const Tensor& x, const NormTensors& norm,
                                 const Changes& changes) const {
   const Quantizer* quantizer = changes.quantizer;
-  if (quantizer == nullptr) return Norm(x, weight);
-  return quantizer->Input(index, code, Norm(x, quantizer->NormWeight(index, fold, weight)));
+  if (quantizer == nullptr) return Norm(x, norm);
+  NormTensors scaled = {quantizer->OfNorm(index, fold, norm.weight), norm.bias};
+  if (norm.bias.defined()) scaled.bias = quantizer->OfNorm(index, fold, norm.bias);
+  return quantizer->Input(index, code, Norm(x, scaled));
 }
 
 Tensor DecoderTwin::Attention(int index, const Tensor& residual, const Geometry& geometry,
@@ -188,10 +203,13 @@ Tensor DecoderTwin::Attention(int index, const Tensor& residual, const Geometry&
 Tensor DecoderTwin::Mlp(int index, const Tensor& residual, const Changes& changes) const {
   const Tensor x = NormedInput(index, models::FoldSite::kMlpNorm, models::CodeSite::kMlp, residual,
                                layers_[static_cast<std::size_t>(index)].mlp_norm, changes);
-  const Tensor gate = Project(index, LoraSite::kGate, x, changes);
+  const auto activate = [&](const Tensor& gate) {
+    return spec_.activation == compute::GateActivation::kSilu ? torch::silu(gate)
+                                                              : torch::gelu(gate, "tanh");
+  };
   const Tensor up = Project(index, LoraSite::kUp, x, changes);
-  const bool silu = spec_.activation == compute::GateActivation::kSilu;
-  Tensor gated = (silu ? torch::silu(gate) : torch::gelu(gate, "tanh")) * up;
+  Tensor gated =
+      spec_.gated ? activate(Project(index, LoraSite::kGate, x, changes)) * up : activate(up);
   if (changes.quantizer != nullptr) {
     gated = changes.quantizer->Input(index, models::CodeSite::kDown, gated);
   }
@@ -201,6 +219,7 @@ Tensor DecoderTwin::Mlp(int index, const Tensor& residual, const Changes& change
 // heads [rows][time][heads][dim]
 Tensor DecoderTwin::Rotate(const Tensor& heads, const Geometry& geometry) const {
   const std::int64_t dims = geometry.cosines.size(-1), dim = heads.size(-1);
+  if (dims == 0) return heads;
   const Tensor x = dims == dim ? heads : heads.narrow(-1, 0, dims);
   // The other element of a pair, whose sine has the sign.
   const Tensor partner = spec_.rope.neighbours ? x.unflatten(-1, {dims / 2, 2}).flip(-1).flatten(-2)
@@ -209,8 +228,11 @@ Tensor DecoderTwin::Rotate(const Tensor& heads, const Geometry& geometry) const 
   return dims == dim ? rotated : torch::cat({rotated, heads.narrow(-1, dims, dim - dims)}, -1);
 }
 
-Tensor DecoderTwin::Norm(const Tensor& x, const Tensor& weight) const {
-  return x * torch::rsqrt(x.square().mean(-1, true) + spec_.norm_epsilon) * weight;
+Tensor DecoderTwin::Norm(const Tensor& x, const NormTensors& norm) const {
+  if (norm.bias.defined()) {
+    return torch::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, spec_.norm_epsilon);
+  }
+  return x * torch::rsqrt(x.square().mean(-1, true) + spec_.norm_epsilon) * norm.weight;
 }
 
 Tensor DecoderTwin::Logits(const Tensor& hidden) const {

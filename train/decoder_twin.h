@@ -29,13 +29,15 @@ class Additions {
 class Quantizer {
  public:
   virtual ~Quantizer() = default;
-  // Of the norm that feeds a site; [width].
-  virtual torch::Tensor NormWeight(int layer, models::FoldSite site,
-                                   const torch::Tensor& weight) const = 0;
-  virtual torch::Tensor Weights(int layer, LoraSite site, const torch::Tensor& weights) const = 0;
+  // The weight, or the bias, of the norm that feeds a site; [width].
+  virtual torch::Tensor OfNorm(int layer, models::FoldSite site,
+                               const torch::Tensor& values) const = 0;
   virtual torch::Tensor Bias(int layer, LoraSite site, const torch::Tensor& bias) const = 0;
-  // Rows that the matrices of a site read, [rows][time][in].
+  // Rows for the matrices of a site, [rows][time][in], in the form that Product() takes.
   virtual torch::Tensor Input(int layer, models::CodeSite site, const torch::Tensor& x) const = 0;
+  // W x [rows][time][out], without bias.
+  virtual torch::Tensor Product(int layer, LoraSite site, const torch::Tensor& x,
+                                const torch::Tensor& weights) const = 0;
 };
 
 // What a pass may change, one of the two; null: nothing.
@@ -84,11 +86,14 @@ class DecoderTwin {
 
  private:
   using BySite = std::array<torch::Tensor, models::kLoraPlaces.size()>;
+  struct NormTensors {
+    torch::Tensor weight, bias;  // [width]; no bias: an RMS norm
+  };
   struct Layer {
-    BySite weights;  // [out][in]
+    BySite weights;  // [out][in], undefined where there is no such matrix
     BySite biases;   // [out], undefined where there is none
-    torch::Tensor attention_norm, post_attention_norm, mlp_norm, post_mlp_norm;
-    torch::Tensor query_norm, key_norm;
+    NormTensors attention_norm, post_attention_norm, mlp_norm, post_mlp_norm;
+    NormTensors query_norm, key_norm;
   };
 
   DecoderTwin(const models::DecoderSpec& spec, torch::Device device)
@@ -97,18 +102,19 @@ class DecoderTwin {
                         const Changes& changes) const;
   // The norm in front of a site, and what its matrices read of its outputs.
   torch::Tensor NormedInput(int layer, models::FoldSite fold, models::CodeSite code,
-                            const torch::Tensor& x, const torch::Tensor& weight,
+                            const torch::Tensor& x, const NormTensors& norm,
                             const Changes& changes) const;
   torch::Tensor Attention(int layer, const torch::Tensor& x, const Geometry& geometry,
                           const Changes& changes) const;
   torch::Tensor Mlp(int layer, const torch::Tensor& x, const Changes& changes) const;
   torch::Tensor Rotate(const torch::Tensor& heads, const Geometry& geometry) const;
-  torch::Tensor Norm(const torch::Tensor& x, const torch::Tensor& weight) const;
+  torch::Tensor Norm(const torch::Tensor& x, const NormTensors& norm) const;
 
   models::DecoderSpec spec_;
   torch::Device device_;
   torch::Tensor embedding_, head_;  // [vocabulary][width]; one tensor where the file has one
-  torch::Tensor final_norm_;
+  torch::Tensor positions_;         // [trained_context][width], where they are learned
+  NormTensors final_norm_;
   std::vector<Layer> layers_;
 };
 

@@ -8,14 +8,22 @@
 
 namespace ondine::train {
 
-// x in the code of 2^bits values that covers [low, high] (scalars, low <= 0 <= high). Gradients
-// flow to x inside the range, and to the range.
-torch::Tensor FakeCode(const torch::Tensor& x, const torch::Tensor& low, const torch::Tensor& high,
-                       int bits);
+// Whole numbers, as floats, that stand for steps * scale. Gradients flow to both.
+struct FakeCodes {
+  torch::Tensor steps, scale;
 
-// weights [out][in] in symmetric integers, with a scale for each row or, without `per_channel`, one
-// for all.
-torch::Tensor FakeWeights(const torch::Tensor& weights, int bits, bool per_channel);
+  torch::Tensor Values() const { return steps * scale; }
+};
+
+// x in the code of 2^bits values that covers [low, high] (scalars, low <= 0 <= high): steps count
+// from the code of 0; `scale` is a scalar. Gradients flow to x inside the range, and to the range.
+FakeCodes FakeCode(const torch::Tensor& x, const torch::Tensor& low, const torch::Tensor& high,
+                   int bits);
+torch::Tensor CodeScale(const torch::Tensor& low, const torch::Tensor& high, int bits);
+
+// weights [out][in] in symmetric integers, with a scale for each row [out][1] or, without
+// `per_channel`, one for all.
+FakeCodes FakeWeights(const torch::Tensor& weights, int bits, bool per_channel);
 
 }  // namespace ondine::train
 

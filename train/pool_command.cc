@@ -119,6 +119,14 @@ Status TrainAndWrite(const PoolCommand& command) {
   compute::ThreadPool threads(1);
   ONDINE_ASSIGN(const auto decoder, models::Decoder::Load(file, threads));
 
+  for (const models::LoraSite site : training.shape.sites) {
+    if (!(decoder->layers().front().*models::PlaceOf(site).weights).present()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "the model has no matrix " + std::string(models::PlaceOf(site).tensor),
+                       command.model);
+    }
+  }
+
   const adapters::FeatureReader features(decoder);
   const auto prepare = [&](eval::McqaPart part, std::size_t limit,
                            Options options) -> Result<PoolItems> {

@@ -29,18 +29,23 @@ using Mode = ChannelQuantizer::Mode;
 
 class Training {
  public:
-  Training(const DecoderTwin& twin, Settings settings, ProcessGroup group,
-           const std::vector<TokenTree>& training, const std::vector<TokenTree>& validation,
-           const ScaleTrainingOptions& options, const ScaleTrainingObserver& observer)
-      : twin_(twin),
+  Training(const models::Decoder& decoder, const DecoderTwin& twin, Settings settings,
+           ProcessGroup group, const std::vector<TokenTree>& training,
+           const std::vector<TokenTree>& validation, const ScaleTrainingOptions& options,
+           const ScaleTrainingObserver& observer)
+      : decoder_(decoder),
+        twin_(twin),
         settings_(std::move(settings)),
         group_(std::move(group)),
         training_(training),
         validation_(validation),
         options_(options),
         observer_(observer),
-        quantizer_(twin.spec(), options.sites, options.scheme, twin.device()),
-        time_(static_cast<std::int64_t>(training.front().size())) {
+        quantizer_(twin.spec(), options.sites, options.scheme, twin.device(),
+                   options.bfloat16 ? torch::kBFloat16 : torch::kFloat),
+        time_(static_cast<std::int64_t>(training.front().size())),
+        exact_training_(training.size()),
+        exact_validation_(validation.size()) {
     for (int layer = 0; layer < twin.spec().layers; ++layer) {
       const std::vector<Tensor> parameters = ParametersOf(layer);
       parameters_.insert(parameters_.end(), parameters.begin(), parameters.end());
@@ -54,11 +59,8 @@ class Training {
     Observe();
     if (options_.resume) {
       ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
-    } else if (options_.smooth) {
-      for (int layer = 0; layer < twin_.spec().layers; ++layer) {
-        quantizer_.Smooth(layer, *options_.smooth, twin_);
-        quantizer_.Clamp(layer, options_.limit);
-      }
+    } else {
+      Start();
     }
     if (group_.rank() == 0) {
       if (!options_.checkpoint.empty()) ONDINE_TRY(base::CheckWritable(options_.checkpoint));
@@ -81,6 +83,18 @@ class Training {
       parameters.insert(parameters.end(), ends.begin(), ends.end());
     }
     return parameters;
+  }
+
+  void Start() {
+    using Kind = ScaleTrainingOptions::Start;
+    if (options_.start == Kind::kOnes) return;
+    quantizer_.SetScales(
+        options_.start == Kind::kSmooth
+            ? quant::SmoothScales(decoder_, quantizer_.Largest(), options_.sites, options_.smooth)
+            : quant::EqualizedScales(decoder_, options_.sites));
+    for (int layer = 0; layer < twin_.spec().layers; ++layer) {
+      quantizer_.Clamp(layer, options_.limit);
+    }
   }
 
   DecoderTwin::Geometry GeometryOf(std::span<const TokenTree* const> rows, int layer) const {
@@ -138,9 +152,8 @@ class Training {
         double loss = 0;
         for (const std::size_t i : Batch(state.step)) {
           const Tensor y = twin_.Block(layer, inputs[i], geometry, {.quantizer = &quantizer_});
-          const Tensor error =
-              (y - outputs[i]).square().sum() /
-              ((outputs[i] - inputs[i]).square().sum() * static_cast<double>(options_.batch));
+          const Tensor error = RelativeError(y - outputs[i], outputs[i] - inputs[i]) /
+                               static_cast<double>(options_.batch);
           error.backward();
           loss += error.item<double>();
         }
@@ -154,13 +167,22 @@ class Training {
     return {};
   }
 
+  // Squared error relative to what the layer adds, half of it for the sequence as a whole, half as
+  // the mean over its tokens: what a few tokens have that are a thousand times larger, and which
+  // all others attend to, must be as exact as what the others have.
+  static Tensor RelativeError(const Tensor& error, const Tensor& added) {
+    const Tensor of_tokens = error.square().sum(-1), norms = added.square().sum(-1);
+    return 0.5 * (of_tokens.sum() / norms.sum() + (of_tokens / norms).mean());
+  }
+
   Status TrainTogether(TrainingState& state) {
     const std::int64_t begin = steps_ - options_.steps;
     if (options_.layer_steps > 0) Validate(state.step);
     for (; state.step < steps_; ++state.step) {
       double loss = 0;
       for (const std::size_t i : Batch(state.step)) {
-        const Tensor error = Loss(training_[i]) / static_cast<double>(options_.batch);
+        const Tensor error =
+            Loss(training_[i], exact_training_[i]) / static_cast<double>(options_.batch);
         error.backward();
         loss += error.item<double>();
       }
@@ -173,25 +195,29 @@ class Training {
   }
 
   // Nats a token of a sequence.
-  Tensor Loss(const TokenTree& sequence) const {
-    const TokenTree* const row = &sequence;
-    const Tensor log_p = LogProbabilities(row, &quantizer_);
+  Tensor Loss(const TokenTree& sequence, Tensor& exact) const {
+    const Tensor log_p = LogProbabilities(Hidden(sequence, &quantizer_));
     if (options_.target == ScaleTrainingOptions::Target::kText) {
       return torch::nll_loss(log_p, Targets(sequence));
     }
-    Tensor wanted;
-    {
-      const torch::NoGradGuard no_gradient;
-      wanted = LogProbabilities(row, nullptr);
-    }
-    return torch::kl_div(log_p, wanted, at::Reduction::Sum, true) /
+    return torch::kl_div(log_p, ExactLogProbabilities(sequence, exact), at::Reduction::Sum, true) /
            static_cast<double>(log_p.size(0));
   }
 
-  // Of each next token, [time - 1][vocabulary].
-  Tensor LogProbabilities(const TokenTree* row, const Quantizer* quantizer) const {
-    const Tensor hidden = twin_.Hidden({&row, 1}, {.quantizer = quantizer})[0];
-    return torch::log_softmax(twin_.Logits(hidden.narrow(0, 0, hidden.size(0) - 1)), -1);
+  // What the head reads to predict each next token, [time - 1][width].
+  Tensor Hidden(const TokenTree& sequence, const Quantizer* quantizer) const {
+    const TokenTree* const row = &sequence;
+    return twin_.Hidden({&row, 1}, {.quantizer = quantizer})[0].narrow(0, 0, time_ - 1);
+  }
+  // [time - 1][vocabulary]
+  Tensor LogProbabilities(const Tensor& hidden) const {
+    return torch::log_softmax(twin_.Logits(hidden), -1);
+  }
+  // The float model's; `exact` keeps what its layers made of the sequence.
+  Tensor ExactLogProbabilities(const TokenTree& sequence, Tensor& exact) const {
+    const torch::NoGradGuard no_gradient;
+    if (!exact.defined()) exact = Hidden(sequence, nullptr);
+    return LogProbabilities(exact);
   }
 
   Tensor Targets(const TokenTree& sequence) const {
@@ -248,10 +274,9 @@ class Training {
     Tensor sums = torch::zeros({3}, torch::kDouble);
     for (std::size_t i = 0; i < validation_.size(); ++i) {
       if (static_cast<int>(i % static_cast<std::size_t>(group_.size())) != group_.rank()) continue;
-      const TokenTree* const row = &validation_[i];
       const Tensor targets = Targets(validation_[i]);
-      const Tensor coded = LogProbabilities(row, &quantizer_);
-      const Tensor exact = LogProbabilities(row, nullptr);
+      const Tensor coded = LogProbabilities(Hidden(validation_[i], &quantizer_));
+      const Tensor exact = ExactLogProbabilities(validation_[i], exact_validation_[i]);
       sums[0] += torch::nll_loss(coded, targets).item<double>();
       sums[1] += torch::nll_loss(exact, targets).item<double>();
       sums[2] += torch::kl_div(coded, exact, at::Reduction::Sum, true).item<double>() /
@@ -264,6 +289,7 @@ class Training {
                              std::exp(sums[1].item<double>()), sums[2].item<double>()});
   }
 
+  const models::Decoder& decoder_;
   const DecoderTwin& twin_;
   const Settings settings_;
   const ProcessGroup group_;
@@ -273,6 +299,8 @@ class Training {
   const ScaleTrainingObserver& observer_;
   ChannelQuantizer quantizer_;
   const std::int64_t time_;
+  // Final norm outputs of the float model, [time - 1][width]; undefined until they are needed.
+  std::vector<Tensor> exact_training_, exact_validation_;
   std::vector<Tensor> parameters_;
   std::int64_t steps_ = 0;
   base::Timer since_start_, since_checkpoint_;
@@ -292,7 +320,11 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
     sites.emplace_back(models::kFoldSiteNames[static_cast<std::size_t>(site)]);
   }
   settings.Add("sites", base::Join(sites, "+"));
-  if (options.smooth) settings.Add("smooth", *options.smooth);
+  using Start = ScaleTrainingOptions::Start;
+  settings.Add("start", options.start == Start::kOnes ? std::string("ones")
+                        : options.start == Start::kSmooth
+                            ? "smooth " + std::to_string(options.smooth)
+                            : "equalized");
   settings.Add("learn-scales", options.learn_scales ? 1 : 0);
   settings.Add("learn-ranges", options.learn_ranges ? 1 : 0);
   settings.Add("layer-steps", options.layer_steps);
@@ -304,6 +336,7 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
   settings.Add("limit", options.limit);
   settings.Add("max-gradient", options.max_gradient);
   settings.Add("seed", options.seed);
+  settings.Add("dtype", options.bfloat16 ? "bfloat16" : "float32");
   settings.Add("device", options.device);
   settings.Add("processes", group.size());
   settings.Add("threads", at::get_num_threads());
@@ -351,8 +384,8 @@ Result<quant::Scales> TrainScales(const models::Decoder& decoder,
     scales.base_fingerprint = models::BaseFingerprint(decoder);
     scales.provenance = settings.Text();
     ONDINE_ASSIGN(const ChannelQuantizer quantizer,
-                  Training(twin, std::move(settings), std::move(group), training, validation,
-                           options, observer)
+                  Training(decoder, twin, std::move(settings), std::move(group), training,
+                           validation, options, observer)
                       .Run());
     if (!first) return quant::Scales();
     scales.channels = quantizer.Scales();

@@ -25,7 +25,9 @@ struct ScaleTrainingOptions {
   std::vector<models::FoldSite> sites = {models::FoldSite::kAttentionNorm,
                                          models::FoldSite::kMlpNorm, models::FoldSite::kUp};
   QuantizationScheme scheme;
-  std::optional<double> smooth = 0.7;  // SmoothQuant's strength to begin with; none: scales of 1
+  enum class Start { kOnes, kSmooth, kEqualized };  // the scales to begin with: quant/smoothing.h
+  Start start = Start::kSmooth;
+  double smooth = 0.75;  // strength of kSmooth
   bool learn_scales = true, learn_ranges = true;
 
   std::int64_t layer_steps = 200;  // of each layer by itself, each fed by the float model
@@ -38,6 +40,7 @@ struct ScaleTrainingOptions {
   double limit = 7;         // of a scale's logarithm, to both sides
   double max_gradient = 1;  // longer gradients are scaled to this length
   std::uint64_t seed = 1;
+  bool bfloat16 = false;  // products of codes, which are exact in it; gradients are not
   std::string device = "cpu";
   int threads = 0;  // 0: torch's choice
 

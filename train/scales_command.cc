@@ -30,8 +30,7 @@ struct ScalesCommand {
   std::string model, text, validation, out, name, log;
   std::vector<std::string> sites = {"attention_norm", "mlp_norm", "up"};
   std::size_t sequences = 128, validation_sequences = 8, context = 512;
-  double smooth = 0.7;
-  bool ones = false, per_tensor = false;
+  bool per_tensor = false;
   std::string learn = "both";
   ScaleTrainingOptions training;
   StopToken interrupt;
@@ -70,19 +69,24 @@ std::string Fingerprint(const std::vector<TokenTree>& sequences) {
   return hash.Digits();
 }
 
+// Those that the architecture has.
+std::vector<models::FoldSite> Sites(const std::vector<std::string>& names,
+                                    const models::DecoderSpec& spec) {
+  std::vector<models::FoldSite> sites;
+  for (std::size_t i = 0; i < models::kFoldSites; ++i) {
+    const auto site = static_cast<models::FoldSite>(i);
+    const bool wanted = std::ranges::find(names, models::kFoldSiteNames[i]) != names.end();
+    if (wanted && FoldWidth(spec, site) > 0) sites.push_back(site);
+  }
+  return sites;
+}
+
 std::vector<std::string> SiteOptions() {
   return {models::kFoldSiteNames.begin(), models::kFoldSiteNames.end()};
 }
 
 Status TrainAndWrite(const ScalesCommand& command) {
   ScaleTrainingOptions training = command.training;
-  training.sites.clear();
-  for (std::size_t site = 0; site < models::kFoldSites; ++site) {
-    if (std::ranges::find(command.sites, models::kFoldSiteNames[site]) != command.sites.end()) {
-      training.sites.push_back(static_cast<models::FoldSite>(site));
-    }
-  }
-  training.smooth = command.ones ? std::nullopt : std::optional(command.smooth);
   training.scheme.per_channel = !command.per_tensor;
   training.learn_scales = command.learn == "both" || command.learn == "scales";
   training.learn_ranges = command.learn == "both" || command.learn == "ranges";
@@ -95,6 +99,7 @@ Status TrainAndWrite(const ScalesCommand& command) {
     return MakeError(ErrorCode::kInvalidArgument, "the model is quantised or folded already",
                      command.model);
   }
+  training.sites = Sites(command.sites, decoder->spec());
   ONDINE_ASSIGN(const auto sequences,
                 Sequences(command.text, tokenizer, command.context, command.sequences));
   std::vector<TokenTree> validation;
@@ -174,10 +179,17 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
       ->capture_default_str()
       ->check(CLI::Range(2, 8));
   app.add_flag("--per-tensor", command.per_tensor, "one scale of weights for a whole matrix");
-  app.add_option("--smooth", command.smooth, "strength of SmoothQuant's scales to begin with")
+  using Start = ScaleTrainingOptions::Start;
+  app.add_option(
+         "--start", training.start,
+         "scales to begin with: smooth (SmoothQuant), equalized (cross-layer equalisation), "
+         "ones")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Start>{
+          {"smooth", Start::kSmooth}, {"equalized", Start::kEqualized}, {"ones", Start::kOnes}}))
+      ->default_str("smooth");
+  app.add_option("--smooth", training.smooth, "strength of SmoothQuant's scales")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
-  app.add_flag("--ones", command.ones, "begin with scales of 1 instead");
   app.add_option("--learn", command.learn)
       ->capture_default_str()
       ->check(CLI::IsMember({"both", "scales", "ranges", "nothing"}));
@@ -199,6 +211,10 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
   app.add_option("--batch", training.batch, "sequences a step, of all processes together")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));
+  app.add_flag(
+      "--bfloat16", training.bfloat16,
+      "multiply codes in bfloat16, which holds them exactly: faster where the processor has "
+      "AVX-512 BF16 or AMX");
   AddRunOptions(app, training);
 }
 

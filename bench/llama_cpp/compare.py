@@ -121,10 +121,10 @@ def numbers(text):
     return [int(part) for part in text.split(",") if part]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
+def make_parser(text):
+    parser = argparse.ArgumentParser(description=text,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-m", "--model", required=True)
+    parser.add_argument("-m", "--model")
     parser.add_argument("--adapter", help="LoRA adapter as a GGUF file, for both; not for --read")
     parser.add_argument("-p", "--prompt", type=int, default=512)
     parser.add_argument("-n", "--gen", type=int, default=128)
@@ -137,11 +137,10 @@ def main():
     parser.add_argument("--peer-longest", type=int, default=32768)
     parser.add_argument("--text", nargs="+", default=[], help="files that --read takes texts from")
     add_peer_option(parser)
-    args = parser.parse_args()
-    if args.read and not (args.text and args.pot):
-        parser.error("--read needs --text and a pot")
-    peers = make_peers(args.peer)
+    return parser
 
+
+def compare(args, peers):
     print(f"{os.path.basename(args.model)}, {args.threads} threads, {args.reps} repetitions; "
           f"{machine()}\n")
     print("| test | ondine t/s: best, median | GB/s | GOPS | % of bound "
@@ -149,6 +148,16 @@ def main():
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     compare_bench(args, peers)
     compare_read(args, peers)
+
+
+def main():
+    parser = make_parser(__doc__)
+    args = parser.parse_args()
+    if not args.model:
+        parser.error("-m is needed")
+    if args.read and not (args.text and args.pot):
+        parser.error("--read needs --text and a pot")
+    compare(args, make_peers(args.peer))
 
 
 if __name__ == "__main__":

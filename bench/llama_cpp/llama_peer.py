@@ -10,7 +10,7 @@ repeats what those two do, call for call, so that its figures are theirs. `scrip
   llama_peer.py perplexity -m M -f wiki.test.raw --chunks 40 --save-logits base.kld
   llama_peer.py greedy -m M --prompts prompts.jsonl -n 64
   llama_peer.py tokenize -m M < text
-  llama_peer.py convert -m M -o OUT
+  llama_peer.py convert -m M --type Q8_0 -o OUT
 
 Results are JSON on standard output: an array of rows (bench), one object (read, perplexity), one
 object a line (greedy, tokenize); convert writes a file. Exit code 0 only on success.
@@ -37,6 +37,8 @@ try:
 except ImportError:
     sys.exit("llama_peer.py: llama_cpp is not here; scripts/bench --with-llama-cpp builds it")
 
+FILE_TYPES = {"F32": ll.LLAMA_FTYPE_ALL_F32, "Q8_0": ll.LLAMA_FTYPE_MOSTLY_Q8_0,
+              "Q4_0": ll.LLAMA_FTYPE_MOSTLY_Q4_0, "Q4_K_M": ll.LLAMA_FTYPE_MOSTLY_Q4_K_M}
 N_BATCH = 2048
 N_UBATCH = 512
 
@@ -407,10 +409,10 @@ def run_tokenize(args):
 
 
 def run_convert(args):
-    """The same weights in 32-bit floats: no product of theirs rounds its inputs to 8 bits."""
+    """The same weights in another type. With F32 no product rounds its inputs to 8 bits."""
     ll.llama_log_set(_drop_log, ctypes.c_void_p(0))
     params = ll.llama_model_quantize_default_params()
-    params.ftype = ll.LLAMA_FTYPE_ALL_F32
+    params.ftype = FILE_TYPES[args.type]
     params.allow_requantize = True
     if ll.llama_model_quantize(args.model.encode(), args.output.encode(), params) != 0:
         sys.exit(f"llama_peer.py: {args.model}: llama.cpp cannot convert this model")
@@ -463,8 +465,9 @@ def main():
     sub.add_argument("--lines", action="store_true", help="each line by itself")
     sub.add_argument("--special", action="store_true")
 
-    sub = command("convert", run_convert, "a model's weights in F32")
+    sub = command("convert", run_convert, "a model's weights in another type")
     sub.add_argument("-o", "--output", required=True)
+    sub.add_argument("--type", choices=FILE_TYPES, default="F32")
 
     args = parser.parse_args()
     args.function(args)

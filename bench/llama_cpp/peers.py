@@ -39,25 +39,27 @@ def output_of(command, env=None):
 
 
 class Peer:
-    """A build of llama.cpp with flash attention on or off."""
+    """A build of llama.cpp with flash attention on or off, and perhaps a model file of its own."""
 
-    def __init__(self, build, python, flash):
-        self.name = build + (", fa" if flash else "")
-        self.python, self.flash = python, flash
+    def __init__(self, build, python, flash, kind=None, model=None):
+        self.name = (f"{kind}, " if kind else "") + build + (", fa" if flash else "")
+        self.python, self.flash, self.model = python, flash, model
 
     def run(self, model, threads, *command):
         # OpenBLAS does not know every CPU that has AVX-512; told, it is half as fast again.
         env = dict(os.environ)
         if "avx512f" in cpu_field("flags"):
             env.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-        return output_of([self.python, HERE / "llama_peer.py", *command, "-m", model,
+        return output_of([self.python, HERE / "llama_peer.py", *command, "-m", self.model or model,
                           "-t", threads, "-fa", int(self.flash)], env)
 
 
-def make_peers(named):
-    """Of NAME=PYTHON strings: every build without and with flash attention."""
+def make_peers(named, models=None):
+    """Of NAME=PYTHON strings: every build without and with flash attention; and with every one of
+    `models`, files by the name of their type, where there are some."""
     builds = [peer.split("=", 1) for peer in named]
-    return [Peer(name, python, flash) for name, python in builds for flash in (False, True)]
+    return [Peer(name, python, flash, kind, model) for name, python in builds
+            for flash in (False, True) for kind, model in (models or {None: None}).items()]
 
 
 def add_peer_option(parser):

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,8 +28,14 @@ struct QuantizationProgress {
 };
 
 struct QuantizationOptions {
-  std::string scales;  // file of learned channel scales; empty: weights keep their channels
-  // Floats as before, with the scales folded in: needs scales, and nothing below.
+  // Channel scales, from one of these; from none, weights keep their channels.
+  std::string scales;  // a file of learned ones
+  // The strength of SmoothQuant's (Xiao et al., ICML 2023, arXiv 2211.10438), 0 to 1: how much of
+  // the difficulty moves into the weights. They need the text.
+  std::optional<double> smooth;
+  // Those of cross-layer equalisation (Nagel et al., ICCV 2019, arXiv 1906.04721).
+  bool equalize = false;
+  // Floats as before, with the scales folded in.
   bool fold_only = false;
 
   // "w8a8": bits of weights and of activations, from w2a2 on; fewer than 8 are for research, and
@@ -36,8 +43,9 @@ struct QuantizationOptions {
   std::string scheme = "w8a8";
   bool per_tensor = false;  // one scale for a whole matrix instead of one for each output
   RangeChoice ranges = RangeChoice::kLearned;
-  std::string calibration_text;  // needed unless the ranges are learned
-  std::int64_t sequences = 64;   // of 512 tokens, of it
+  // Needed unless the ranges are learned, or only scales that need none are folded in.
+  std::string calibration_text;
+  std::int64_t sequences = 64;  // of 512 tokens, of it
 
   int threads = 0;  // 0: one per core
   std::function<void(const QuantizationProgress&)> on_progress;

@@ -5,8 +5,6 @@
 #include <numeric>
 #include <utility>
 
-#include "compute/elementwise.h"
-
 namespace ondine::adapters {
 namespace {
 
@@ -42,7 +40,7 @@ std::vector<float> FeatureReader::Read(std::span<const std::vector<std::int32_t>
     for (const std::int32_t token : prompt) {
       decoder_->embedding().GetRow(token, row.data());
       for (float& value : row) value *= spec.embedding_scale;
-      compute::RmsNorm(row, layer.attention_norm, spec.norm_epsilon, row);
+      models::Normalize(layer.attention_norm, spec.norm_epsilon, row, row);
       for (std::size_t i = 0; i < width; ++i) mean[i] += share * row[i];
     }
   }

@@ -85,9 +85,9 @@ Result<std::shared_ptr<const models::Lora>> StackAll(
   return lora;
 }
 
-std::string Known() {
+std::string Known(const models::DecoderSpec& spec) {
   std::string names;
-  for (const std::string& name : models::LoraTargetNames()) {
+  for (const std::string& name : models::LoraTargetNames(spec)) {
     names += (names.empty() ? "" : ", ") + name;
   }
   return names;
@@ -144,7 +144,7 @@ Status CheckFits(const LoraAdapter& adapter, const models::Decoder& decoder) {
     if (!target) {
       return MakeError(ErrorCode::kMismatch,
                        "the adapter changes " + base::Quote(tensor) + "; what can be adapted are " +
-                           Known() + " of the model's layers",
+                           Known(decoder.spec()) + " of the model's layers",
                        adapter.name);
     }
     if (factors.in != target->weights->in() || factors.out != target->weights->out()) {

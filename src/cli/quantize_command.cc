@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -43,6 +44,7 @@ Status Run(const Options& options) {
                        {"bytes_before", report.bytes_before},
                        {"bytes_after", report.bytes_after},
                        {"calibration_tokens", report.calibration_tokens},
+                       {"rss_peak_bytes", base::PeakResidentBytes()},
                        {"seconds", report.seconds}})
               << "\n";
     return {};
@@ -62,10 +64,10 @@ Action AddQuantize(CLI::App& app) {
       "quantize", "Write a model with 8-bit weights and static 8-bit activations");
   command->footer(
       "The text tells how large the model's activations get; some 30,000 tokens like those that "
-      "the "
-      "model will see are enough. Learned scales (ondine-train scales) keep the quality.\n\n"
+      "the model will see are enough. Learned scales (ondine-train scales) keep the quality, those "
+      "of --smooth most of it.\n\n"
       "Examples:\n"
-      "  ondine quantize -m model.gguf -o model.w8a8.gguf --calibrate text.txt\n"
+      "  ondine quantize -m model.gguf -o model.w8a8.gguf --calibrate text.txt --smooth 0.75\n"
       "  ondine quantize -m model.gguf -o model.w8a8.gguf --scales scales.gguf\n"
       "  ondine quantize -m model.gguf -o folded.gguf --scales scales.gguf --fold-only");
   options->model.AddTo(*command);
@@ -74,7 +76,17 @@ Action AddQuantize(CLI::App& app) {
       ->add_option("--scheme", quantization.scheme,
                    "bits of weights and activations: w8a8; fewer for research")
       ->capture_default_str();
-  command->add_option("--scales", quantization.scales, "file of learned channel scales");
+  auto* scales =
+      command->add_option("--scales", quantization.scales, "file of learned channel scales");
+  auto* smooth = command
+                     ->add_option("--smooth", quantization.smooth,
+                                  "scales of SmoothQuant instead, with this strength")
+                     ->check(CLI::Range(0.0, 1.0))
+                     ->excludes(scales);
+  command
+      ->add_flag("--equalize", quantization.equalize, "scales of cross-layer equalisation instead")
+      ->excludes(scales)
+      ->excludes(smooth);
   command->add_option("--calibrate", options->calibration,
                       "text (-: standard input); not needed with scales that have ranges");
   command

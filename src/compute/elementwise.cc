@@ -28,6 +28,19 @@ void RmsNorm(std::span<const float> x, std::span<const float> weight, float epsi
   Best().scale(x.data(), weight.data(), scale, x.size(), out.data());
 }
 
+void LayerNorm(std::span<const float> x, std::span<const float> weight, std::span<const float> bias,
+               float epsilon, std::span<float> out) {
+  const auto count = static_cast<double>(x.size());
+  const auto mean = static_cast<float>(Best().sum(x.data(), x.size()) / count);
+  const double variance = Best().sum_deviations(x.data(), mean, x.size()) / count;
+  const auto scale = static_cast<float>(1.0 / std::sqrt(variance + epsilon));
+  Best().standardize(x.data(), mean, scale, weight.data(), bias.data(), x.size(), out.data());
+}
+
+void Gelu(std::span<float> x) {
+  Best().gelu_alone(x.data(), x.size());
+}
+
 void ApplyGate(GateActivation activation, std::span<float> gate, std::span<const float> up) {
   const auto apply = activation == GateActivation::kSilu ? Best().silu : Best().gelu;
   apply(gate.data(), up.data(), gate.size());

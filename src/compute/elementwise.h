@@ -13,6 +13,14 @@ enum class GateActivation { kSilu, kGelu };
 void RmsNorm(std::span<const float> x, std::span<const float> weight, float epsilon,
              std::span<float> out);
 
+// out = (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias; all of one length; out may be
+// x.
+void LayerNorm(std::span<const float> x, std::span<const float> weight, std::span<const float> bias,
+               float epsilon, std::span<float> out);
+
+// x = GELU(x), in its tanh form.
+void Gelu(std::span<float> x);
+
 // gate = activation(gate) * up.
 void ApplyGate(GateActivation activation, std::span<float> gate, std::span<const float> up);
 

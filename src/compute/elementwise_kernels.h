@@ -9,8 +9,14 @@ namespace ondine::compute {
 struct ElementwiseKernels {
   void (*silu)(float* gate, const float* up, std::size_t count);
   void (*gelu)(float* gate, const float* up, std::size_t count);
+  void (*gelu_alone)(float* x, std::size_t count);
+  double (*sum)(const float* x, std::size_t count);
+  double (*sum_deviations)(const float* x, float mean, std::size_t count);  // of (x - mean)^2
   double (*sum_squares)(const float* x, std::size_t count);
   void (*scale)(const float* x, const float* weight, float scale, std::size_t count, float* out);
+  // out = (x - mean) * scale * weight + bias
+  void (*standardize)(const float* x, float mean, float scale, const float* weight,
+                      const float* bias, std::size_t count, float* out);
   float (*maximum)(const float* x, std::size_t count);
   double (*sum_exp)(const float* x, float shift, std::size_t count);  // of e^(x - shift)
 };

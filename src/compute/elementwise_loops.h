@@ -41,33 +41,54 @@ inline void SiluLoop(float* gate, const float* up, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) gate[i] = gate[i] / (1.0f + Exp(-gate[i])) * up[i];
 }
 
-inline void GeluLoop(float* gate, const float* up, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    // 0.5 x (1 + tanh(y)) = x / (1 + e^-2y), y = sqrt(2 / pi) x (1 + 0.044715 x^2)
-    const float x = gate[i];
-    const float y = 0.79788456080286535588f * x * (1.0f + 0.044715f * x * x);
-    gate[i] = x / (1.0f + Exp(-2.0f * y)) * up[i];
-  }
+// 0.5 x (1 + tanh(y)) = x / (1 + e^-2y), y = sqrt(2 / pi) x (1 + 0.044715 x^2)
+inline float Gelu(float x) {
+  const float y = 0.79788456080286535588f * x * (1.0f + 0.044715f * x * x);
+  return x / (1.0f + Exp(-2.0f * y));
 }
 
-inline double SumSquaresLoop(const float* x, std::size_t count) {
+inline void GeluLoop(float* gate, const float* up, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) gate[i] = Gelu(gate[i]) * up[i];
+}
+
+inline void GeluAloneLoop(float* x, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) x[i] = Gelu(x[i]);
+}
+
+// The sum of term(x[i]), a double.
+template <typename Term>
+double SumOf(const float* x, std::size_t count, Term term) {
   double sums[kLanes] = {};
   std::size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const double value = x[i + lane];
-      sums[lane] += value * value;
-    }
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += term(x[i + lane]);
   }
   double total = 0;
-  for (; i < count; ++i) total += static_cast<double>(x[i]) * x[i];
+  for (; i < count; ++i) total += term(x[i]);
   for (double sum : sums) total += sum;
   return total;
+}
+
+inline double SumLoop(const float* x, std::size_t count) {
+  return SumOf(x, count, [](double value) { return value; });
+}
+
+inline double SumDeviationsLoop(const float* x, float mean, std::size_t count) {
+  return SumOf(x, count, [mean](double value) { return (value - mean) * (value - mean); });
+}
+
+inline double SumSquaresLoop(const float* x, std::size_t count) {
+  return SumOf(x, count, [](double value) { return value * value; });
 }
 
 inline void ScaleLoop(const float* x, const float* weight, float scale, std::size_t count,
                       float* out) {
   for (std::size_t i = 0; i < count; ++i) out[i] = x[i] * scale * weight[i];
+}
+
+inline void StandardizeLoop(const float* x, float mean, float scale, const float* weight,
+                            const float* bias, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = (x[i] - mean) * scale * weight[i] + bias[i];
 }
 
 inline float MaximumLoop(const float* x, std::size_t count) {
@@ -102,8 +123,9 @@ inline double SumExpLoop(const float* x, float shift, std::size_t count) {
   return total;
 }
 
-constexpr ElementwiseKernels kLoops = {SiluLoop,  GeluLoop,    SumSquaresLoop,
-                                       ScaleLoop, MaximumLoop, SumExpLoop};
+constexpr ElementwiseKernels kLoops = {
+    SiluLoop,       GeluLoop,  GeluAloneLoop,   SumLoop,     SumDeviationsLoop,
+    SumSquaresLoop, ScaleLoop, StandardizeLoop, MaximumLoop, SumExpLoop};
 
 }  // namespace
 }  // namespace ondine::compute

@@ -43,6 +43,7 @@ class Linear {
   Linear& operator=(Linear&&) noexcept;
   ~Linear();
 
+  bool present() const { return impl_ != nullptr; }  // not default-made: what follows asks for it
   std::int64_t in() const;
   std::int64_t out() const;
   std::size_t bytes() const;         // resident size of the prepared weights

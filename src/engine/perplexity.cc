@@ -95,8 +95,10 @@ class Measurement {
   Status RunAll(std::vector<TokenId>& tokens) {
     ONDINE_ASSIGN(auto lora, Combine(options_.adapters, *parts_.decoder, pool_));
     DecoderPass pass(parts_.decoder, pool_, std::move(lora));
-    models::KvCache cache(parts_.decoder->spec(),
-                          {options_.context, compute::KvType::kF16, models::Positions::kReset});
+    const models::KvSettings settings = {options_.context, compute::KvType::kF16,
+                                         models::Positions::kReset};
+    ONDINE_TRY(models::KvCache::Check(parts_.decoder->spec(), settings));
+    models::KvCache cache(parts_.decoder->spec(), settings);
     for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
       const std::span<TokenId> part =
           std::span(tokens).subspan(static_cast<std::size_t>(chunk * options_.context),

@@ -1,5 +1,6 @@
 #include "ondine/quantization.h"
 
+#include <array>
 #include <filesystem>
 #include <optional>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "quant/calibration.h"
 #include "quant/convert.h"
 #include "quant/scales_file.h"
+#include "quant/smoothing.h"
 #include "text/tokenizer.h"
 
 namespace ondine {
@@ -50,12 +52,7 @@ class Job {
                                                 : "scales are folded into the model already",
                        model_);
     }
-    if (!options_.scales.empty()) {
-      ONDINE_ASSIGN(const formats::GgufFile scales, formats::GgufFile::Open(options_.scales));
-      ONDINE_ASSIGN(scales_, quant::ReadScales(scales, *decoder_));
-    } else if (options_.fold_only) {
-      return MakeError(ErrorCode::kInvalidArgument, "there are no scales to fold in");
-    }
+    ONDINE_TRY(MakeScales(file));
 
     quant::ConversionOptions conversion;
     if (scales_) conversion.fold = {scales_->base_fingerprint, scales_->channels};
@@ -76,6 +73,48 @@ class Job {
   }
 
  private:
+  Status MakeScales(const formats::GgufFile& file) {
+    constexpr std::array kSites = {models::FoldSite::kAttentionNorm, models::FoldSite::kMlpNorm,
+                                   models::FoldSite::kUp};
+    const int choices =
+        (options_.scales.empty() ? 0 : 1) + (options_.smooth ? 1 : 0) + (options_.equalize ? 1 : 0);
+    if (choices > 1) {
+      return MakeError(ErrorCode::kInvalidArgument, "more than one choice of channel scales");
+    }
+    if (choices == 0) {
+      if (!options_.fold_only) return {};
+      return MakeError(ErrorCode::kInvalidArgument, "there are no scales to fold in");
+    }
+    if (!options_.scales.empty()) {
+      ONDINE_ASSIGN(const formats::GgufFile scales, formats::GgufFile::Open(options_.scales));
+      ONDINE_ASSIGN(scales_, quant::ReadScales(scales, *decoder_));
+      return {};
+    }
+    quant::Scales made;
+    made.base_fingerprint = models::BaseFingerprint(*decoder_);
+    if (options_.smooth) {
+      if (!(*options_.smooth >= 0 && *options_.smooth <= 1)) {
+        return MakeError(ErrorCode::kInvalidArgument,
+                         "the strength of SmoothQuant's scales lies between 0 and 1");
+      }
+      ONDINE_ASSIGN(const quant::Calibration calibration, CalibrateOnText(file));
+      quant::LargestInputs largest;
+      for (const auto& layer : calibration.layers) {
+        auto& of_layer = largest.emplace_back();
+        for (std::size_t site = 0; site < models::kCodeSites; ++site) {
+          of_layer[site] = layer[site].largest;
+        }
+      }
+      made.channels = quant::SmoothScales(*decoder_, largest, kSites, *options_.smooth);
+      made.provenance = "SmoothQuant " + std::to_string(*options_.smooth);
+    } else {
+      made.channels = quant::EqualizedScales(*decoder_, kSites);
+      made.provenance = "cross-layer equalisation";
+    }
+    scales_ = std::move(made);
+    return {};
+  }
+
   Result<models::Quantization> MakeQuantization(const formats::GgufFile& file, Scheme scheme) {
     models::Quantization quantization;
     quantization.scheme = options_.scheme;
@@ -98,7 +137,8 @@ class Job {
     return quantization;
   }
 
-  Result<std::vector<quant::LayerRanges>> RangesOfText(const formats::GgufFile& file, int bits) {
+  // Of activations as they are with the scales that there are so far.
+  Result<quant::Calibration> CalibrateOnText(const formats::GgufFile& file) {
     if (options_.calibration_text.empty()) {
       return MakeError(ErrorCode::kInvalidArgument,
                        "a text is needed that tells the ranges of the activations");
@@ -112,9 +152,11 @@ class Job {
     settings.on_progress = [this](std::int64_t done, std::int64_t total) {
       Report("calibrating", done, total);
     };
-    ONDINE_ASSIGN(
-        const quant::Calibration calibration,
-        quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings));
+    return quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings);
+  }
+
+  Result<std::vector<quant::LayerRanges>> RangesOfText(const formats::GgufFile& file, int bits) {
+    ONDINE_ASSIGN(const quant::Calibration calibration, CalibrateOnText(file));
     report_.calibration_tokens = calibration.tokens;
     std::vector<quant::LayerRanges> ranges;
     for (const auto& layer : calibration.layers) {

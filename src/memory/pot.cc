@@ -127,6 +127,7 @@ Result<std::unique_ptr<Pot>> Pot::Create(const std::shared_ptr<const models::Dec
                                          std::shared_ptr<const models::Lora> lora) {
   const PotSettings settings = WithDefaults(wanted);
   ONDINE_TRY(CheckSettings(settings, static_cast<std::int64_t>(catalyst.size())));
+  ONDINE_TRY(models::KvCache::Check(decoder->spec(), CacheSettings(settings)));
   try {
     return std::unique_ptr<Pot>(
         new Pot(decoder, pool, settings, std::move(catalyst), std::move(ends), std::move(lora)));

@@ -14,9 +14,8 @@ struct Architecture {
 };
 
 constexpr std::array kArchitectures = {
-    Architecture{"gemma3", ReadGemma3},
-    Architecture{"llama", ReadLlama},
-    Architecture{"qwen2", ReadQwen2},
+    Architecture{"gemma3", ReadGemma3}, Architecture{"gpt2", ReadGpt2},
+    Architecture{"llama", ReadLlama},   Architecture{"qwen2", ReadQwen2},
     Architecture{"qwen3", ReadQwen3},
 };
 

@@ -9,6 +9,7 @@
 
 namespace ondine::models {
 
+Result<DecoderSpec> ReadGpt2(const formats::GgufFile& file);
 Result<DecoderSpec> ReadLlama(const formats::GgufFile& file);
 Result<DecoderSpec> ReadQwen2(const formats::GgufFile& file);
 Result<DecoderSpec> ReadQwen3(const formats::GgufFile& file);

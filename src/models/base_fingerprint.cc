@@ -16,8 +16,9 @@ std::string BaseFingerprint(const Decoder& decoder) {
                                              spec.kv_heads,       spec.hidden, spec.head_dim,
                                              decoder.vocabulary()};
   hash.Update(std::as_bytes(std::span(shape)));
-  const auto add = [&](const std::vector<float>& norm) {
-    hash.Update(std::as_bytes(std::span(norm)));
+  const auto add = [&](const NormWeights& norm) {
+    hash.Update(std::as_bytes(std::span(norm.weight)));
+    hash.Update(std::as_bytes(std::span(norm.bias)));
   };
   for (const DecoderLayer& layer : decoder.layers()) {
     add(layer.attention_norm);

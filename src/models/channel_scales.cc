@@ -1,5 +1,6 @@
 #include "models/channel_scales.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -44,6 +45,14 @@ std::vector<float> OfQueryChannels(const DecoderSpec& spec, const std::vector<fl
   return scales;
 }
 
+// The scale of each row of queries, keys and values together.
+std::vector<float> OfProjections(const DecoderSpec& spec, const std::vector<float>& of_values) {
+  if (of_values.empty()) return {};
+  std::vector<float> scales(static_cast<std::size_t>(spec.query_width() + spec.kv_width()), 1.0f);
+  scales.insert(scales.end(), of_values.begin(), of_values.end());
+  return scales;
+}
+
 }  // namespace
 
 std::int64_t FoldWidth(const DecoderSpec& spec, FoldSite site) {
@@ -51,9 +60,17 @@ std::int64_t FoldWidth(const DecoderSpec& spec, FoldSite site) {
     case FoldSite::kAttentionNorm:
     case FoldSite::kMlpNorm: return spec.width;
     case FoldSite::kValue: return spec.kv_width();
-    case FoldSite::kUp: return spec.hidden;
+    case FoldSite::kUp: return spec.gated ? spec.hidden : 0;
   }
   return 0;
+}
+
+bool IsLayerMatrix(std::string_view tensor) {
+  const auto parsed = ParseLayerTensor(tensor);
+  constexpr std::array<std::string_view, 8> kMatrices = {
+      "attn_q.weight",      "attn_k.weight",   "attn_v.weight", "attn_qkv.weight",
+      "attn_output.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"};
+  return parsed && std::ranges::find(kMatrices, parsed->name) != kMatrices.end();
 }
 
 TensorFold FoldOf(const DecoderSpec& spec, const ChannelScales& scales, std::string_view tensor) {
@@ -61,14 +78,22 @@ TensorFold FoldOf(const DecoderSpec& spec, const ChannelScales& scales, std::str
   if (!parsed || parsed->layer >= scales.size()) return {};
   const LayerScales& layer = scales[parsed->layer];
   const std::string_view name = parsed->name;
-  if (name == "attn_norm.weight") return {layer.at(FoldSite::kAttentionNorm), {}};
-  if (name == "ffn_norm.weight") return {layer.at(FoldSite::kMlpNorm), {}};
+  if (name == "attn_norm.weight" || name == "attn_norm.bias") {
+    return {layer.at(FoldSite::kAttentionNorm), {}};
+  }
+  if (name == "ffn_norm.weight" || name == "ffn_norm.bias") {
+    return {layer.at(FoldSite::kMlpNorm), {}};
+  }
   if (name == "attn_q.weight" || name == "attn_k.weight") {
     return {{}, layer.at(FoldSite::kAttentionNorm)};
   }
   if (name == "attn_v.weight")
     return {layer.at(FoldSite::kValue), layer.at(FoldSite::kAttentionNorm)};
   if (name == "attn_v.bias") return {layer.at(FoldSite::kValue), {}};
+  if (name == "attn_qkv.weight") {
+    return {OfProjections(spec, layer.at(FoldSite::kValue)), layer.at(FoldSite::kAttentionNorm)};
+  }
+  if (name == "attn_qkv.bias") return {OfProjections(spec, layer.at(FoldSite::kValue)), {}};
   if (name == "attn_output.weight") return {{}, OfQueryChannels(spec, layer.at(FoldSite::kValue))};
   if (name == "ffn_gate.weight") return {{}, layer.at(FoldSite::kMlpNorm)};
   if (name == "ffn_up.weight") return {layer.at(FoldSite::kUp), layer.at(FoldSite::kMlpNorm)};

@@ -27,7 +27,8 @@ enum class FoldSite {
 inline constexpr std::size_t kFoldSites = 4;
 inline constexpr std::array<std::string_view, kFoldSites> kFoldSiteNames = {
     "attention_norm", "mlp_norm", "value", "up"};
-// Channels of a site.
+// Channels of a site; 0 where the architecture has no such site: an activation function between up
+// and down lets no scale pass.
 std::int64_t FoldWidth(const DecoderSpec& spec, FoldSite site);
 
 struct LayerScales {
@@ -49,6 +50,9 @@ struct TensorFold {
   bool changes() const { return !rows.empty() || !columns.empty(); }
 };
 TensorFold FoldOf(const DecoderSpec& spec, const ChannelScales& scales, std::string_view tensor);
+
+// Whether a tensor is a matrix of a layer: one of those that become integers.
+bool IsLayerMatrix(std::string_view tensor);
 
 // What the inputs of matrices are multiplied by where scales are folded in; empty: by nothing.
 std::vector<float> InputScales(const DecoderSpec& spec, const LayerScales& scales, CodeSite site);

@@ -1,5 +1,6 @@
 #include "models/decoder.h"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -19,16 +20,28 @@ class TensorReader {
   // `code`: of the inputs where the matrix may be of 8-bit integers.
   Result<compute::Linear> Matrix(const std::string& name, std::int64_t in, std::int64_t out,
                                  const compute::StaticCode* code = nullptr) {
+    return Rows(name, in, {0, out}, out, code);
+  }
+
+  // Some of the rows of a matrix that has `out` of them.
+  Result<compute::Linear> Rows(const std::string& name, std::int64_t in,
+                               compute::Worker::Range rows, std::int64_t out,
+                               const compute::StaticCode* code) {
     ONDINE_ASSIGN(const formats::GgufTensor* tensor, Find(name, in, out));
-    auto linear = tensor->type == formats::TensorType::kI8
-                      ? Int8Matrix(*tensor, code)
-                      : compute::Linear::Create(tensor->type, in, out, tensor->data, pool_);
+    const auto row_bytes = static_cast<std::int64_t>(tensor->data.size()) / out;
+    const auto data =
+        tensor->data.subspan(static_cast<std::size_t>(rows.begin * row_bytes),
+                             static_cast<std::size_t>((rows.end - rows.begin) * row_bytes));
+    auto linear =
+        tensor->type == formats::TensorType::kI8
+            ? Int8Matrix(*tensor, data, rows, code)
+            : compute::Linear::Create(tensor->type, in, rows.end - rows.begin, data, pool_);
     if (!linear) {
       Error error = std::move(linear).error();
       error.context = file_.path() + ", tensor " + name;
       return tl::make_unexpected(std::move(error));
     }
-    file_.Release(*tensor);
+    if (rows.end == out) file_.Release(*tensor);
     return linear;
   }
 
@@ -37,10 +50,20 @@ class TensorReader {
     return Values(*tensor);
   }
 
+  Result<NormWeights> Norm(const DecoderSpec& spec, const std::string& name) {
+    NormWeights norm;
+    ONDINE_ASSIGN(norm.weight, Vector(name + ".weight", spec.width));
+    if (spec.layer_norm) {
+      ONDINE_ASSIGN(norm.bias, Vector(name + ".bias", spec.width));
+    }
+    return norm;
+  }
+
   bool Has(const std::string& name) const { return file_.FindTensor(name) != nullptr; }
 
  private:
   Result<compute::Linear> Int8Matrix(const formats::GgufTensor& tensor,
+                                     std::span<const std::byte> data, compute::Worker::Range rows,
                                      const compute::StaticCode* code) {
     if (code == nullptr) {
       return MakeError(ErrorCode::kUnsupported, "8-bit integers without a code of their inputs");
@@ -49,7 +72,12 @@ class TensorReader {
     const formats::GgufTensor* scales = file_.FindTensor(name);
     if (scales == nullptr) return MakeError(ErrorCode::kNotFound, "has no scales: " + name);
     ONDINE_ASSIGN(const std::vector<float> values, Values(*scales));
-    return compute::Linear::CreateInt8(tensor.shape[0], tensor.shape[1], tensor.data, values, *code,
+    std::span<const float> of_rows = values;
+    if (of_rows.size() == static_cast<std::size_t>(tensor.shape[1])) {
+      of_rows = of_rows.subspan(static_cast<std::size_t>(rows.begin),
+                                static_cast<std::size_t>(rows.end - rows.begin));
+    }
+    return compute::Linear::CreateInt8(tensor.shape[0], rows.end - rows.begin, data, of_rows, *code,
                                        pool_);
   }
 
@@ -103,29 +131,58 @@ Status CheckReaders(std::initializer_list<const compute::Linear*> matrices,
   return {};
 }
 
+// Queries, keys and values.
+Status LoadProjections(const DecoderSpec& spec, const std::string& prefix,
+                       const compute::StaticCode* code, TensorReader& tensors,
+                       DecoderLayer& layer) {
+  struct Part {
+    const char* name;
+    std::int64_t rows;
+    compute::Linear* matrix;
+    std::vector<float>* bias;
+  };
+  const std::array parts = {Part{"attn_q", spec.query_width(), &layer.query, &layer.query_bias},
+                            Part{"attn_k", spec.kv_width(), &layer.key, &layer.key_bias},
+                            Part{"attn_v", spec.kv_width(), &layer.value, &layer.value_bias}};
+  if (!spec.qkv_bias && tensors.Has(prefix + "attn_q.bias")) {
+    return MakeError(ErrorCode::kUnsupported,
+                     spec.architecture + " models with attention biases are not supported");
+  }
+  const std::int64_t all = spec.query_width() + 2 * spec.kv_width();
+  std::vector<float> biases;
+  if (spec.fused_qkv && spec.qkv_bias) {
+    ONDINE_ASSIGN(biases, tensors.Vector(prefix + "attn_qkv.bias", all));
+  }
+  std::int64_t first = 0;
+  for (const Part& part : parts) {
+    if (spec.fused_qkv) {
+      ONDINE_ASSIGN(*part.matrix, tensors.Rows(prefix + "attn_qkv.weight", spec.width,
+                                               {first, first + part.rows}, all, code));
+      if (spec.qkv_bias) {
+        part.bias->assign(biases.begin() + first, biases.begin() + first + part.rows);
+      }
+    } else {
+      const std::string name = prefix + part.name;
+      ONDINE_ASSIGN(*part.matrix, tensors.Matrix(name + ".weight", spec.width, part.rows, code));
+      if (spec.qkv_bias) {
+        ONDINE_ASSIGN(*part.bias, tensors.Vector(name + ".bias", part.rows));
+      }
+    }
+    first += part.rows;
+  }
+  return CheckReaders({&layer.query, &layer.key, &layer.value}, prefix);
+}
+
 // `codes`: of a model with 8-bit matrices, else null.
 Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, const LayerCodes* codes,
                                TensorReader& tensors) {
   const std::string prefix = "blk." + std::to_string(index) + ".";
   const auto code = [&](CodeSite site) { return codes == nullptr ? nullptr : &codes->at(site); };
   DecoderLayer layer;
-  ONDINE_ASSIGN(layer.attention_norm, tensors.Vector(prefix + "attn_norm.weight", spec.width));
-  ONDINE_ASSIGN(layer.query, tensors.Matrix(prefix + "attn_q.weight", spec.width,
-                                            spec.query_width(), code(CodeSite::kAttention)));
-  ONDINE_ASSIGN(layer.key, tensors.Matrix(prefix + "attn_k.weight", spec.width, spec.kv_width(),
-                                          code(CodeSite::kAttention)));
-  ONDINE_ASSIGN(layer.value, tensors.Matrix(prefix + "attn_v.weight", spec.width, spec.kv_width(),
-                                            code(CodeSite::kAttention)));
+  ONDINE_ASSIGN(layer.attention_norm, tensors.Norm(spec, prefix + "attn_norm"));
+  ONDINE_TRY(LoadProjections(spec, prefix, code(CodeSite::kAttention), tensors, layer));
   ONDINE_ASSIGN(layer.output, tensors.Matrix(prefix + "attn_output.weight", spec.query_width(),
                                              spec.width, code(CodeSite::kOutput)));
-  if (spec.qkv_bias) {
-    ONDINE_ASSIGN(layer.query_bias, tensors.Vector(prefix + "attn_q.bias", spec.query_width()));
-    ONDINE_ASSIGN(layer.key_bias, tensors.Vector(prefix + "attn_k.bias", spec.kv_width()));
-    ONDINE_ASSIGN(layer.value_bias, tensors.Vector(prefix + "attn_v.bias", spec.kv_width()));
-  } else if (tensors.Has(prefix + "attn_q.bias")) {
-    return MakeError(ErrorCode::kUnsupported,
-                     spec.architecture + " models with attention biases are not supported");
-  }
   if (spec.qk_norm) {
     ONDINE_ASSIGN(layer.query_norm, tensors.Vector(prefix + "attn_q_norm.weight", spec.head_dim));
     ONDINE_ASSIGN(layer.key_norm, tensors.Vector(prefix + "attn_k_norm.weight", spec.head_dim));
@@ -135,15 +192,21 @@ Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, const LayerCo
                   tensors.Vector(prefix + "post_attention_norm.weight", spec.width));
     ONDINE_ASSIGN(layer.post_mlp_norm, tensors.Vector(prefix + "post_ffw_norm.weight", spec.width));
   }
-  ONDINE_ASSIGN(layer.mlp_norm, tensors.Vector(prefix + "ffn_norm.weight", spec.width));
-  ONDINE_ASSIGN(layer.gate, tensors.Matrix(prefix + "ffn_gate.weight", spec.width, spec.hidden,
-                                           code(CodeSite::kMlp)));
+  ONDINE_ASSIGN(layer.mlp_norm, tensors.Norm(spec, prefix + "ffn_norm"));
+  if (spec.gated) {
+    ONDINE_ASSIGN(layer.gate, tensors.Matrix(prefix + "ffn_gate.weight", spec.width, spec.hidden,
+                                             code(CodeSite::kMlp)));
+  }
   ONDINE_ASSIGN(layer.up, tensors.Matrix(prefix + "ffn_up.weight", spec.width, spec.hidden,
                                          code(CodeSite::kMlp)));
   ONDINE_ASSIGN(layer.down, tensors.Matrix(prefix + "ffn_down.weight", spec.hidden, spec.width,
                                            code(CodeSite::kDown)));
-  ONDINE_TRY(CheckReaders({&layer.query, &layer.key, &layer.value}, prefix));
-  ONDINE_TRY(CheckReaders({&layer.gate, &layer.up}, prefix));
+  if (spec.gated) ONDINE_TRY(CheckReaders({&layer.gate, &layer.up}, prefix));
+  if (spec.linear_bias) {
+    ONDINE_ASSIGN(layer.output_bias, tensors.Vector(prefix + "attn_output.bias", spec.width));
+    ONDINE_ASSIGN(layer.up_bias, tensors.Vector(prefix + "ffn_up.bias", spec.hidden));
+    ONDINE_ASSIGN(layer.down_bias, tensors.Vector(prefix + "ffn_down.bias", spec.width));
+  }
   return layer;
 }
 
@@ -152,11 +215,20 @@ template <typename F>
 void ForEachMatrix(const DecoderLayer& layer, F f) {
   for (const compute::Linear* matrix : {&layer.query, &layer.key, &layer.value, &layer.output,
                                         &layer.gate, &layer.up, &layer.down}) {
-    f(*matrix);
+    if (matrix->present()) f(*matrix);
   }
 }
 
 }  // namespace
+
+void Normalize(const NormWeights& norm, float epsilon, std::span<const float> x,
+               std::span<float> out) {
+  if (norm.bias.empty()) {
+    compute::RmsNorm(x, norm.weight, epsilon, out);
+  } else {
+    compute::LayerNorm(x, norm.weight, norm.bias, epsilon, out);
+  }
+}
 
 Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& file,
                                                      compute::ThreadPool& pool) {
@@ -178,7 +250,11 @@ Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& fi
   if (tensors.Has("output.weight")) {
     ONDINE_ASSIGN(decoder->head_, tensors.Matrix("output.weight", spec.width, vocabulary));
   }
-  ONDINE_ASSIGN(decoder->final_norm_, tensors.Vector("output_norm.weight", spec.width));
+  if (spec.learned_positions) {
+    ONDINE_ASSIGN(decoder->positions_,
+                  tensors.Matrix("position_embd.weight", spec.width, spec.trained_context));
+  }
+  ONDINE_ASSIGN(decoder->final_norm_, tensors.Norm(spec, "output_norm"));
   decoder->layers_.reserve(static_cast<std::size_t>(spec.layers));
   for (int i = 0; i < spec.layers; ++i) {
     const LayerCodes* codes = decoder->quantization_
@@ -193,7 +269,7 @@ Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& fi
 }
 
 std::size_t Decoder::bytes() const {
-  std::size_t total = embedding_.bytes() + (head_ ? head_->bytes() : 0);
+  std::size_t total = embedding_.bytes() + positions_.bytes() + (head_ ? head_->bytes() : 0);
   for (const DecoderLayer& layer : layers_) {
     ForEachMatrix(layer, [&](const compute::Linear& matrix) { total += matrix.bytes(); });
   }
@@ -201,7 +277,7 @@ std::size_t Decoder::bytes() const {
 }
 
 std::size_t Decoder::BytesPerToken() const {
-  return bytes() - (head_ ? embedding_.bytes() : 0);
+  return bytes() - positions_.bytes() - (head_ ? embedding_.bytes() : 0);
 }
 
 std::int64_t Decoder::BodyMultiplyAdds() const {

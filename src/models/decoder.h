@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "compute/linear.h"
@@ -18,15 +19,23 @@
 
 namespace ondine::models {
 
+struct NormWeights {
+  std::vector<float> weight;  // [width]
+  std::vector<float> bias;    // [width], where the spec has layer_norm
+};
+
+// LayerNorm, or RMS norm where there is no bias, of one row; out may be x.
+void Normalize(const NormWeights& norm, float epsilon, std::span<const float> x,
+               std::span<float> out);
+
 struct DecoderLayer {
-  std::vector<float> attention_norm;       // [width]
-  std::vector<float> post_attention_norm;  // [width], where the spec has post_norms
-  std::vector<float> mlp_norm;             // [width]
-  std::vector<float> post_mlp_norm;        // [width], where the spec has post_norms
+  NormWeights attention_norm, mlp_norm;
+  std::vector<float> post_attention_norm, post_mlp_norm;  // [width], where the spec has post_norms
   compute::Linear query, key, value, output;
   std::vector<float> query_bias, key_bias, value_bias;  // where the spec has qkv_bias
   std::vector<float> query_norm, key_norm;              // [head_dim], where the spec has qk_norm
-  compute::Linear gate, up, down;
+  compute::Linear gate, up, down;                       // no gate where the spec is not gated
+  std::vector<float> output_bias, up_bias, down_bias;   // where the spec has linear_bias
 };
 
 class Decoder {
@@ -41,7 +50,9 @@ class Decoder {
   const compute::Linear& embedding() const { return embedding_; }
   // The head shares the embedding's weights where the file has no output.weight.
   const compute::Linear& head() const { return head_ ? *head_ : embedding_; }
-  const std::vector<float>& final_norm() const { return final_norm_; }
+  // Row i: what is added to the embedding at position i, where the spec has learned_positions.
+  const compute::Linear& positions() const { return positions_; }
+  const NormWeights& final_norm() const { return final_norm_; }
   const std::vector<DecoderLayer>& layers() const { return layers_; }
 
   // Of a model with 8-bit matrices.
@@ -60,9 +71,9 @@ class Decoder {
 
  private:
   DecoderSpec spec_;
-  compute::Linear embedding_;
+  compute::Linear embedding_, positions_;
   std::optional<compute::Linear> head_;
-  std::vector<float> final_norm_;
+  NormWeights final_norm_;
   std::vector<DecoderLayer> layers_;
   std::optional<Quantization> quantization_;
   std::optional<Fold> fold_;

@@ -11,6 +11,14 @@ using compute::Activations;
 using compute::Store;
 using compute::Worker;
 
+namespace {
+
+void Add(const std::vector<float>& bias, float* row) {
+  for (std::size_t c = 0; c < bias.size(); ++c) row[c] += bias[c];
+}
+
+}  // namespace
+
 DecoderPass::DecoderPass(std::shared_ptr<const Decoder> decoder, compute::ThreadPool& pool,
                          std::shared_ptr<const Lora> lora)
     : decoder_(std::move(decoder)),
@@ -38,15 +46,9 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
 
   PrepareAngles(cache);
 
+  const std::int64_t position = cache.NextPosition(*cache.FirstLayer(false));
   pool_.Run([&](Worker& worker) {
-    const Worker::Range rows = worker.Share(n_);
-    for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-      float* row = residual_.data() + i * spec.width;
-      decoder_->embedding().GetRow(tokens[static_cast<std::size_t>(i)], row);
-      if (spec.embedding_scale != 1) {
-        for (int c = 0; c < spec.width; ++c) row[c] *= spec.embedding_scale;
-      }
-    }
+    Embed(worker, tokens, position);
     worker.Barrier();
     for (int layer = 0; layer < spec.layers; ++layer) RunLayer(worker, layer, cache, observer);
     Normalize(worker, decoder_->final_norm(), decoder_->head(), final_);
@@ -54,13 +56,33 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
   cache.Advance(n_);
 }
 
+void DecoderPass::Embed(const Worker& worker, std::span<const std::int32_t> tokens,
+                        std::int64_t position) {
+  const DecoderSpec& spec = decoder_->spec();
+  thread_local std::vector<float> of_position;
+  of_position.resize(static_cast<std::size_t>(spec.width));
+  const Worker::Range rows = worker.Share(n_);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    float* row = residual_.data() + i * spec.width;
+    decoder_->embedding().GetRow(tokens[static_cast<std::size_t>(i)], row);
+    if (spec.embedding_scale != 1) {
+      for (int c = 0; c < spec.width; ++c) row[c] *= spec.embedding_scale;
+    }
+    if (spec.learned_positions) {
+      decoder_->positions().GetRow(position + i, of_position.data());
+      Add(of_position, row);
+    }
+  }
+}
+
 void DecoderPass::RunLayer(Worker& worker, int index, KvCache& cache, PassObserver* observer) {
   const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
   Attention(worker, index, cache, observer);
-  AddToResidual(worker, layer.output, index, &LoraLayer::output, attended_,
+  AddToResidual(worker, layer.output, index, &LoraLayer::output, attended_, layer.output_bias,
                 layer.post_attention_norm);
   Mlp(worker, index, observer);
-  AddToResidual(worker, layer.down, index, &LoraLayer::down, gated_, layer.post_mlp_norm);
+  AddToResidual(worker, layer.down, index, &LoraLayer::down, gated_, layer.down_bias,
+                layer.post_mlp_norm);
 }
 
 void DecoderPass::Attention(Worker& worker, int index, KvCache& cache, PassObserver* observer) {
@@ -130,16 +152,13 @@ void DecoderPass::FinishProjections(const Worker& worker, const DecoderLayer& la
   const int rotated = cache.RotatesOnRead(kv) ? spec.heads : spec.heads + spec.kv_heads;
   const int dims = kv.rope->settings().dims;
   const Angles& angles = angles_[kv.local ? 1 : 0];
-  const auto add = [&](float* row, const std::vector<float>& bias) {
-    for (std::size_t c = 0; c < bias.size(); ++c) row[c] += bias[c];
-  };
   const Worker::Range rows = worker.Share(n_);
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
     float* row = projection_.data() + i * vectors * spec.head_dim;
     if (spec.qkv_bias) {
-      add(row, layer.query_bias);
-      add(row + spec.query_width(), layer.key_bias);
-      add(row + spec.query_width() + spec.kv_width(), layer.value_bias);
+      Add(layer.query_bias, row);
+      Add(layer.key_bias, row + spec.query_width());
+      Add(layer.value_bias, row + spec.query_width() + spec.kv_width());
     }
     if (spec.qk_norm) {
       for (int h = 0; h < spec.heads + spec.kv_heads; ++h) {
@@ -154,11 +173,36 @@ void DecoderPass::FinishProjections(const Worker& worker, const DecoderLayer& la
 }
 
 void DecoderPass::Mlp(Worker& worker, int index, PassObserver* observer) {
-  const DecoderSpec& spec = decoder_->spec();
   const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
-  Normalize(worker, layer.mlp_norm, layer.gate, normed_);
+  Normalize(worker, layer.mlp_norm, layer.up, normed_);
   worker.Barrier();
   if (observer != nullptr) observer->OnInput(worker, index, CodeSite::kMlp, normed_);
+  if (decoder_->spec().gated) {
+    Gate(worker, index);
+  } else {
+    Activate(worker, index);
+  }
+  if (observer != nullptr) observer->OnInput(worker, index, CodeSite::kDown, gated_);
+}
+
+void DecoderPass::Activate(Worker& worker, int index) {
+  const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
+  const std::int64_t hidden = decoder_->spec().hidden;
+  layer.up.Multiply(worker, normed_, Store::kAssign, gated_.Row(0), hidden);
+  AddLowRank(worker, index, {{&LoraLayer::up, gated_.Row(0)}}, normed_, hidden);
+  worker.Barrier();
+  const Worker::Range rows = worker.Share(n_);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    Add(layer.up_bias, gated_.Row(i));
+    compute::Gelu({gated_.Row(i), static_cast<std::size_t>(hidden)});
+    Finish(gated_, i, layer.down);
+  }
+  worker.Barrier();
+}
+
+void DecoderPass::Gate(Worker& worker, int index) {
+  const DecoderSpec& spec = decoder_->spec();
+  const DecoderLayer& layer = decoder_->layers()[static_cast<std::size_t>(index)];
   const bool fused =
       lora_ == nullptr || !lora_->layers[static_cast<std::size_t>(index)].ChangesGate();
   const compute::StaticCode* code = lora_ == nullptr ? layer.down.input_code() : nullptr;
@@ -183,7 +227,6 @@ void DecoderPass::Mlp(Worker& worker, int index, PassObserver* observer) {
     Finish(gated_, i, layer.down);
   }
   if (code == nullptr) worker.Barrier();
-  if (observer != nullptr) observer->OnInput(worker, index, CodeSite::kDown, gated_);
 }
 
 void DecoderPass::AddLowRank(Worker& worker, int index, std::initializer_list<Addition> additions,
@@ -219,13 +262,14 @@ void DecoderPass::AddLowRank(Worker& worker, int index, std::initializer_list<Ad
   }
 }
 
-void DecoderPass::Normalize(const Worker& worker, const std::vector<float>& weight,
+void DecoderPass::Normalize(const Worker& worker, const NormWeights& norm,
                             const compute::Linear& reader, Activations& out) {
-  const std::size_t width = weight.size();
+  const std::size_t width = norm.weight.size();
   const Worker::Range rows = worker.Share(n_);
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-    compute::RmsNorm({residual_.data() + i * static_cast<std::int64_t>(width), width}, weight,
-                     decoder_->spec().norm_epsilon, {out.Row(i), width});
+    models::Normalize(norm, decoder_->spec().norm_epsilon,
+                      {residual_.data() + i * static_cast<std::int64_t>(width), width},
+                      {out.Row(i), width});
     Finish(out, i, reader);
   }
 }
@@ -238,6 +282,7 @@ void DecoderPass::Finish(Activations& x, std::int64_t row, const compute::Linear
 
 void DecoderPass::AddToResidual(Worker& worker, const compute::Linear& matrix, int index,
                                 std::optional<LowRank> LoraLayer::*addition, const Activations& y,
+                                const std::vector<float>& bias,
                                 const std::vector<float>& post_norm) {
   const std::int64_t width = decoder_->spec().width;
   const bool direct = post_norm.empty();
@@ -245,9 +290,11 @@ void DecoderPass::AddToResidual(Worker& worker, const compute::Linear& matrix, i
   matrix.Multiply(worker, y, direct ? Store::kAdd : Store::kAssign, sum, width);
   AddLowRank(worker, index, {{addition, sum}}, y, width);
   worker.Barrier();
-  if (direct) return;
+  if (direct && bias.empty()) return;
   const Worker::Range rows = worker.Share(n_);
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    Add(bias, sum + i * width);
+    if (direct) continue;
     const std::span<float> row(projection_.data() + i * width, static_cast<std::size_t>(width));
     compute::RmsNorm(row, post_norm, decoder_->spec().norm_epsilon, row);
     float* residual = residual_.data() + i * width;

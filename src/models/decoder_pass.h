@@ -73,15 +73,21 @@ class DecoderPass {
   void RunLayer(compute::Worker& worker, int index, KvCache& cache, PassObserver* observer);
   void Attention(compute::Worker& worker, int index, KvCache& cache, PassObserver* observer);
   void Mlp(compute::Worker& worker, int index, PassObserver* observer);
+  // gated_ = activation(gate x) * (up x) of x = normed_, finished for `down`; or, where the MLP has
+  // no gate, activation(up x). With a barrier at the end.
+  void Gate(compute::Worker& worker, int index);
+  void Activate(compute::Worker& worker, int index);
+  void Embed(const compute::Worker& worker, std::span<const std::int32_t> tokens,
+             std::int64_t position);
   // y = norm(x) row by row, finished for the matrices that read it, of which `reader` is one.
-  void Normalize(const compute::Worker& worker, const std::vector<float>& weight,
+  void Normalize(const compute::Worker& worker, const NormWeights& norm,
                  const compute::Linear& reader, compute::Activations& out);
   // In blocks too where an adapter may read the row.
   void Finish(compute::Activations& x, std::int64_t row, const compute::Linear& reader) const;
-  // x += m y, with the norm the architecture may put in between. Has a barrier at its end.
+  // x += m y + bias, with the norm the architecture may put in between. Has a barrier at its end.
   void AddToResidual(compute::Worker& worker, const compute::Linear& matrix, int index,
                      std::optional<LowRank> LoraLayer::*addition, const compute::Activations& y,
-                     const std::vector<float>& post_norm);
+                     const std::vector<float>& bias, const std::vector<float>& post_norm);
   // The adapter's part of up to three products of one input, added to each worker's share of y, as
   // Linear::Multiply() left it. Has no barrier at its end.
   struct Addition {

@@ -19,13 +19,19 @@ struct DecoderSpec {
   int heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
-  int hidden = 0;                    // of the gated MLP
+  int hidden = 0;                    // of the MLP
   std::int64_t trained_context = 0;  // positions seen in training
   float norm_epsilon = 1e-5f;
   float attention_scale = 0;
   float embedding_scale = 1;
   compute::GateActivation activation = compute::GateActivation::kSilu;
+  bool gated = true;       // the MLP: down(activation(gate x) * up x), else down(activation(up x))
+  bool fused_qkv = false;  // queries, keys and values are one matrix in the file, and one bias
   bool qkv_bias = false;
+  bool linear_bias = false;  // of output, up and down
+  bool layer_norm = false;   // with biases, instead of RMS norm
+  // A vector for each of trained_context positions is added to the embedding; nothing is rotated.
+  bool learned_positions = false;
   bool qk_norm = false;     // RMS norm of each head's query and key, before the rotation
   bool post_norms = false;  // RMS norm after attention and after the MLP, before the residual add
 

@@ -67,7 +67,7 @@ Result<std::string> Hyperparameters::String(const std::string& name,
   return value.value_or(fallback);
 }
 
-Result<DecoderSpec> Hyperparameters::Common() const {
+Result<DecoderSpec> Hyperparameters::Sizes() const {
   DecoderSpec spec;
   spec.architecture = architecture_;
   ONDINE_ASSIGN(const int experts, Int("expert_count", 0, 1 << 16, 0));
@@ -83,9 +83,6 @@ Result<DecoderSpec> Hyperparameters::Common() const {
   ONDINE_ASSIGN(spec.hidden, Int("feed_forward_length", 1, 1 << 22));
   ONDINE_ASSIGN(const int context, Int("context_length", 1, std::numeric_limits<int>::max(), 2048));
   spec.trained_context = context;
-  ONDINE_ASSIGN(const double epsilon, Positive("attention.layer_norm_rms_epsilon"));
-  spec.norm_epsilon = static_cast<float>(epsilon);
-
   ONDINE_ASSIGN(spec.head_dim, Int("attention.key_length", 1, 1024, spec.width / spec.heads));
   ONDINE_ASSIGN(const int value_dim, Int("attention.value_length", 1, 1024, spec.head_dim));
   if (value_dim != spec.head_dim || spec.head_dim % 32 != 0 || spec.head_dim > 256) {
@@ -99,7 +96,13 @@ Result<DecoderSpec> Hyperparameters::Common() const {
                      file_.path());
   }
   spec.attention_scale = 1.0f / std::sqrt(static_cast<float>(spec.head_dim));
+  return spec;
+}
 
+Result<DecoderSpec> Hyperparameters::Common() const {
+  ONDINE_ASSIGN(DecoderSpec spec, Sizes());
+  ONDINE_ASSIGN(const double epsilon, Positive("attention.layer_norm_rms_epsilon"));
+  spec.norm_epsilon = static_cast<float>(epsilon);
   ONDINE_ASSIGN(spec.rope.dims, Int("rope.dimension_count", 2, spec.head_dim, spec.head_dim));
   if (spec.rope.dims % 2 != 0) {
     return MakeError(ErrorCode::kCorrupt, Key("rope.dimension_count") + " is odd", file_.path());

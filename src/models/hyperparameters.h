@@ -25,8 +25,10 @@ class Hyperparameters {
                           std::optional<double> fallback = std::nullopt) const;
   Result<std::string> String(const std::string& name, const std::string& fallback) const;
 
-  // Sizes, head counts, norm epsilon, RoPE base, scaling and frequency factors: what llama, qwen2,
-  // qwen3 and gemma3 name alike. kUnsupported for a mixture of experts or a RoPE scaling not known.
+  // Sizes and head counts. kUnsupported for a mixture of experts.
+  Result<DecoderSpec> Sizes() const;
+  // Sizes, norm epsilon, RoPE base, scaling and frequency factors: what llama, qwen2, qwen3 and
+  // gemma3 name alike. kUnsupported also for a RoPE scaling not known.
   Result<DecoderSpec> Common() const;
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <numeric>
+#include <string>
 
 namespace ondine::models {
 
@@ -22,6 +23,22 @@ KvCache::KvCache(const DecoderSpec& spec, const KvSettings& settings)
         {local, compute::KvLayer(shape, settings.type, local ? local_capacity_ : settings.capacity),
          ropes_[local ? 1 : 0].get()});
   }
+}
+
+Status KvCache::Check(const DecoderSpec& spec, const KvSettings& settings) {
+  if (!spec.learned_positions) return {};
+  if (settings.positions == Positions::kOriginal) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "a model with learned positions has none for the places of a long text; let "
+                     "survivors' positions be reset");
+  }
+  if (settings.capacity > spec.trained_context) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "the model has learned " + std::to_string(spec.trained_context) +
+                         " positions; " + std::to_string(settings.capacity) +
+                         " entries of a cache are too many");
+  }
+  return {};
 }
 
 std::size_t KvCache::bytes() const {

@@ -11,6 +11,7 @@
 #include "compute/rope.h"
 #include "compute/thread_pool.h"
 #include "models/decoder_spec.h"
+#include "ondine/result.h"
 
 namespace ondine::models {
 
@@ -31,6 +32,8 @@ struct KvSettings {
 class KvCache {
  public:
   KvCache(const DecoderSpec& spec, const KvSettings& settings);
+  // kInvalidArgument where a model with learned positions would need some that it has not.
+  static Status Check(const DecoderSpec& spec, const KvSettings& settings);
 
   const KvSettings& settings() const { return settings_; }
   std::int64_t capacity() const { return settings_.capacity; }

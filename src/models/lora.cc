@@ -44,16 +44,18 @@ std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_vie
   for (const LoraPlace& place : kLoraPlaces) {
     if (place.tensor != tensor) continue;
     target.weights = &(decoder.layers()[static_cast<std::size_t>(target.layer)].*place.weights);
+    if (!target.weights->present()) return std::nullopt;
     target.addition = place.addition;
     return target;
   }
   return std::nullopt;
 }
 
-std::vector<std::string> LoraTargetNames() {
+std::vector<std::string> LoraTargetNames(const DecoderSpec& spec) {
   std::vector<std::string> names;
-  names.reserve(kLoraPlaces.size());
-  for (const LoraPlace& place : kLoraPlaces) names.emplace_back(place.tensor);
+  for (const LoraPlace& place : kLoraPlaces) {
+    if (place.site != LoraSite::kGate || spec.gated) names.emplace_back(place.tensor);
+  }
   return names;
 }
 

@@ -73,7 +73,7 @@ struct LoraTarget {
 // no such matrix.
 std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_view tensor);
 // The names of all of them, for one layer: "attn_q", ...
-std::vector<std::string> LoraTargetNames();
+std::vector<std::string> LoraTargetNames(const DecoderSpec& spec);
 
 }  // namespace ondine::models
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 
+#include "base/try.h"
 #include "models/decoder_pass.h"
 #include "models/kv_cache.h"
 
@@ -106,9 +107,11 @@ Result<Calibration> Calibrate(std::shared_ptr<const models::Decoder> decoder,
                          " tokens; at least one sequence of " + std::to_string(options.context) +
                          " is needed");
   }
+  const models::KvSettings settings = {options.context, compute::KvType::kF16,
+                                       models::Positions::kReset};
+  ONDINE_TRY(models::KvCache::Check(decoder->spec(), settings));
   Collector collector(decoder->spec(), options.scales, pool.threads());
-  models::KvCache cache(decoder->spec(),
-                        {options.context, compute::KvType::kF16, models::Positions::kReset});
+  models::KvCache cache(decoder->spec(), settings);
   DecoderPass pass(std::move(decoder), pool);
   std::vector<std::int32_t> sequence;
   for (std::int64_t s = 0; s < sequences; ++s) {

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/try.h"
-#include "models/lora.h"
 #include "models/tensor_floats.h"
 #include "quant/weights.h"
 
@@ -40,7 +39,7 @@ class Conversion {
     if (options_.fold) fold = FoldOf(decoder_.spec(), options_.fold->scales, tensor.name);
     const std::span<const std::int64_t> shape(tensor.shape.data(),
                                               static_cast<std::size_t>(tensor.dims));
-    if (options_.quantization && models::FindLoraTarget(decoder_, tensor.name)) {
+    if (options_.quantization && models::IsLayerMatrix(tensor.name)) {
       AddInt8(tensor, shape, std::move(fold));
     } else if (fold.changes()) {
       writer_.Add(tensor.name, TensorType::kF32, shape,
@@ -62,19 +61,34 @@ class Conversion {
   void AddInt8(const GgufTensor& tensor, std::span<const std::int64_t> shape,
                models::TensorFold fold) {
     const bool per_channel = options_.quantization->per_channel;
+    // Queries, keys and values are matrices of their own, even where they are one tensor.
+    const models::DecoderSpec& spec = decoder_.spec();
+    std::vector<std::int64_t> parts = {tensor.shape[1]};
+    if (tensor.name.ends_with("attn_qkv.weight")) {
+      parts = {spec.query_width(), spec.kv_width(), spec.kv_width()};
+    }
+    const std::int64_t count = per_channel || parts.size() > 1 ? tensor.shape[1] : 1;
     auto scales = std::make_shared<std::vector<float>>();
     writer_.Add(tensor.name, TensorType::kI8, shape,
-                [this, &tensor, per_channel, scales,
+                [this, &tensor, per_channel, parts = std::move(parts), scales,
                  fold = std::move(fold)](base::FileSink& sink) -> Status {
                   ONDINE_ASSIGN(const std::vector<float> values, Folded(tensor, fold));
-                  WeightCodes codes =
-                      EncodeWeights(values, tensor.shape[1], options_.weight_bits, per_channel);
-                  *scales = std::move(codes.scales);
-                  return sink.Write(std::as_bytes(std::span(codes.codes)));
+                  std::span<const float> rest = values;
+                  for (const std::int64_t rows : parts) {
+                    const auto size = static_cast<std::size_t>(rows * tensor.shape[0]);
+                    WeightCodes codes =
+                        EncodeWeights(rest.first(size), rows, options_.weight_bits, per_channel);
+                    rest = rest.subspan(size);
+                    if (parts.size() > 1 && !per_channel) {
+                      codes.scales.assign(static_cast<std::size_t>(rows), codes.scales.front());
+                    }
+                    scales->insert(scales->end(), codes.scales.begin(), codes.scales.end());
+                    ONDINE_TRY(sink.Write(std::as_bytes(std::span(codes.codes))));
+                  }
+                  return {};
                 });
     writer_.Add(
-        models::ScalesName(tensor.name), TensorType::kF32,
-        std::array{per_channel ? tensor.shape[1] : std::int64_t{1}},
+        models::ScalesName(tensor.name), TensorType::kF32, std::array{count},
         [scales](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(*scales))); });
   }
 

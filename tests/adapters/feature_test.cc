@@ -34,7 +34,7 @@ class FeatureTest : public ::testing::TestWithParam<const char*> {
     for (const std::int32_t token : prompt) {
       decoder_->embedding().GetRow(token, x.data());
       for (float& value : x) value *= spec.embedding_scale;
-      compute::RmsNorm(x, layer.attention_norm, spec.norm_epsilon, x);
+      models::Normalize(layer.attention_norm, spec.norm_epsilon, x, x);
       for (std::size_t i = 0; i < mean.size(); ++i) {
         layer.query.GetRow(static_cast<std::int64_t>(i), w.data());
         double sum = spec.qkv_bias ? layer.query_bias[i] : 0;

@@ -24,6 +24,7 @@ struct Case {
 };
 
 std::vector<Case> Cases() {
+  const std::vector<std::string> all = models::LoraTargetNames({});
   const TinyModel llama = {.architecture = "llama"};
   const TinyModel qwen = {.architecture = "qwen2", .seed = 2};
   const TinyModel gemma = {.architecture = "gemma3", .layers = 7, .window = 16, .seed = 4};
@@ -32,9 +33,9 @@ std::vector<Case> Cases() {
       {"attention", llama, {"attn_q", "attn_k", "attn_v", "attn_output"}},
       {"gate", llama, {"ffn_gate"}},
       {"down", llama, {"ffn_down"}},
-      {"everything", llama, models::LoraTargetNames()},
-      {"qwen2", qwen, models::LoraTargetNames()},
-      {"gemma3", gemma, models::LoraTargetNames()},
+      {"everything", llama, all},
+      {"qwen2", qwen, all},
+      {"gemma3", gemma, all},
   };
 }
 
@@ -131,7 +132,7 @@ TEST_F(LoraTest, DoesOnAQuantisedBaseWhatItDoesOnTheSameBaseInFloats) {
     float_parts.Write(path_);
     const auto quantised = LoadDecoder(folder_.File("quantised.gguf"));
     const auto floats = LoadDecoder(path_);
-    const LoraAdapter lora = RandomLora(*floats, models::LoraTargetNames(), 4, 7);
+    const LoraAdapter lora = RandomLora(*floats, models::LoraTargetNames(floats->spec()), 4, 7);
     const std::vector<ScaledLora> adapters = {{&lora, 0.8f}};
     const std::vector<float> wanted =
         Less(LogitsWith(Merged(adapters), {}), LogitsWith(floats, {}));
@@ -147,7 +148,7 @@ TEST_F(LoraTest, DoesOnAQuantisedBaseWhatItDoesOnTheSameBaseInFloats) {
 TEST_F(LoraTest, NeutralOnesChangeNothing) {
   const auto decoder = Load({.architecture = "llama"});
   const std::vector<float> base = LogitsWith(decoder, {});
-  LoraAdapter lora = RandomLora(*decoder, models::LoraTargetNames(), 4, 7);
+  LoraAdapter lora = RandomLora(*decoder, models::LoraTargetNames(decoder->spec()), 4, 7);
   EXPECT_EQ(LogitsWith(decoder, {{&lora, 0.0f}}), base);
   for (auto& [tensor, factors] : lora.matrices) std::fill(factors.b.begin(), factors.b.end(), 0);
   // The gated product is computed in two steps with it, but of the same numbers.

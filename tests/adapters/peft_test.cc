@@ -40,7 +40,8 @@ class PeftTest : public ::testing::Test {
 TEST_F(PeftTest, BecomesWhatALoraFileHolds) {
   for (const char* architecture : {"qwen2", "qwen3", "gemma3"}) {
     const auto decoder = Load({.architecture = architecture});
-    const LoraAdapter lora = RandomLora(*decoder, models::LoraTargetNames(), kRank, 1);
+    const LoraAdapter lora =
+        RandomLora(*decoder, models::LoraTargetNames(decoder->spec()), kRank, 1);
     const auto converted = Convert(PeftParts::From(lora, kRank), *decoder);
     ASSERT_TRUE(converted) << converted.error().ToString();
     EXPECT_EQ(converted->architecture, architecture);

@@ -58,6 +58,7 @@ TEST_F(QuantizeCommand, WritesAModelThatEveryCommandRuns) {
   EXPECT_EQ(report.at("scheme"), "w8a8");
   EXPECT_EQ(report.at("calibration_tokens"), 2560);
   EXPECT_GT(report.at("bytes_after").get<int>(), 0);
+  EXPECT_GT(report.at("rss_peak_bytes").get<double>(), 1e6);
   EXPECT_THAT(Output({"info", out_}), HasSubstr("ondine.quantization.scheme: w8a8"));
 
   EXPECT_EQ(Json({"run", "-m", out_, "-p", "Once", "-n", "8", "--json", "--ignore-eos"})
@@ -96,6 +97,19 @@ TEST_F(QuantizeCommand, TakesRangesFromTheScalesOrFromAText) {
     Output(Command({"--calibrate", text_, "--scheme", scheme, "--per-tensor"}));
     EXPECT_THAT(Output({"info", out_}), HasSubstr("scheme: " + scheme));
   }
+}
+
+TEST_F(QuantizeCommand, MakesScalesItself) {
+  Output(Command({"--smooth", "0.75", "--calibrate", text_}));
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("SmoothQuant 0.75"));
+  Output(Command({"--equalize", "--calibrate", text_}));
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("cross-layer equalisation"));
+  Output(Command({"--equalize", "--fold-only"}));  // needs no text
+  EXPECT_THAT(Refusal(kUsage, Command({"--smooth", "0.75"})), HasSubstr("text is needed"));
+  EXPECT_THAT(Refusal(kUsage, Command({"--smooth", "1.5", "--calibrate", text_})),
+              HasSubstr("--smooth"));
+  EXPECT_THAT(Refusal(kUsage, Command({"--smooth", "0.5", "--equalize", "--calibrate", text_})),
+              HasSubstr("--equalize"));
 }
 
 TEST_F(QuantizeCommand, FoldsWithoutChangingTheModel) {

@@ -49,6 +49,40 @@ RC_GTEST_PROP(ElementwiseTest, RmsNormEqualsItsFormula, ()) {
   }
 }
 
+RC_GTEST_PROP(ElementwiseTest, LayerNormEqualsItsFormula, ()) {
+  const std::size_t count = RandomCount();
+  std::vector<float> x = RandomFloats(count, 3.0f, RandomSeed());
+  const auto shift = static_cast<float>(*rc::gen::inRange(-100, 100));
+  for (float& value : x) value += shift;
+  const std::vector<float> weight = RandomFloats(count, 1.0f, RandomSeed());
+  const std::vector<float> bias = RandomFloats(count, 1.0f, RandomSeed());
+  constexpr float kEpsilon = 1e-5f;
+  double mean = 0, variance = 0;
+  for (float value : x) mean += value / static_cast<double>(count);
+  for (float value : x) variance += (value - mean) * (value - mean) / static_cast<double>(count);
+  std::vector<float> out(count), in_place = x;
+  LayerNorm(x, weight, bias, kEpsilon, out);
+  LayerNorm(in_place, weight, bias, kEpsilon, in_place);
+  RC_ASSERT(in_place == out);
+  const double scale = 1 / std::sqrt(variance + kEpsilon);
+  for (std::size_t i = 0; i < count; ++i) {
+    const double expected = (x[i] - mean) * scale * weight[i] + bias[i];
+    // The mean is rounded to a float.
+    const double rounding = 1e-7 * std::fabs(mean) * scale * std::fabs(weight[i]);
+    RC_ASSERT(std::fabs(out[i] - expected) <=
+              rounding + 1e-6 * (std::fabs(expected) + std::fabs(bias[i])) + 1e-7);
+  }
+}
+
+RC_GTEST_PROP(ElementwiseTest, GeluIsAGateOfOnes, ()) {
+  const std::size_t count = RandomCount();
+  const std::vector<float> x = RandomFloats(count, 3.0f, RandomSeed());
+  std::vector<float> alone = x, gate = x;
+  Gelu(alone);
+  ApplyGate(GateActivation::kGelu, gate, std::vector<float>(count, 1.0f));
+  RC_ASSERT(alone == gate);
+}
+
 RC_GTEST_PROP(ElementwiseTest, GatesEqualTheirFormulas, ()) {
   const std::size_t count = RandomCount();
   const std::vector<float> x =
@@ -110,6 +144,9 @@ RC_GTEST_PROP(ElementwiseTest, Avx512EqualsThePlainLoops, ()) {
   const std::vector<float> other = RandomFloats(count, 2.0f, RandomSeed());
   RC_ASSERT(plain.maximum(x.data(), count) == fast.maximum(x.data(), count));
   RC_ASSERT(plain.sum_squares(x.data(), count) == fast.sum_squares(x.data(), count));
+  RC_ASSERT(plain.sum(x.data(), count) == fast.sum(x.data(), count));
+  RC_ASSERT(plain.sum_deviations(x.data(), 0.7f, count) ==
+            fast.sum_deviations(x.data(), 0.7f, count));
   RC_ASSERT(plain.sum_exp(x.data(), 30.0f, count) == fast.sum_exp(x.data(), 30.0f, count));
   const auto same = [&](auto&& run) {
     std::vector<float> a = x, b = x;
@@ -119,6 +156,10 @@ RC_GTEST_PROP(ElementwiseTest, Avx512EqualsThePlainLoops, ()) {
   };
   RC_ASSERT(same([&](const auto& k, float* y) { k.silu(y, other.data(), count); }));
   RC_ASSERT(same([&](const auto& k, float* y) { k.gelu(y, other.data(), count); }));
+  RC_ASSERT(same([&](const auto& k, float* y) { k.gelu_alone(y, count); }));
+  RC_ASSERT(same([&](const auto& k, float* y) {
+    k.standardize(y, 0.7f, 0.3f, other.data(), x.data(), count, y);
+  }));
   RC_ASSERT(same([&](const auto& k, float* y) { k.scale(y, other.data(), 0.3f, count, y); }));
 }
 #endif

@@ -100,6 +100,33 @@ TEST(Session, QuestionsDoNotAffectEachOther) {
   }
 }
 
+// A pot gives its entries the first positions again and again, so that a model that knows 512 of
+// them reads any length; but it must be told to.
+TEST(Session, AModelWithLearnedPositionsReadsLongTexts) {
+  const auto model = LoadTinyModel(
+      {.architecture = "gpt2", .width = 128, .kv_heads = 4, .seed = 5}, "chatml");
+  const std::string text = RandomProse(3000);
+  Session session = SessionThatRead(model, InPot(256), text);
+  EXPECT_EQ(session.report().tokens, 3000);
+  EXPECT_GT(session.report().distillations, 3);
+  const std::string answer = Ask(session, "Who?", 90);
+  Session other = SessionThatRead(model, InPot(256), text);
+  EXPECT_EQ(Ask(other, "Who?", 90), answer);
+
+  SessionOptions options = InPot(513);
+  const auto read = [&] {
+    auto wider = Session::Create(model, options);
+    EXPECT_TRUE(wider);
+    return wider->Read(*TextFromString(text));
+  };
+  const Status too_many = read();
+  ASSERT_FALSE(too_many);
+  EXPECT_THAT(too_many.error().ToString(), HasSubstr("learned 512 positions"));
+  options = InPot(256);
+  options.pot->reset_positions = false;
+  EXPECT_FALSE(read());
+}
+
 TEST(Session, AQuestionThatCannotBeAnsweredLeavesThePotAlone) {
   Session session = SessionThatRead(TinyLlamaModel(), InPot(96), RandomProse(1000));
   const std::string answer = Ask(session, "Why?");

@@ -20,6 +20,7 @@ inline std::vector<GoldenCase> GoldenCases() {
       {"qwen2", {.architecture = "qwen2", .width = 128, .seed = 2}},
       {"qwen3", {.architecture = "qwen3", .seed = 3}},
       {"gemma3", {.architecture = "gemma3", .layers = 7, .window = 16, .seed = 4}},
+      {"gpt2", {.architecture = "gpt2", .width = 128, .kv_heads = 4, .seed = 5}},
   };
 }
 

@@ -40,16 +40,20 @@ class Writer {
     file_.Set("general.architecture", model_.architecture);
     file_.Set("general.name", std::string("tiny"));
     Set("block_count", Count(model_.layers));
-    Set("context_length", Count(512));
+    Set("context_length", Count(kContext));
     Set("embedding_length", Count(model_.width));
     Set("feed_forward_length", Count(model_.hidden));
     Set("attention.head_count", Count(model_.heads));
     Set("attention.head_count_kv", Count(model_.kv_heads));
     Set("attention.key_length", Count(model_.head_dim));
     Set("attention.value_length", Count(model_.head_dim));
-    Set("attention.layer_norm_rms_epsilon", 1e-5);
-    Set("rope.freq_base", 10000.0);
-    Set("rope.dimension_count", Count(model_.head_dim));
+    if (gpt2()) {
+      Set("attention.layer_norm_epsilon", 1e-5);
+    } else {
+      Set("attention.layer_norm_rms_epsilon", 1e-5);
+      Set("rope.freq_base", 10000.0);
+      Set("rope.dimension_count", Count(model_.head_dim));
+    }
     if (model_.window > 0) Set("attention.sliding_window", Count(model_.window));
   }
 
@@ -109,9 +113,17 @@ class Writer {
     Add("token_embd.weight", m.width, vocabulary, 0.6f);
     if (m.separate_head) Add("output.weight", m.width, vocabulary, 0.3f);
     Add("output_norm.weight", m.width, 1, 0.2f, 1.0f);
+    if (gpt2()) {
+      Add("output_norm.bias", m.width, 1, 0.2f);
+      Add("position_embd.weight", m.width, kContext, 0.3f);
+    }
     if (m.rope_factors) Add("rope_freqs.weight", m.head_dim / 2, 1, 1.5f, 2.6f);
     for (int i = 0; i < m.layers; ++i) {
       const std::string p = "blk." + std::to_string(i) + ".";
+      if (gpt2()) {
+        AddGpt2Layer(p);
+        continue;
+      }
       Add(p + "attn_norm.weight", m.width, 1, 0.2f, 1.0f);
       Add(p + "attn_q.weight", m.width, queries, 0.3f);
       Add(p + "attn_k.weight", m.width, keys, 0.3f);
@@ -137,6 +149,26 @@ class Writer {
     }
   }
 
+  void AddGpt2Layer(const std::string& p) {
+    const TinyModel& m = model_;
+    for (const char* norm : {"attn_norm", "ffn_norm"}) {
+      Add(p + norm + ".weight", m.width, 1, 0.2f, 1.0f);
+      Add(p + norm + ".bias", m.width, 1, 0.2f);
+    }
+    const auto add = [&](const char* name, int in, int out, float scale) {
+      Add(p + name + ".weight", in, out, scale);
+      Add(p + name + ".bias", out, 1, 0.3f);
+    };
+    const int queries = m.heads * m.head_dim;
+    add("attn_qkv", m.width, queries + 2 * m.kv_heads * m.head_dim, 0.3f);
+    add("attn_output", queries, m.width, 0.2f);
+    add("ffn_up", m.width, m.hidden, 0.3f);
+    add("ffn_down", m.hidden, m.width, 0.2f);
+  }
+
+  bool gpt2() const { return model_.architecture == "gpt2"; }
+
+  static constexpr int kContext = 512;
   const TinyModel& model_;
   std::mt19937 random_;
   GgufWriter file_;

@@ -12,6 +12,7 @@ namespace ondine::testing {
 struct TinyModel {
   std::string architecture = "llama";
   int layers = 2, width = 64, heads = 4, kv_heads = 2, head_dim = 32, hidden = 96;
+  // (gpt2: heads of its own width and as many KV heads, or nobody else runs it)
   int window = 0;              // gemma3: sliding window
   bool rope_factors = false;   // Llama 3's frequency divisors
   bool separate_head = false;  // output.weight of its own

@@ -24,7 +24,8 @@ std::vector<TinyModel> Architectures() {
   return {{.architecture = "llama"},
           {.architecture = "qwen2", .seed = 2},
           {.architecture = "qwen3", .seed = 3},
-          {.architecture = "gemma3", .layers = 7, .window = 16, .seed = 4}};
+          {.architecture = "gemma3", .layers = 7, .window = 16, .seed = 4},
+          {.architecture = "gpt2", .width = 128, .kv_heads = 4, .seed = 5}};
 }
 
 // Of all sites; `scale` draws one.
@@ -122,8 +123,8 @@ TEST_F(ConvertTest, FoldingPowersOfTwoLeavesEveryLogitAsItWas) {
     EXPECT_EQ(models::BaseFingerprint(*folded), models::BaseFingerprint(*decoder));
     EXPECT_EQ(LogitsWith(folded, {}), LogitsWith(decoder, {}));
     // And the weights are not what they were.
-    EXPECT_NE(GgufParts::Read(out_).Floats("blk.1.ffn_down.weight"),
-              GgufParts::Read(in_).Floats("blk.1.ffn_down.weight"));
+    EXPECT_NE(GgufParts::Read(out_).Floats("blk.1.ffn_up.weight"),
+              GgufParts::Read(in_).Floats("blk.1.ffn_up.weight"));
   }
 }
 
@@ -145,7 +146,8 @@ TEST_F(ConvertTest, AdaptersFollowTheScales) {
   for (const TinyModel& model : Architectures()) {
     SCOPED_TRACE(model.architecture);
     const auto decoder = Load(model);
-    const adapters::LoraAdapter lora = RandomLora(*decoder, models::LoraTargetNames(), 4, 7);
+    const adapters::LoraAdapter lora =
+        RandomLora(*decoder, models::LoraTargetNames(decoder->spec()), 4, 7);
     const std::vector<adapters::ScaledLora> adapters = {{&lora, 0.8f}};
     const auto folded = Folded(*decoder, PowersOfTwo(decoder->spec(), 6));
     const std::vector<float> expected = LogitsWith(decoder, adapters);
@@ -226,7 +228,7 @@ TEST_F(ConvertTest, AdaptersRunOnEightBits) {
   ASSERT_TRUE(Write(*decoder, {.quantization = Codes(decoder)}));
   const auto converted = LoadDecoder(out_);
   for (const std::vector<std::string>& targets :
-       {std::vector<std::string>{"attn_q", "attn_v"}, models::LoraTargetNames()}) {
+       {std::vector<std::string>{"attn_q", "attn_v"}, models::LoraTargetNames(decoder->spec())}) {
     const adapters::LoraAdapter lora = RandomLora(*decoder, targets, 4, 7);
     const std::vector<adapters::ScaledLora> adapters = {{&lora, 0.3f}};
     const std::vector<float> expected = LogitsWith(decoder, adapters);

@@ -29,6 +29,7 @@ std::vector<Case> Cases() {
       {"qwen2", {.architecture = "qwen2", .width = 128, .seed = 2}},
       {"qwen3", {.architecture = "qwen3", .seed = 3}},
       {"gemma3", {.architecture = "gemma3", .layers = 7, .window = 16, .seed = 4}},
+      {"gpt2", {.architecture = "gpt2", .width = 128, .kv_heads = 4, .seed = 5}},
   };
 }
 
@@ -132,7 +133,7 @@ TEST(DecoderTwin, AdaptersDoWhatTheyDoInTheEngine) {
     const auto decoder = LoadTiny(c.model, pool);
     const auto twin = DecoderTwin::Create(*decoder, torch::kCPU);
     ASSERT_TRUE(twin) << twin.error().ToString();
-    const auto lora = RandomLora(*decoder, models::LoraTargetNames(), 4, 7);
+    const auto lora = RandomLora(*decoder, models::LoraTargetNames(decoder->spec()), 4, 7);
     const auto combined =
         adapters::Combine(std::vector<adapters::ScaledLora>{{&lora, 1}}, *decoder, pool);
     ASSERT_TRUE(combined);

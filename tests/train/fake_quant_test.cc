@@ -24,7 +24,7 @@ TEST(FakeQuant, HasTheEnginesCodes) {
   const Tensor x = torch::randn({5000}) * 3;
   for (const int bits : {8, 6}) {
     for (const quant::Range range : {quant::Range{-7.3f, 9.1f}, {0, 4.4f}, {-2.2f, 0}, {0, 0}}) {
-      const Tensor coded = train::FakeCode(x, Scalar(range.low), Scalar(range.high), bits);
+      const Tensor coded = train::FakeCode(x, Scalar(range.low), Scalar(range.high), bits).Values();
       const compute::StaticCode code = quant::CodeOf(range, bits);
       std::vector<std::uint8_t> q(5000);
       compute::Encode(code, x.data_ptr<float>(), 5000, q.data());
@@ -42,7 +42,7 @@ TEST(FakeQuant, HasTheEnginesWeights) {
   w[5].zero_();
   for (const int bits : {8, 4}) {
     for (const bool per_channel : {true, false}) {
-      const Tensor coded = train::FakeWeights(w, bits, per_channel);
+      const Tensor coded = train::FakeWeights(w, bits, per_channel).Values();
       const quant::WeightCodes codes =
           quant::EncodeWeights({w.data_ptr<float>(), 13 * 40}, 13, bits, per_channel);
       for (std::size_t i = 0; i < codes.codes.size(); ++i) {
@@ -57,8 +57,9 @@ TEST(FakeQuant, MultipliesAsTheEnginesIntegers) {
   torch::manual_seed(4);
   const Tensor x = torch::randn({9, 200}) * 2, w = torch::randn({70, 200});
   const quant::Range range = {-5.1f, 6.2f};
-  const Tensor expected = torch::linear(
-      train::FakeCode(x, Scalar(range.low), Scalar(range.high), 8), train::FakeWeights(w, 8, true));
+  const Tensor expected =
+      torch::linear(train::FakeCode(x, Scalar(range.low), Scalar(range.high), 8).Values(),
+                    train::FakeWeights(w, 8, true).Values());
   const compute::StaticCode code = quant::CodeOf(range, 8);
   const quant::WeightCodes weights =
       quant::EncodeWeights({w.data_ptr<float>(), 70 * 200}, 70, 8, true);
@@ -85,7 +86,7 @@ TEST(FakeQuant, HasTheGradientsOfClipping) {
   const Tensor x = (torch::randn({200}) * 2).requires_grad_();
   const Tensor low = Scalar(-1.5f).requires_grad_(), high = Scalar(2.5f).requires_grad_();
   const Tensor weights = torch::randn({200});
-  (train::FakeCode(x, low, high, 16) * weights).sum().backward();
+  (train::FakeCode(x, low, high, 16).Values() * weights).sum().backward();
   const Tensor clipped_x = x.detach().clone().requires_grad_();
   const Tensor a = Scalar(-1.5f).requires_grad_(), b = Scalar(2.5f).requires_grad_();
   (torch::minimum(torch::maximum(clipped_x, a), b) * weights).sum().backward();

@@ -33,7 +33,8 @@ std::vector<TinyModel> Architectures() {
   return {{.architecture = "llama"},
           {.architecture = "qwen2", .seed = 2},
           {.architecture = "qwen3", .seed = 3},
-          {.architecture = "gemma3", .layers = 7, .window = 8, .seed = 4}};
+          {.architecture = "gemma3", .layers = 7, .window = 8, .seed = 4},
+          {.architecture = "gpt2", .width = 128, .kv_heads = 4, .seed = 5}};
 }
 
 std::vector<TokenTree> Rows(int count, int first = 0) {
@@ -143,7 +144,7 @@ Result<quant::Scales> TrainTiny(const ScaleTrainingOptions& options,
 ScaleTrainingOptions SmallTraining() {
   ScaleTrainingOptions options;
   options.scheme = {.weight_bits = 6, .activation_bits = 4};
-  options.smooth = std::nullopt;
+  options.start = ScaleTrainingOptions::Start::kOnes;
   options.layer_steps = 20;
   options.layer_rate = 3e-2;
   options.steps = 10;

@@ -91,7 +91,7 @@ TEST_F(ScalesCommandTest, TwoProcessesLearnWhatOneLearns) {
 }
 
 TEST_F(ScalesCommandTest, LearnsNothingWhereThatIsAsked) {
-  Output(Command({"--learn", "nothing", "--ones"}));
+  Output(Command({"--learn", "nothing", "--start", "ones"}));
   const std::vector<float> values = Values("scales.gguf");
   EXPECT_EQ(std::ranges::count(values, 1.0f), 2 * (64 + 64 + 96));
 }
