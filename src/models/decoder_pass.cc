@@ -46,7 +46,7 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
 
   PrepareAngles(cache);
 
-  const std::int64_t position = cache.NextPosition(*cache.FirstLayer(false));
+  const std::int64_t position = cache.length();
   pool_.Run([&](Worker& worker) {
     Embed(worker, tokens, position);
     worker.Barrier();
