@@ -50,13 +50,29 @@ class Training {
       const std::vector<Tensor> parameters = ParametersOf(layer);
       parameters_.insert(parameters_.end(), parameters.begin(), parameters.end());
     }
+    if (options.learn_weights) {
+      ForEachMatrix([&](int, LoraSite, const Tensor& matrix) {
+        matrix.requires_grad_();
+        weights_.push_back(matrix);
+      });
+    }
     steps_ = options.steps + options.layer_steps * twin.spec().layers;
   }
 
   Result<ChannelQuantizer> Run() {
-    torch::optim::Adam optimizer(parameters_, torch::optim::AdamOptions(options_.rate));
-    TrainingState state{settings_, parameters_, &optimizer, 0};
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    for (const std::vector<Tensor>* group : {&parameters_, &weights_}) {
+      if (!group->empty()) groups.emplace_back(*group);
+    }
+    torch::optim::Adam optimizer(groups, torch::optim::AdamOptions(options_.rate));
+    std::vector<Tensor> learned = parameters_;
+    learned.insert(learned.end(), weights_.begin(), weights_.end());
+    TrainingState state{settings_, learned, &optimizer, 0};
     Observe();
+    // Before weights change.
+    for (std::size_t i = 0; i < validation_.size() && options_.learn_weights; ++i) {
+      ExactLogProbabilities(validation_[i], exact_validation_[i]);
+    }
     if (options_.resume) {
       ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
     } else {
@@ -67,14 +83,33 @@ class Training {
       if (observer_.on_start) ONDINE_TRY(observer_.on_start(settings_));
     }
     if (state.step == 0) Validate(0);
-    if (parameters_.empty()) return quantizer_;  // as they begin: a baseline
+    if (learned.empty()) return quantizer_;  // as they begin: a baseline
     ONDINE_TRY(TrainLayers(state));
     ONDINE_TRY(TrainTogether(state));
     ONDINE_TRY(Save(state));
     return quantizer_;
   }
 
+  TunedWeights Weights() const {
+    TunedWeights weights;
+    if (!options_.learn_weights) return weights;
+    ForEachMatrix([&](int layer, LoraSite site, const Tensor& matrix) {
+      weights[models::LoraTensorName(layer, site)] = Floats(matrix.detach());
+    });
+    return weights;
+  }
+
  private:
+  template <typename F>
+  void ForEachMatrix(F f) const {
+    for (int layer = 0; layer < twin_.spec().layers; ++layer) {
+      for (const models::LoraPlace& place : models::kLoraPlaces) {
+        const Tensor& matrix = twin_.Weights(layer, place.site);
+        if (matrix.defined()) f(layer, place.site, matrix);
+      }
+    }
+  }
+
   std::vector<Tensor> ParametersOf(int layer) const {
     std::vector<Tensor> parameters;
     if (options_.learn_scales) parameters = quantizer_.Logarithms(layer);
@@ -186,7 +221,7 @@ class Training {
         error.backward();
         loss += error.item<double>();
       }
-      ONDINE_TRY(Apply(state, parameters_, loss,
+      ONDINE_TRY(Apply(state, state.parameters, loss,
                        Decayed(options_.rate, state.step - begin, options_.steps), std::nullopt));
       const std::int64_t done = state.step + 1 - begin;
       if (done % options_.validate_every == 0 || state.step + 1 == steps_) Validate(done + begin);
@@ -196,13 +231,15 @@ class Training {
 
   // Nats a token of a sequence.
   Tensor Loss(const TokenTree& sequence, Tensor& exact) const {
-    const Tensor log_p = LogProbabilities(Hidden(sequence, &quantizer_));
+    const Tensor log_p = LogProbabilities(Hidden(sequence, coded()));
     if (options_.target == ScaleTrainingOptions::Target::kText) {
       return torch::nll_loss(log_p, Targets(sequence));
     }
     return torch::kl_div(log_p, ExactLogProbabilities(sequence, exact), at::Reduction::Sum, true) /
            static_cast<double>(log_p.size(0));
   }
+
+  const Quantizer* coded() const { return options_.codes ? &quantizer_ : nullptr; }
 
   // What the head reads to predict each next token, [time - 1][width].
   Tensor Hidden(const TokenTree& sequence, const Quantizer* quantizer) const {
@@ -244,8 +281,11 @@ class Training {
                            (options_.checkpoint.empty() ? "" : "; --resume goes on from here"));
     }
     ShareGradients(parameters, group_, options_.max_gradient);
-    static_cast<torch::optim::AdamOptions&>(state.optimizer->param_groups().front().options())
-        .lr(rate);
+    for (torch::optim::OptimizerParamGroup& group : state.optimizer->param_groups()) {
+      const bool of_weights = !weights_.empty() && group.params().front().is_same(weights_.front());
+      static_cast<torch::optim::AdamOptions&>(group.options())
+          .lr(of_weights ? rate * options_.weight_rate / options_.rate : rate);
+    }
     state.optimizer->step();
     for (int i = 0; i < twin_.spec().layers; ++i) quantizer_.Clamp(i, options_.limit);
     // Undefined, so that a later step leaves the parameters of other layers alone.
@@ -275,7 +315,7 @@ class Training {
     for (std::size_t i = 0; i < validation_.size(); ++i) {
       if (static_cast<int>(i % static_cast<std::size_t>(group_.size())) != group_.rank()) continue;
       const Tensor targets = Targets(validation_[i]);
-      const Tensor coded = LogProbabilities(Hidden(validation_[i], &quantizer_));
+      const Tensor coded = LogProbabilities(Hidden(validation_[i], this->coded()));
       const Tensor exact = ExactLogProbabilities(validation_[i], exact_validation_[i]);
       sums[0] += torch::nll_loss(coded, targets).item<double>();
       sums[1] += torch::nll_loss(exact, targets).item<double>();
@@ -301,7 +341,8 @@ class Training {
   const std::int64_t time_;
   // Final norm outputs of the float model, [time - 1][width]; undefined until they are needed.
   std::vector<Tensor> exact_training_, exact_validation_;
-  std::vector<Tensor> parameters_;
+  std::vector<Tensor> parameters_;  // of scales and ranges
+  std::vector<Tensor> weights_;     // matrices, where they are learned
   std::int64_t steps_ = 0;
   base::Timer since_start_, since_checkpoint_;
 };
@@ -327,6 +368,10 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
                             : "equalized");
   settings.Add("learn-scales", options.learn_scales ? 1 : 0);
   settings.Add("learn-ranges", options.learn_ranges ? 1 : 0);
+  if (options.learn_weights) {
+    settings.Add("learn-weights", options.codes ? "with codes" : "without codes");
+    settings.Add("weight-rate", options.weight_rate);
+  }
   settings.Add("layer-steps", options.layer_steps);
   settings.Add("layer-rate", options.layer_rate);
   settings.Add("steps", options.steps);
@@ -360,37 +405,45 @@ Status Check(const ScaleTrainingOptions& options, const std::vector<TokenTree>& 
       options.validate_every < 1) {
     return wrong("a batch, and the steps between validations, are at least 1");
   }
+  if (options.learn_weights &&
+      (options.layer_steps > 0 || options.target != ScaleTrainingOptions::Target::kText)) {
+    return wrong("weights are learned by all layers together, with the text as their target");
+  }
+  if (!options.codes && (options.learn_scales || options.learn_ranges || !options.learn_weights)) {
+    return wrong("where nothing is rounded there are only weights to learn");
+  }
   if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
   return {};
 }
 
 }  // namespace
 
-Result<quant::Scales> TrainScales(const models::Decoder& decoder,
+Result<TrainedScales> TrainScales(const models::Decoder& decoder,
                                   const std::vector<TokenTree>& training,
                                   const std::vector<TokenTree>& validation,
                                   const ScaleTrainingOptions& options,
                                   const ScaleTrainingObserver& observer) {
   ONDINE_TRY(Check(options, training, validation));
   ONDINE_ASSIGN(ProcessGroup group, ProcessGroup::FromEnvironment());
-  return Guarded([&]() -> Result<quant::Scales> {
+  return Guarded([&]() -> Result<TrainedScales> {
     if (options.threads > 0) at::set_num_threads(options.threads);
     ONDINE_ASSIGN(const torch::Device device, FindDevice(options.device));
     ONDINE_ASSIGN(const DecoderTwin twin, DecoderTwin::Create(decoder, device));
     Settings settings = SettingsOf(options, decoder, training, group);
     const bool first = group.rank() == 0;
-    quant::Scales scales;
+    TrainedScales trained;
+    quant::Scales& scales = trained.scales;
     scales.architecture = decoder.spec().architecture;
     scales.base_fingerprint = models::BaseFingerprint(decoder);
     scales.provenance = settings.Text();
-    ONDINE_ASSIGN(const ChannelQuantizer quantizer,
-                  Training(decoder, twin, std::move(settings), std::move(group), training,
-                           validation, options, observer)
-                      .Run());
-    if (!first) return quant::Scales();
+    Training run(decoder, twin, std::move(settings), std::move(group), training, validation,
+                 options, observer);
+    ONDINE_ASSIGN(const ChannelQuantizer quantizer, run.Run());
+    if (!first) return TrainedScales();
     scales.channels = quantizer.Scales();
     scales.ranges = quantizer.Ranges();
-    return scales;
+    trained.weights = run.Weights();
+    return trained;
   });
 }
 

@@ -17,6 +17,7 @@
 #include "train/channel_quantizer.h"
 #include "train/settings.h"
 #include "train/token_tree.h"
+#include "train/tuned_model.h"
 
 namespace ondine::train {
 
@@ -29,11 +30,16 @@ struct ScaleTrainingOptions {
   Start start = Start::kSmooth;
   double smooth = 0.75;  // strength of kSmooth
   bool learn_scales = true, learn_ranges = true;
+  // Also all matrices of the layers, as quantisation-aware training does: to compare with. Needs
+  // layer_steps = 0 and the text as its target.
+  bool learn_weights = false;
+  bool codes = true;  // false: nothing is rounded, the float model itself is tuned
 
   std::int64_t layer_steps = 200;  // of each layer by itself, each fed by the float model
   double layer_rate = 5e-3;
   std::int64_t steps = 200;  // of all layers together
   double rate = 5e-4;
+  double weight_rate = 2e-5;            // of the matrices, where they are learned
   enum class Target { kText, kModel };  // the text's next token, or the float model's distribution
   Target target = Target::kModel;
   std::size_t batch = 2;    // sequences a step, of all processes together
@@ -72,10 +78,15 @@ struct ScaleTrainingObserver {
   StopToken stop_token;
 };
 
-// Rows are of one length. Returns the scales with their ranges (the first process; others: none at
-// all); when it is stopped, a checkpoint is written and the error is kCancelled. Other errors:
-// kInvalidArgument, kMismatch (the checkpoint is of another training), kIo.
-Result<quant::Scales> TrainScales(const models::Decoder& decoder,
+struct TrainedScales {
+  quant::Scales scales;  // with their ranges
+  TunedWeights weights;  // where they were learned
+};
+
+// Rows are of one length. Only the first process returns something; when it is stopped, a
+// checkpoint is written and the error is kCancelled. Other errors: kInvalidArgument, kMismatch (the
+// checkpoint is of another training), kIo.
+Result<TrainedScales> TrainScales(const models::Decoder& decoder,
                                   const std::vector<TokenTree>& training,
                                   const std::vector<TokenTree>& validation,
                                   const ScaleTrainingOptions& options,

@@ -27,7 +27,7 @@ namespace {
 using nlohmann::json;
 
 struct ScalesCommand {
-  std::string model, text, validation, out, name, log;
+  std::string model, text, validation, out, tuned_model, name, log;
   std::vector<std::string> sites = {"attention_norm", "mlp_norm", "up"};
   std::size_t sequences = 128, validation_sequences = 8, context = 512;
   bool per_tensor = false;
@@ -88,8 +88,14 @@ std::vector<std::string> SiteOptions() {
 Status TrainAndWrite(const ScalesCommand& command) {
   ScaleTrainingOptions training = command.training;
   training.scheme.per_channel = !command.per_tensor;
+  training.learn_weights = !command.tuned_model.empty();
+  training.codes = command.learn != "weights";
   training.learn_scales = command.learn == "both" || command.learn == "scales";
   training.learn_ranges = command.learn == "both" || command.learn == "ranges";
+  if (!training.codes && !training.learn_weights) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "weights alone are learned into a model: --tuned-model is needed");
+  }
 
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(command.model));
   ONDINE_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
@@ -117,6 +123,7 @@ Status TrainAndWrite(const ScalesCommand& command) {
   observer.stop_token = command.interrupt;
   observer.on_start = [&](const Settings& settings) -> Status {
     ONDINE_TRY(base::CheckWritable(command.out));
+    if (!command.tuned_model.empty()) ONDINE_TRY(base::CheckWritable(command.tuned_model));
     ONDINE_TRY(log.Open(command.log, training.resume));
     log.Write({{"event", "start"},
                {"sequences", sequences.size()},
@@ -143,9 +150,13 @@ Status TrainAndWrite(const ScalesCommand& command) {
                {"float_perplexity", report.float_perplexity},
                {"divergence", report.divergence}});
   };
-  ONDINE_ASSIGN(quant::Scales scales,
+  ONDINE_ASSIGN(TrainedScales trained,
                 TrainScales(*decoder, sequences, validation, training, observer));
+  quant::Scales& scales = trained.scales;
   if (scales.base_fingerprint.empty()) return {};  // another process writes them
+  if (!trained.weights.empty()) {
+    ONDINE_TRY(WriteTunedModel(file, trained.weights, command.tuned_model));
+  }
   scales.name = command.name;
   ONDINE_TRY(quant::WriteScales(scales, decoder->spec(), command.out));
   return log.Close(command.log);
@@ -192,7 +203,12 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--learn", command.learn)
       ->capture_default_str()
-      ->check(CLI::IsMember({"both", "scales", "ranges", "nothing"}));
+      ->check(CLI::IsMember({"both", "scales", "ranges", "nothing", "weights"}));
+  app.add_option("--tuned-model", command.tuned_model,
+                 "learn the layers' matrices too, and write a model with them: quantisation-aware "
+                 "training, or with --learn weights that of the float model");
+  app.add_option("--weight-rate", training.weight_rate, "learning rate of matrices")
+      ->capture_default_str();
 
   app.add_option("--layer-steps", training.layer_steps, "of each layer by itself")
       ->capture_default_str()
@@ -233,8 +249,8 @@ std::function<Status()> AddScales(CLI::App& app, StopToken interrupt) {
     if (command->training.checkpoint.empty()) {
       command->training.checkpoint = command->out + ".checkpoint";
     }
-    ONDINE_TRY(CheckDistinct(
-        {command->model, command->text, command->out, command->log, command->training.checkpoint}));
+    ONDINE_TRY(CheckDistinct({command->model, command->text, command->out, command->tuned_model,
+                              command->log, command->training.checkpoint}));
     return TrainAndWrite(*command);
   };
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ondine/progress.h"
 #include "ondine/result.h"
@@ -47,14 +48,26 @@ struct QuantizationOptions {
   std::string calibration_text;
   std::int64_t sequences = 64;  // of 512 tokens, of it
 
-  int threads = 0;  // 0: one per core
+  bool statistics = false;  // report what the text shows of each site; needs the text
+  int threads = 0;          // 0: one per core
   std::function<void(const QuantizationProgress&)> on_progress;
   StopToken stop_token;
+};
+
+// A place where a layer's activations become integers, on the text.
+struct SiteStatistics {
+  int layer = 0;
+  std::string site;           // "attention", "output", "mlp", "down": what reads them
+  float low = 0, high = 0;    // range of the code
+  double relative_error = 0;  // mean squared error of coding, by the mean square
+  // Of each channel, the greatest magnitude: as the model has it, and times its scale.
+  std::vector<float> largest, largest_scaled;
 };
 
 struct QuantizationReport {
   std::int64_t bytes_before = 0, bytes_after = 0;  // of the files
   std::int64_t calibration_tokens = 0;
+  std::vector<SiteStatistics> sites;  // where they were asked for
   double seconds = 0;
 };
 

@@ -3,6 +3,9 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -19,9 +22,28 @@ namespace {
 struct Options {
   ModelChoice model;
   QuantizationOptions quantization;
-  std::string output, calibration;
+  std::string output, calibration, sites;
   bool json = false, progress = false;
 };
+
+nlohmann::json ToJson(const SiteStatistics& site) {
+  return {{"layer", site.layer},
+          {"site", site.site},
+          {"low", site.low},
+          {"high", site.high},
+          {"relative_error", site.relative_error},
+          {"largest", site.largest},
+          {"largest_scaled", site.largest_scaled}};
+}
+
+Status WriteSites(const std::vector<SiteStatistics>& sites, const std::string& path) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const SiteStatistics& site : sites) all.push_back(ToJson(site));
+  return base::WriteFileAtomically(path, [&](base::FileSink& sink) {
+    const std::string text = Dump(all) + "\n";
+    return sink.Write(std::as_bytes(std::span(text)));
+  });
+}
 
 Status Run(const Options& options) {
   ONDINE_ASSIGN(const std::string model, options.model.Path());
@@ -31,6 +53,8 @@ Status Run(const Options& options) {
   if (!options.calibration.empty()) {
     ONDINE_ASSIGN(settings.calibration_text, base::ReadFile(options.calibration));
   }
+  settings.statistics = !options.sites.empty();
+  if (settings.statistics) ONDINE_TRY(base::CheckWritable(options.sites));
   ProgressLine line(options.progress);
   settings.on_progress = [&](const QuantizationProgress& progress) {
     line.Show(std::string(progress.phase) + " " + Grouped(progress.done) + "/" +
@@ -38,6 +62,7 @@ Status Run(const Options& options) {
   };
   ONDINE_ASSIGN(const QuantizationReport report, Quantize(model, options.output, settings));
   line.Clear();
+  if (settings.statistics) ONDINE_TRY(WriteSites(report.sites, options.sites));
   if (options.json) {
     std::cout << Dump({{"scheme", settings.fold_only ? "fold" : settings.scheme},
                        {"output", options.output},
@@ -105,6 +130,9 @@ Action AddQuantize(CLI::App& app) {
                     "one scale for a whole matrix instead of one for each output");
   command->add_flag("--fold-only", quantization.fold_only,
                     "keep floats, with the scales folded into them");
+  command->add_option("--sites", options->sites,
+                      "file for what the text shows of each site, as JSON: ranges, errors, the "
+                      "largest value of each channel");
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print as JSON");

@@ -43,6 +43,10 @@ class Job {
 
   Result<QuantizationReport> Run(const std::string& out) {
     const base::Timer timer;
+    if (options_.fold_only && options_.statistics) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "nothing becomes integers where scales are only folded in");
+    }
     ONDINE_ASSIGN(const Scheme scheme, ParseScheme(options_.scheme));
     ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(model_));
     ONDINE_ASSIGN(decoder_, models::Decoder::Load(file, pool_));
@@ -121,18 +125,20 @@ class Job {
     quantization.per_channel = !options_.per_tensor;
     const bool learned =
         options_.ranges == RangeChoice::kLearned && scales_ && !scales_->ranges.empty();
-    std::vector<quant::LayerRanges> ranges;
-    if (learned) {
-      ranges = scales_->ranges;
-    } else {
-      ONDINE_ASSIGN(ranges, RangesOfText(file, scheme.activation_bits));
+    std::optional<quant::Calibration> calibration;
+    if (!learned || options_.statistics) {
+      ONDINE_ASSIGN(calibration, CalibrateOnText(file));
+      report_.calibration_tokens = calibration->tokens;
     }
+    const std::vector<quant::LayerRanges> ranges =
+        learned ? scales_->ranges : RangesOf(*calibration, scheme.activation_bits);
     for (const quant::LayerRanges& of_layer : ranges) {
       models::LayerCodes& codes = quantization.layers.emplace_back();
       for (std::size_t site = 0; site < models::kCodeSites; ++site) {
         codes.of_site[site] = quant::CodeOf(of_layer[site], scheme.activation_bits);
       }
     }
+    if (options_.statistics) ReportSites(*calibration, ranges, quantization);
     quantization.provenance = Provenance(learned);
     return quantization;
   }
@@ -155,9 +161,7 @@ class Job {
     return quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings);
   }
 
-  Result<std::vector<quant::LayerRanges>> RangesOfText(const formats::GgufFile& file, int bits) {
-    ONDINE_ASSIGN(const quant::Calibration calibration, CalibrateOnText(file));
-    report_.calibration_tokens = calibration.tokens;
+  std::vector<quant::LayerRanges> RangesOf(const quant::Calibration& calibration, int bits) const {
     std::vector<quant::LayerRanges> ranges;
     for (const auto& layer : calibration.layers) {
       quant::LayerRanges& of_layer = ranges.emplace_back();
@@ -169,6 +173,29 @@ class Job {
       }
     }
     return ranges;
+  }
+
+  void ReportSites(const quant::Calibration& calibration,
+                   const std::vector<quant::LayerRanges>& ranges,
+                   const models::Quantization& quantization) {
+    for (std::size_t layer = 0; layer < calibration.layers.size(); ++layer) {
+      for (std::size_t i = 0; i < models::kCodeSites; ++i) {
+        const auto site = static_cast<models::CodeSite>(i);
+        const quant::SiteStatistics& seen = calibration.layers[layer][i];
+        SiteStatistics& out = report_.sites.emplace_back();
+        out.layer = static_cast<int>(layer);
+        out.site = models::kCodeSiteNames[i];
+        out.low = ranges[layer][i].low;
+        out.high = ranges[layer][i].high;
+        out.relative_error =
+            seen.values.Error(quantization.layers[layer].at(site)) / seen.values.MeanSquare();
+        out.largest_scaled = out.largest = seen.largest;
+        if (!scales_) continue;
+        const std::vector<float> scales =
+            models::InputScales(decoder_->spec(), scales_->channels[layer], site);
+        for (std::size_t c = 0; c < scales.size(); ++c) out.largest[c] /= scales[c];
+      }
+    }
   }
 
   std::string Provenance(bool learned) const {

@@ -63,19 +63,29 @@ std::size_t Histogram::BinOf(float value) const {
   return static_cast<std::size_t>(std::clamp(bin, 0.0f, static_cast<float>(kBins - 1)));
 }
 
-double Histogram::Error(const compute::StaticCode& code) const {
+template <typename Term>
+double Histogram::Mean(Term term) const {
   double total = 0;
   for (std::size_t i = 0; i < bins_.size(); ++i) {
     if (bins_[i] == 0) continue;
     const double value =
         static_cast<double>(width_) * (static_cast<double>(i) + 0.5 - static_cast<double>(kHalf));
-    const double scale = code.scale;
-    const double q =
-        std::clamp<double>(std::nearbyint(value / scale), -code.zero, code.largest - code.zero);
-    const double error = value - scale * q;
-    total += static_cast<double>(bins_[i]) * error * error;
+    total += static_cast<double>(bins_[i]) * term(value);
   }
   return count_ == 0 ? 0 : total / static_cast<double>(count_);
+}
+
+double Histogram::Error(const compute::StaticCode& code) const {
+  const double scale = code.scale;
+  return Mean([&](double value) {
+    const double q =
+        std::clamp<double>(std::nearbyint(value / scale), -code.zero, code.largest - code.zero);
+    return (value - scale * q) * (value - scale * q);
+  });
+}
+
+double Histogram::MeanSquare() const {
+  return Mean([](double value) { return value * value; });
 }
 
 Range LeastSquares(const Histogram& values, int bits) {

@@ -31,10 +31,13 @@ class Histogram {
   std::int64_t count() const { return count_; }
   // Mean squared error of the values, each taken to lie in the middle of its bin, in a code.
   double Error(const compute::StaticCode& code) const;
+  double MeanSquare() const;
 
  private:
   // Bin i covers [width_ * (i - half), width_ * (i + 1 - half)).
   void Widen(float magnitude);
+  template <typename Term>
+  double Mean(Term term) const;  // of term(value)
   std::size_t BinOf(float value) const;
 
   float low_ = 0, high_ = 0;

@@ -112,6 +112,28 @@ TEST_F(QuantizeCommand, MakesScalesItself) {
               HasSubstr("--equalize"));
 }
 
+TEST_F(QuantizeCommand, TellsWhereTheOutliersAre) {
+  Output(Command({"--scales", with_ranges_, "--calibrate", text_, "--sites", Path("sites.json")}));
+  const json sites = json::parse(*base::ReadFile(Path("sites.json")));
+  ASSERT_EQ(sites.size(), 2U * 4);
+  const json& down = sites.at(7);
+  EXPECT_EQ(down.at("layer"), 1);
+  EXPECT_EQ(down.at("site"), "down");
+  EXPECT_EQ(down.at("low"), -6);
+  EXPECT_GT(down.at("relative_error").get<double>(), 0);
+  EXPECT_LT(down.at("relative_error").get<double>(), 0.5);
+  const auto before = down.at("largest").get<std::vector<double>>();
+  const auto after = down.at("largest_scaled").get<std::vector<double>>();
+  ASSERT_EQ(before.size(), 96U);
+  EXPECT_NEAR(after[3], before[3] / 2, 1e-6);
+  EXPECT_NEAR(after[4], before[4], 1e-6);
+  EXPECT_THAT(Refusal(kUsage, Command({"--scales", with_ranges_, "--sites", Path("sites.json")})),
+              HasSubstr("text is needed"));
+  EXPECT_THAT(Refusal(kUsage, Command({"--scales", scales_, "--fold-only", "--sites",
+                                       Path("sites.json")})),
+              HasSubstr("only folded in"));
+}
+
 TEST_F(QuantizeCommand, FoldsWithoutChangingTheModel) {
   Output(Command({"--scales", scales_, "--fold-only"}));
   const auto text_of = [&](const std::string& model) {

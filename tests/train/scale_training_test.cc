@@ -134,11 +134,19 @@ TEST(ChannelQuantizer, AgreesWithTheConvertedModel) {
   }
 }
 
-Result<quant::Scales> TrainTiny(const ScaleTrainingOptions& options,
-                                const train::ScaleTrainingObserver& observer = {}) {
+Result<train::TrainedScales> TrainTinyAndWeights(
+    const ScaleTrainingOptions& options, const train::ScaleTrainingObserver& observer = {}) {
   compute::ThreadPool pool(1);
   const auto decoder = LoadTiny({}, pool);
   return TrainScales(*decoder, Rows(6), Rows(2, 6), options, observer);
+}
+
+Result<quant::Scales> TrainTiny(const ScaleTrainingOptions& options,
+                                const train::ScaleTrainingObserver& observer = {}) {
+  auto trained = TrainTinyAndWeights(options, observer);
+  if (!trained) return tl::make_unexpected(std::move(trained).error());
+  EXPECT_TRUE(trained->weights.empty());
+  return std::move(trained->scales);
 }
 
 ScaleTrainingOptions SmallTraining() {
@@ -202,6 +210,48 @@ TEST(ScaleTraining, LearnsOnlyWhatItIsToldTo) {
   ASSERT_TRUE(ranges);
   EXPECT_THAT(ranges->channels[1].at(FoldSite::kUp), ::testing::Each(1.0f));
   EXPECT_NE(Values(*ranges), Values(*nothing));
+}
+
+// Quantisation-aware training, and training of the float model: both learn the text by heart.
+TEST(ScaleTraining, LearnsWeightsWhereItIsToldTo) {
+  for (const bool codes : {true, false}) {
+    SCOPED_TRACE(codes);
+    ScaleTrainingOptions options = SmallTraining();
+    options.layer_steps = 0;
+    options.steps = 40;
+    options.target = ScaleTrainingOptions::Target::kText;
+    options.learn_weights = true;
+    options.weight_rate = 1e-3;
+    options.codes = codes;
+    options.learn_scales = false;
+    options.learn_ranges = codes;
+    std::vector<double> losses;
+    std::vector<train::ScaleValidationReport> validations;
+    train::ScaleTrainingObserver observer;
+    observer.on_step = [&](const train::ScaleStepReport& report) { losses.push_back(report.loss); };
+    observer.on_validation = [&](const train::ScaleValidationReport& r) {
+      validations.push_back(r);
+    };
+    const auto trained = TrainTinyAndWeights(options, observer);
+    ASSERT_TRUE(trained) << trained.error().ToString();
+    EXPECT_LT(losses.back(), 0.7 * losses.front());
+    // What it is compared with stays the float model as it was.
+    EXPECT_EQ(validations.front().float_perplexity, validations.back().float_perplexity);
+    EXPECT_EQ(trained->weights.size(), 2U * 7);
+    compute::ThreadPool pool(1);
+    const auto decoder = LoadTiny({}, pool);
+    std::vector<float> row(64);
+    decoder->layers()[1].up.GetRow(0, row.data());
+    const std::vector<float>& tuned = trained->weights.at("blk.1.ffn_up.weight");
+    ASSERT_EQ(tuned.size(), 64U * 96);
+    double difference = 0;
+    for (std::size_t i = 0; i < row.size(); ++i) difference += std::abs(tuned[i] - row[i]);
+    EXPECT_GT(difference, 1e-3);
+    EXPECT_LT(difference, 64 * 0.05);
+  }
+  ScaleTrainingOptions options = SmallTraining();
+  options.learn_weights = true;  // but layer by layer, and with the float model as target
+  EXPECT_FALSE(TrainTinyAndWeights(options));
 }
 
 TEST(ScaleTraining, GoesOnWhereItStopped) {

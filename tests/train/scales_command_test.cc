@@ -75,6 +75,27 @@ TEST_F(ScalesCommandTest, WritesScalesThatAModelIsQuantisedWith) {
   EXPECT_EQ(std::ranges::count(events, "validation"), 3);
 }
 
+TEST_F(ScalesCommandTest, WritesATunedModel) {
+  const std::vector<std::string> tuned = {"--tuned-model", Path("tuned.gguf"), "--target",
+                                          "text",          "--layer-steps",    "0"};
+  for (const std::string learn : {"ranges", "weights"}) {
+    SCOPED_TRACE(learn);
+    std::vector<std::string> more = tuned;
+    more.insert(more.end(), {"--learn", learn});
+    Output(Command(more));
+    const GgufParts before = GgufParts::Read(Model()), after = GgufParts::Read(Path("tuned.gguf"));
+    ASSERT_EQ(after.tensors.size(), before.tensors.size());
+    for (const auto& [name, tensor] : before.tensors) {
+      const bool matrix = models::IsLayerMatrix(name);
+      EXPECT_EQ(after.tensors.at(name).data == tensor.data, !matrix) << name;
+    }
+    QuantizationOptions options;
+    options.scales = Path("scales.gguf");
+    EXPECT_TRUE(Quantize(Path("tuned.gguf"), Path("w8a8.gguf"), options));
+  }
+  EXPECT_THAT(Refusal(kUsage, Command({"--learn", "weights"})), HasSubstr("--tuned-model"));
+}
+
 TEST_F(ScalesCommandTest, TheSameCommandWritesTheSameFile) {
   Output(Command({}, "first.gguf"));
   Output(Command({}, "second.gguf"));
