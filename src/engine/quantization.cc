@@ -68,7 +68,9 @@ class Job {
     conversion.on_progress = [this](std::int64_t done, std::int64_t total) {
       Report("writing", done, total);
     };
-    ONDINE_TRY(quant::Convert(file, *decoder_, pool_, conversion, out));
+    const models::DecoderSpec spec = decoder_->spec();
+    decoder_.reset();  // a whole model's weights
+    ONDINE_TRY(quant::Convert(file, spec, pool_, conversion, out));
     report_.bytes_before = static_cast<std::int64_t>(file.file_size());
     std::error_code error;
     report_.bytes_after = static_cast<std::int64_t>(std::filesystem::file_size(out, error));

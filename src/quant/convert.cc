@@ -18,16 +18,16 @@ using formats::TensorType;
 
 class Conversion {
  public:
-  Conversion(const formats::GgufFile& file, const models::Decoder& decoder,
+  Conversion(const formats::GgufFile& file, const models::DecoderSpec& spec,
              compute::ThreadPool& pool, const ConversionOptions& options)
-      : file_(file), decoder_(decoder), pool_(pool), options_(options) {}
+      : file_(file), spec_(spec), pool_(pool), options_(options) {}
 
   Status Write(const std::string& path) {
     for (const auto& [key, value] : file_.metadata()) {
       // What llama.cpp calls the type of most weights is another one now.
       if (key != "general.file_type") writer_.Set(key, value);
     }
-    if (options_.fold) models::WriteFold(*options_.fold, decoder_.spec(), writer_);
+    if (options_.fold) models::WriteFold(*options_.fold, spec_, writer_);
     if (options_.quantization) models::WriteQuantization(*options_.quantization, writer_);
     for (const GgufTensor& tensor : file_.tensors()) Add(tensor);
     return writer_.Write(path);
@@ -36,7 +36,7 @@ class Conversion {
  private:
   void Add(const GgufTensor& tensor) {
     models::TensorFold fold;
-    if (options_.fold) fold = FoldOf(decoder_.spec(), options_.fold->scales, tensor.name);
+    if (options_.fold) fold = FoldOf(spec_, options_.fold->scales, tensor.name);
     const std::span<const std::int64_t> shape(tensor.shape.data(),
                                               static_cast<std::size_t>(tensor.dims));
     if (options_.quantization && models::IsLayerMatrix(tensor.name)) {
@@ -62,10 +62,9 @@ class Conversion {
                models::TensorFold fold) {
     const bool per_channel = options_.quantization->per_channel;
     // Queries, keys and values are matrices of their own, even where they are one tensor.
-    const models::DecoderSpec& spec = decoder_.spec();
     std::vector<std::int64_t> parts = {tensor.shape[1]};
     if (tensor.name.ends_with("attn_qkv.weight")) {
-      parts = {spec.query_width(), spec.kv_width(), spec.kv_width()};
+      parts = {spec_.query_width(), spec_.kv_width(), spec_.kv_width()};
     }
     const std::int64_t count = per_channel || parts.size() > 1 ? tensor.shape[1] : 1;
     auto scales = std::make_shared<std::vector<float>>();
@@ -116,7 +115,7 @@ class Conversion {
   }
 
   const formats::GgufFile& file_;
-  const models::Decoder& decoder_;
+  const models::DecoderSpec& spec_;
   compute::ThreadPool& pool_;
   const ConversionOptions& options_;
   formats::GgufWriter writer_;
@@ -125,10 +124,10 @@ class Conversion {
 
 }  // namespace
 
-Status Convert(const formats::GgufFile& file, const models::Decoder& decoder,
+Status Convert(const formats::GgufFile& file, const models::DecoderSpec& spec,
                compute::ThreadPool& pool, const ConversionOptions& options,
                const std::string& path) {
-  return Conversion(file, decoder, pool, options).Write(path);
+  return Conversion(file, spec, pool, options).Write(path);
 }
 
 }  // namespace ondine::quant

@@ -10,7 +10,7 @@
 #include "compute/thread_pool.h"
 #include "formats/gguf.h"
 #include "models/channel_scales.h"
-#include "models/decoder.h"
+#include "models/decoder_spec.h"
 #include "models/quantization.h"
 #include "ondine/progress.h"
 #include "ondine/result.h"
@@ -27,10 +27,10 @@ struct ConversionOptions {
   StopToken stop_token = {};
 };
 
-// `decoder` is of the same file. Tensors are converted one at a time, so that no more than one is
+// `spec` is of the same file. Tensors are converted one at a time, so that no more than one is
 // in memory beside the mapped file. Errors: those of GgufWriter::Write, kCorrupt (a weight that is
 // not finite), kCancelled.
-Status Convert(const formats::GgufFile& file, const models::Decoder& decoder,
+Status Convert(const formats::GgufFile& file, const models::DecoderSpec& spec,
                compute::ThreadPool& pool, const ConversionOptions& options,
                const std::string& path);
 

@@ -58,7 +58,8 @@ std::vector<std::string> ondine::testing::FuzzSeeds() {
   quant::ConversionOptions options;
   options.fold = models::Fold{fingerprint, scales.channels};
   options.quantization = quantization;
-  if (!file || !quant::Convert(*file, *base.decoder, base.threads, options, path)) return seeds;
+  if (!file || !quant::Convert(*file, base.decoder->spec(), base.threads, options, path))
+    return seeds;
   seeds.push_back(base::ReadFile(path).value());
   return seeds;
 }

@@ -68,7 +68,7 @@ class ConvertTest : public ::testing::Test {
     const auto file = formats::GgufFile::Open(in_);
     if (!file) return tl::make_unexpected(file.error());
     compute::ThreadPool pool(2);
-    return Convert(*file, decoder, pool, options, out_);
+    return Convert(*file, decoder.spec(), pool, options, out_);
   }
 
   // With `scales` folded in.

@@ -110,7 +110,7 @@ TEST(ChannelQuantizer, AgreesWithTheConvertedModel) {
       }
     }
     ASSERT_TRUE(
-        quant::Convert(*file, *decoder, pool,
+        quant::Convert(*file, decoder->spec(), pool,
                        {.fold = models::Fold{models::BaseFingerprint(*decoder), quantizer.Scales()},
                         .quantization = quantization},
                        out));
