@@ -138,8 +138,8 @@ void DecoderPass::PrepareAngles(const KvCache& cache) {
     angles.sines.resize(static_cast<std::size_t>(n_) * dims);
     const std::int64_t position = cache.NextPosition(*layer);
     for (std::size_t i = 0; i < static_cast<std::size_t>(n_); ++i) {
-      layer->rope->Angles(position + static_cast<std::int64_t>(i), &angles.cosines[i * dims],
-                          &angles.sines[i * dims]);
+      layer->rope->Angles(position + static_cast<std::int64_t>(i), angles.cosines.data() + i * dims,
+                          angles.sines.data() + i * dims);
     }
   }
 }
