@@ -142,6 +142,7 @@ Tensor ChannelQuantizer::InputScale(int layer, CodeSite site) const {
 
 ChannelQuantizer::Limits ChannelQuantizer::RangeOf(int layer, CodeSite site) const {
   const auto i = static_cast<std::size_t>(site);
+  if (scheme_.outliers > 0) return {at(layer).current[i].first, at(layer).current[i].second};
   const Tensor scale = InputScale(layer, site), factors = at(layer).ends[i].exp();
   const auto scaled = [&](const Tensor& limits) {
     return scale.defined() ? limits * scale : limits;
@@ -160,8 +161,13 @@ Tensor ChannelQuantizer::Input(int layer, CodeSite site, const Tensor& x) const 
     at(layer).highest[i].copy_(torch::maximum(at(layer).highest[i], rows.amax(0)));
   }
   if (mode_ != Mode::kCode) return x;
+  const bool keeps_outliers = scheme_.outliers > 0;
+  if (keeps_outliers) {
+    at(layer).current[static_cast<std::size_t>(site)] = RangeWithoutOutliers(x, scheme_.outliers);
+  }
   const Limits range = RangeOf(layer, site);
-  return FakeCode(x, range.low, range.high, scheme_.activation_bits).steps.to(precision_);
+  return FakeCode(x, range.low, range.high, scheme_.activation_bits, keeps_outliers)
+      .steps.to(precision_);
 }
 
 std::vector<Tensor> ChannelQuantizer::Logarithms(int layer) const {
@@ -219,6 +225,7 @@ models::ChannelScales ChannelQuantizer::Scales() const {
 std::vector<quant::LayerRanges> ChannelQuantizer::Ranges() const {
   const torch::NoGradGuard no_gradient;
   std::vector<quant::LayerRanges> all;
+  if (scheme_.outliers > 0) return all;
   for (int layer = 0; layer < spec_.layers; ++layer) {
     quant::LayerRanges& ranges = all.emplace_back();
     for (std::size_t site = 0; site < models::kCodeSites; ++site) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/channel_scales.h"
@@ -20,6 +21,10 @@ namespace ondine::train {
 struct QuantizationScheme {
   int weight_bits = 8, activation_bits = 8;
   bool per_channel = true;
+  // The share of each input's values that stay as they are, outside of ranges that follow the
+  // values: compute::StaticCode::keeps_outliers. 0: ranges cover what was observed, moved by
+  // factors that are learned, and clip the rest.
+  double outliers = 0;
 };
 
 class ChannelQuantizer : public Quantizer {
@@ -56,6 +61,7 @@ class ChannelQuantizer : public Quantizer {
   void SetScales(const models::ChannelScales& scales);
 
   models::ChannelScales Scales() const;
+  // None with outliers: a text tells them.
   std::vector<quant::LayerRanges> Ranges() const;
 
  private:
@@ -64,6 +70,8 @@ class ChannelQuantizer : public Quantizer {
     // Of the inputs as they are without scales, [channels]; 0 before anything was observed.
     std::array<torch::Tensor, models::kCodeSites> lowest, highest;
     std::array<torch::Tensor, models::kCodeSites> ends;  // [2]: low, high
+    // With outliers: the range of the last input, {low, high}.
+    mutable std::array<std::pair<torch::Tensor, torch::Tensor>, models::kCodeSites> current;
   };
   struct Limits {
     torch::Tensor low, high;

@@ -21,12 +21,29 @@ Tensor CodeScale(const Tensor& low, const Tensor& high, int bits) {
   return torch::where(scale > 1e-30, scale, torch::ones_like(scale));
 }
 
-FakeCodes FakeCode(const Tensor& x, const Tensor& low, const Tensor& high, int bits) {
+FakeCodes FakeCode(const Tensor& x, const Tensor& low, const Tensor& high, int bits,
+                   bool keeps_outliers) {
   const Tensor scale = CodeScale(low, high, bits);
   const Tensor zero = torch::clamp(Rounded(-low / scale), 0, Largest(bits));
-  const Tensor steps =
-      Rounded(torch::minimum(torch::maximum(x * scale.reciprocal(), -zero), Largest(bits) - zero));
-  return {steps, scale};
+  const Tensor exact = x * scale.reciprocal();
+  const Tensor held = torch::minimum(torch::maximum(exact, -zero), Largest(bits) - zero);
+  if (!keeps_outliers) return {Rounded(held), scale};
+  return {torch::where(exact == held, Rounded(exact), exact), scale};
+}
+
+std::pair<Tensor, Tensor> RangeWithoutOutliers(const Tensor& x, double share) {
+  const torch::NoGradGuard no_gradient;
+  constexpr std::int64_t kMostSamples = 1 << 15;
+  // Odd, so that rows of an even width give all their channels in turn.
+  const std::int64_t stride = x.numel() <= kMostSamples ? 1 : x.numel() / kMostSamples | 1;
+  const Tensor sorted =
+      std::get<0>(x.detach().flatten().slice(0, 0, x.numel(), stride).contiguous().sort());
+  const auto count = sorted.size(0);
+  const auto outside = static_cast<std::int64_t>(share * static_cast<double>(count));
+  const Tensor lows = sorted.narrow(0, 0, outside + 1);
+  const Tensor highs = sorted.narrow(0, count - outside - 1, outside + 1);
+  const Tensor narrowest = (highs - lows).argmin();
+  return {lows.index({narrowest}).clamp_max(0), highs.index({narrowest}).clamp_min(0)};
 }
 
 FakeCodes FakeWeights(const Tensor& weights, int bits, bool per_channel) {

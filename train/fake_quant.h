@@ -6,6 +6,8 @@
 
 #include <torch/types.h>
 
+#include <utility>
+
 namespace ondine::train {
 
 // Whole numbers, as floats, that stand for steps * scale. Gradients flow to both.
@@ -17,8 +19,13 @@ struct FakeCodes {
 
 // x in the code of 2^bits values that covers [low, high] (scalars, low <= 0 <= high): steps count
 // from the code of 0; `scale` is a scalar. Gradients flow to x inside the range, and to the range.
+// With `keeps_outliers` what lies outside stays as it is, in steps that are not whole.
 FakeCodes FakeCode(const torch::Tensor& x, const torch::Tensor& low, const torch::Tensor& high,
-                   int bits);
+                   int bits, bool keeps_outliers = false);
+// The narrowest range that leaves out this share of the values of x, as far as a sample tells:
+// {low, high}, with low <= 0 <= high.
+std::pair<torch::Tensor, torch::Tensor> RangeWithoutOutliers(const torch::Tensor& x, double share);
+
 torch::Tensor CodeScale(const torch::Tensor& low, const torch::Tensor& high, int bits);
 
 // weights [out][in] in symmetric integers, with a scale for each row [out][1] or, without

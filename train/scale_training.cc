@@ -355,6 +355,7 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
   settings.Add("context", training.front().size());
   settings.Add("weight-bits", options.scheme.weight_bits);
   settings.Add("activation-bits", options.scheme.activation_bits);
+  settings.Add("outliers", options.scheme.outliers);
   settings.Add("weight-scales", options.scheme.per_channel ? "per channel" : "per tensor");
   std::vector<std::string> sites;
   for (const models::FoldSite site : options.sites) {
@@ -411,6 +412,11 @@ Status Check(const ScaleTrainingOptions& options, const std::vector<TokenTree>& 
   }
   if (!options.codes && (options.learn_scales || options.learn_ranges || !options.learn_weights)) {
     return wrong("where nothing is rounded there are only weights to learn");
+  }
+  if (options.scheme.outliers > 0 && (options.learn_ranges || options.bfloat16)) {
+    return wrong(
+        "where outliers are kept, ranges follow the values and are not learned, and bfloat16 does "
+        "not hold them");
   }
   if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
   return {};

@@ -79,7 +79,7 @@ struct ScaleTrainingObserver {
 };
 
 struct TrainedScales {
-  quant::Scales scales;  // with their ranges
+  quant::Scales scales;  // with their ranges, unless outliers are kept
   TunedWeights weights;  // where they were learned
 };
 

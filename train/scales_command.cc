@@ -91,7 +91,8 @@ Status TrainAndWrite(const ScalesCommand& command) {
   training.learn_weights = !command.tuned_model.empty();
   training.codes = command.learn != "weights";
   training.learn_scales = command.learn == "both" || command.learn == "scales";
-  training.learn_ranges = command.learn == "both" || command.learn == "ranges";
+  training.learn_ranges =
+      training.scheme.outliers == 0 && (command.learn == "both" || command.learn == "ranges");
   if (!training.codes && !training.learn_weights) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "weights alone are learned into a model: --tuned-model is needed");
@@ -189,6 +190,11 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
   app.add_option("--activation-bits", training.scheme.activation_bits)
       ->capture_default_str()
       ->check(CLI::Range(2, 8));
+  app.add_option("--outliers", training.scheme.outliers,
+                 "share of each input's values that stay as they are, as ondine quantize "
+                 "--outliers has it; 0: ranges are learned, and clip")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.2));
   app.add_flag("--per-tensor", command.per_tensor, "one scale of weights for a whole matrix");
   using Start = ScaleTrainingOptions::Start;
   app.add_option(

@@ -18,7 +18,8 @@ namespace ondine {
 
 // Where the range of an activation's code comes from.
 enum class RangeChoice {
-  kLearned,       // the file of scales where it has ranges, else as kLeastSquares
+  kLearned,       // the file of scales where it has ranges, else as kOutliers
+  kOutliers,      // nearly all of the text's values; the others stay floats beside the integers
   kMinMax,        // the least and the greatest value in the text
   kLeastSquares,  // the range with the least mean squared error on the text
 };
@@ -32,7 +33,8 @@ struct QuantizationOptions {
   // Channel scales, from one of these; from none, weights keep their channels.
   std::string scales;  // a file of learned ones
   // The strength of SmoothQuant's (Xiao et al., ICML 2023, arXiv 2211.10438), 0 to 1: how much of
-  // the difficulty moves into the weights. They need the text.
+  // the difficulty moves into the weights. They need the text. Where outliers are kept, only norms
+  // have scales: the gated products' outliers are what is kept, and their channels need no others.
   std::optional<double> smooth;
   // Those of cross-layer equalisation (Nagel et al., ICCV 2019, arXiv 1906.04721).
   bool equalize = false;
@@ -44,6 +46,7 @@ struct QuantizationOptions {
   std::string scheme = "w8a8";
   bool per_tensor = false;  // one scale for a whole matrix instead of one for each output
   RangeChoice ranges = RangeChoice::kLearned;
+  double outliers = 0.002;  // the share of values outside of kOutliers' ranges, of each input
   // Needed unless the ranges are learned, or only scales that need none are folded in.
   std::string calibration_text;
   std::int64_t sequences = 64;  // of 512 tokens, of it
@@ -59,6 +62,7 @@ struct SiteStatistics {
   int layer = 0;
   std::string site;           // "attention", "output", "mlp", "down": what reads them
   float low = 0, high = 0;    // range of the code
+  double outliers = 0;        // the share of values outside of it that are kept
   double relative_error = 0;  // mean squared error of coding, by the mean square
   // Of each channel, the greatest magnitude: as the model has it, and times its scale.
   std::vector<float> largest, largest_scaled;

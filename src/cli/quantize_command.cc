@@ -27,13 +27,10 @@ struct Options {
 };
 
 nlohmann::json ToJson(const SiteStatistics& site) {
-  return {{"layer", site.layer},
-          {"site", site.site},
-          {"low", site.low},
-          {"high", site.high},
-          {"relative_error", site.relative_error},
-          {"largest", site.largest},
-          {"largest_scaled", site.largest_scaled}};
+  return {{"layer", site.layer},       {"site", site.site},
+          {"low", site.low},           {"high", site.high},
+          {"outliers", site.outliers}, {"relative_error", site.relative_error},
+          {"largest", site.largest},   {"largest_scaled", site.largest_scaled}};
 }
 
 Status WriteSites(const std::vector<SiteStatistics>& sites, const std::string& path) {
@@ -92,7 +89,7 @@ Action AddQuantize(CLI::App& app) {
       "the model will see are enough. Learned scales (ondine-train scales) keep the quality, those "
       "of --smooth most of it.\n\n"
       "Examples:\n"
-      "  ondine quantize -m model.gguf -o model.w8a8.gguf --calibrate text.txt --smooth 0.75\n"
+      "  ondine quantize -m model.gguf -o model.w8a8.gguf --calibrate text.txt --smooth 0.5\n"
       "  ondine quantize -m model.gguf -o model.w8a8.gguf --scales scales.gguf\n"
       "  ondine quantize -m model.gguf -o folded.gguf --scales scales.gguf --fold-only");
   options->model.AddTo(*command);
@@ -116,13 +113,20 @@ Action AddQuantize(CLI::App& app) {
                       "text (-: standard input); not needed with scales that have ranges");
   command
       ->add_option("--ranges", quantization.ranges,
-                   "learned: the scales' own, else least squares; minmax; mse: least squares on "
-                   "the text")
+                   "learned: the scales' own, else as outliers; outliers: nearly all of the text's "
+                   "values, while the others stay floats; minmax; mse: least squares")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, RangeChoice>{{"learned", RangeChoice::kLearned},
+                                             {"outliers", RangeChoice::kOutliers},
                                              {"minmax", RangeChoice::kMinMax},
                                              {"mse", RangeChoice::kLeastSquares}}))
       ->default_str("learned");
+  command
+      ->add_option("--outliers", quantization.outliers,
+                   "share of each input's values that stay floats with --ranges outliers; more is "
+                   "more exact, and slower")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.2));
   command->add_option("--sequences", quantization.sequences, "of 512 tokens of the text, at most")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -3,7 +3,9 @@
 #ifndef ONDINE_SRC_COMPUTE_ACTIVATIONS_H_
 #define ONDINE_SRC_COMPUTE_ACTIVATIONS_H_
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "compute/aligned_array.h"
 #include "compute/static_code.h"
@@ -30,14 +32,30 @@ class Activations {
   // finished by different threads.
   void Finish(std::int64_t row);
 
-  // Makes the row's codes of a static code, which products with 8-bit weights take.
+  // Makes the row's codes of a static code, which products with 8-bit weights take, and, if it
+  // keeps outliers, notes which values are.
   void FinishStatic(std::int64_t row, const StaticCode& code);
-  // The same for columns [first, first + count) from floats that lie elsewhere; the columns may be
-  // coded by different threads.
+  // The same for columns [first, first + count) from floats that lie elsewhere, of which only the
+  // outliers are copied. `first` is a multiple of kOutlierGroup; the columns may be coded by
+  // different threads.
+  static constexpr std::int64_t kOutlierGroup = 16;
   void FinishStatic(std::int64_t row, std::int64_t first, std::int64_t count, const float* values,
                     const StaticCode& code);
   const std::uint8_t* Codes(std::int64_t row) const { return codes_.data() + row * code_stride_; }
   std::int64_t code_stride() const { return code_stride_; }
+  // Calls visit(column, value) for each of the row's outliers.
+  template <typename Visit>
+  void ForOutliers(std::int64_t row, Visit&& visit) const {
+    const std::uint16_t* groups = outliers_.data() + row * outlier_stride_;
+    for (std::int64_t i = 0; i < outlier_stride_; i += 4) {
+      std::uint64_t bits;
+      std::memcpy(&bits, groups + i, sizeof bits);
+      for (; bits != 0; bits &= bits - 1) {
+        const std::int64_t column = i * kOutlierGroup + std::countr_zero(bits);
+        visit(column, Row(row)[column]);
+      }
+    }
+  }
 
   // The 8-bit form, as finished. Blocks are zero-padded where width is no multiple of 32.
   const std::int8_t* Quants(std::int64_t row) const {  // [blocks * 32]
@@ -52,12 +70,15 @@ class Activations {
   }
 
  private:
-  std::int64_t rows_ = 0, width_ = 0, blocks_ = 0, code_stride_ = 0;
+  std::int64_t rows_ = 0, width_ = 0, blocks_ = 0, code_stride_ = 0, outlier_stride_ = 0;
   AlignedArray<float> values_;
   AlignedArray<std::int8_t> quants_;
   AlignedArray<float> scales_;
   AlignedArray<std::int32_t> half_sums_;
   AlignedArray<std::uint8_t> codes_;
+  // A bit for each column: its value, which lies in its row, is an outlier. Four words more than
+  // needed at most, of which those behind the last column are zero.
+  AlignedArray<std::uint16_t> outliers_;
 };
 
 }  // namespace ondine::compute

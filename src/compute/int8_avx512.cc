@@ -82,6 +82,37 @@ constexpr std::int64_t kMostStreams = 4;
 constexpr std::array kRowKernels = {&MultiplyRow<1>, &MultiplyRow<2>, &MultiplyRow<3>,
                                     &MultiplyRow<4>};
 
+// Of kPanels panels, the first of which is `first`.
+template <int kPanels>
+void AddOutliers(const Int8Weights& weights, std::int64_t first,
+                 std::span<const Int8Outlier> outliers, const float* scales, float* y) {
+  const std::int8_t* panel = weights.Panel(first);
+  const std::int64_t panel_bytes = weights.panel_bytes();
+  __m512 sums[kPanels] = {};
+  for (const Int8Outlier& outlier : outliers) {
+    // A column is a byte of each lane of its group.
+    const auto column = static_cast<unsigned>(outlier.column);
+    const __m128i left = _mm_cvtsi32_si128(24 - 8 * static_cast<int>(column % 4));
+    const std::int8_t* group = panel + column / 4 * kVectorBytes;
+    const __m512 excess = _mm512_set1_ps(outlier.excess);
+#pragma GCC unroll 16
+    for (int p = 0; p < kPanels; ++p) {
+      const __m512i bytes =
+          _mm512_srai_epi32(_mm512_sll_epi32(_mm512_load_si512(group + p * panel_bytes), left), 24);
+      sums[p] = _mm512_fmadd_ps(excess, _mm512_cvtepi32_ps(bytes), sums[p]);
+    }
+  }
+  scales += first * kPanelRows;
+#pragma GCC unroll 16
+  for (int p = 0; p < kPanels; ++p) {
+    const __mmask16 mask = FirstLanes(weights.out() - (first + p) * kPanelRows);
+    float* target = y + p * kPanelRows;
+    _mm512_mask_storeu_ps(target, mask,
+                          _mm512_fmadd_ps(sums[p], _mm512_load_ps(scales + p * kPanelRows),
+                                          _mm512_maskz_loadu_ps(mask, target)));
+  }
+}
+
 }  // namespace
 
 void MultiplyInt8Avx512(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
@@ -107,6 +138,18 @@ void MultiplyInt8Avx512(const Int8Weights& weights, Worker::Range panels, const 
       tile(weights.Panel(panel), weights.panel_bytes(), weights.groups(), x.codes + row * x.stride,
            x.stride, here, last_mask, add, target + row * stride, stride);
     }
+  }
+}
+
+void AddInt8OutliersAvx512(const Int8Weights& weights, Worker::Range panels,
+                           std::span<const Int8Outlier> outliers, const float* scales, float* y) {
+  std::int64_t panel = panels.begin;
+  for (; panel + kMostStreams <= panels.end; panel += kMostStreams) {
+    AddOutliers<kMostStreams>(weights, panel, outliers, scales, y);
+    y += kMostStreams * kPanelRows;
+  }
+  for (; panel < panels.end; ++panel, y += kPanelRows) {
+    AddOutliers<1>(weights, panel, outliers, scales, y);
   }
 }
 

@@ -8,6 +8,7 @@
 #define ONDINE_SRC_COMPUTE_INT8_KERNELS_H_
 
 #include <cstdint>
+#include <span>
 
 #include "compute/int8_weights.h"
 #include "compute/thread_pool.h"
@@ -40,6 +41,29 @@ void MultiplyInt8Avx2(const Int8Weights& weights, Worker::Range panels, const In
 // Needs AVX-512 F, BW, DQ, VL and VNNI.
 void MultiplyInt8Avx512(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
                         const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
+
+// What an input's outliers exceed their codes by, in units of its scale.
+struct Int8Outlier {
+  std::int32_t column = 0;
+  float excess = 0;
+};
+
+// Adds to y, one row of the panels' outputs, what a row's outliers are short of in their codes:
+//
+//   y = fma(sum_o excess_o w_oj, scale_j, y), the sum one fma after the other
+using Int8OutlierKernel = void (*)(const Int8Weights& weights, Worker::Range panels,
+                                   std::span<const Int8Outlier> outliers, const float* scales,
+                                   float* y);
+void AddInt8OutliersScalar(const Int8Weights& weights, Worker::Range panels,
+                           std::span<const Int8Outlier> outliers, const float* scales, float* y);
+// The same bits; needs AVX-512 F, BW, DQ and VL.
+void AddInt8OutliersAvx512(const Int8Weights& weights, Worker::Range panels,
+                           std::span<const Int8Outlier> outliers, const float* scales, float* y);
+
+struct Int8Kernels {
+  Int8Kernel multiply;
+  Int8OutlierKernel add_outliers;
+};
 
 }  // namespace ondine::compute
 

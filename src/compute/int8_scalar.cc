@@ -21,4 +21,17 @@ void MultiplyInt8Scalar(const Int8Weights& weights, Worker::Range panels, const 
   }
 }
 
+void AddInt8OutliersScalar(const Int8Weights& weights, Worker::Range panels,
+                           std::span<const Int8Outlier> outliers, const float* scales, float* y) {
+  const std::int64_t first = panels.begin * Int8Weights::kPanelRows;
+  const std::int64_t last = std::min(panels.end * Int8Weights::kPanelRows, weights.out());
+  for (std::int64_t j = first; j < last; ++j) {
+    float sum = 0;
+    for (const Int8Outlier& outlier : outliers) {
+      sum = std::fma(outlier.excess, static_cast<float>(weights.At(j, outlier.column)), sum);
+    }
+    y[j - first] = std::fma(sum, scales[j], y[j - first]);
+  }
+}
+
 }  // namespace ondine::compute

@@ -73,12 +73,16 @@ Result<LinearImpl> CreateImpl(const LinearShape& shape, std::span<const std::byt
   return CreateGgmlLinear(shape, data, pool);
 }
 
-Int8Kernel ChooseInt8Kernel(KernelChoice choice) {
+Int8Kernels ChooseInt8Kernels(KernelChoice choice) {
 #if defined(__x86_64__)
-  if (choice == KernelChoice::kAuto && HasAvx512Vnni()) return MultiplyInt8Avx512;
-  if (choice != KernelChoice::kScalar && HasAvx2()) return MultiplyInt8Avx2;
+  if (choice == KernelChoice::kAuto && HasAvx512Vnni()) {
+    return {MultiplyInt8Avx512, AddInt8OutliersAvx512};
+  }
+  if (choice != KernelChoice::kScalar && HasAvx2()) {
+    return {MultiplyInt8Avx2, AddInt8OutliersScalar};
+  }
 #endif
-  return MultiplyInt8Scalar;
+  return {MultiplyInt8Scalar, AddInt8OutliersScalar};
 }
 
 Status CheckInt8(std::span<const float> scales, const StaticCode& input, const LinearShape& shape) {
@@ -136,7 +140,7 @@ Result<Linear> Linear::CreateInt8(std::int64_t in, std::int64_t out,
   ONDINE_TRY(CheckInt8(scales, input, shape));
   ONDINE_ASSIGN(LinearImpl impl, Guarded(data.size(), [&] {
                   return CreateInt8Linear(shape, data, scales, input, pool,
-                                          ChooseInt8Kernel(choice));
+                                          ChooseInt8Kernels(choice));
                 }));
   return Linear(std::move(impl));
 }

@@ -65,7 +65,7 @@ Result<LinearImpl> CreateFloatLinear(const LinearShape& shape, std::span<const s
 // 8-bit rows with a scale each, laid out for `kernel`; inputs come in a static code.
 Result<LinearImpl> CreateInt8Linear(const LinearShape& shape, std::span<const std::byte> data,
                                     std::span<const float> scales, const StaticCode& input,
-                                    ThreadPool& pool, Int8Kernel kernel);
+                                    ThreadPool& pool, Int8Kernels kernels);
 
 }  // namespace ondine::compute
 

@@ -1,5 +1,7 @@
 // The static 8-bit code of a linear layer's inputs: one scale and one zero for all tokens, known
-// before the model runs, so that a value is coded without looking at its neighbours.
+// before the model runs, so that a value is coded without looking at its neighbours. The few values
+// outside of what the code can hold may be kept as floats beside it (as OLAccel does: Park et al.,
+// ISCA 2018): a range for the many, without an error for the few.
 #ifndef ONDINE_SRC_COMPUTE_STATIC_CODE_H_
 #define ONDINE_SRC_COMPUTE_STATIC_CODE_H_
 
@@ -13,18 +15,28 @@ struct StaticCode {
   float scale = 1;
   std::int32_t zero = 0;       // the code of x = 0
   std::int32_t largest = 255;  // fewer bits have fewer codes
+  // Values that it cannot hold are outliers: what they exceed it by is not lost.
+  bool keeps_outliers = false;
 
   bool operator==(const StaticCode&) const = default;
 };
 
-// Codes `count` values.
-void Encode(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q);
+// What an outlier exceeds its code by, in units of `scale`, held within this.
+inline constexpr float kLargestExcess = 1e9f;
+float Excess(const StaticCode& code, float x);
+
+// Codes `count` values. `outliers`: null, or a bit for each value, in groups of 16 of which the
+// last is filled up with zeros: whether the code cannot hold it (NaN: it can).
+void Encode(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
+            std::uint16_t* outliers = nullptr);
 
 using Encoder = void (*)(const StaticCode& code, const float* x, std::int64_t count,
-                         std::uint8_t* q);
-void EncodeScalar(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q);
+                         std::uint8_t* q, std::uint16_t* outliers);
+void EncodeScalar(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
+                  std::uint16_t* outliers = nullptr);
 // The same codes; needs AVX-512 F, BW, DQ and VL.
-void EncodeAvx512(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q);
+void EncodeAvx512(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
+                  std::uint16_t* outliers = nullptr);
 
 }  // namespace ondine::compute
 

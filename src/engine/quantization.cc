@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/checksum.h"
@@ -47,6 +48,9 @@ class Job {
       return MakeError(ErrorCode::kInvalidArgument,
                        "nothing becomes integers where scales are only folded in");
     }
+    if (!(options_.outliers >= 0 && options_.outliers < 1)) {
+      return MakeError(ErrorCode::kInvalidArgument, "the share of outliers lies between 0 and 1");
+    }
     ONDINE_ASSIGN(const Scheme scheme, ParseScheme(options_.scheme));
     ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(model_));
     ONDINE_ASSIGN(decoder_, models::Decoder::Load(file, pool_));
@@ -82,6 +86,8 @@ class Job {
   Status MakeScales(const formats::GgufFile& file) {
     constexpr std::array kSites = {models::FoldSite::kAttentionNorm, models::FoldSite::kMlpNorm,
                                    models::FoldSite::kUp};
+    const std::span<const models::FoldSite> smoothed =
+        std::span(kSites).first(KeepsOutliersOfText() ? 2 : kSites.size());
     const int choices =
         (options_.scales.empty() ? 0 : 1) + (options_.smooth ? 1 : 0) + (options_.equalize ? 1 : 0);
     if (choices > 1) {
@@ -111,7 +117,7 @@ class Job {
           of_layer[site] = layer[site].largest;
         }
       }
-      made.channels = quant::SmoothScales(*decoder_, largest, kSites, *options_.smooth);
+      made.channels = quant::SmoothScales(*decoder_, largest, smoothed, *options_.smooth);
       made.provenance = "SmoothQuant " + std::to_string(*options_.smooth);
     } else {
       made.channels = quant::EqualizedScales(*decoder_, kSites);
@@ -138,6 +144,7 @@ class Job {
       models::LayerCodes& codes = quantization.layers.emplace_back();
       for (std::size_t site = 0; site < models::kCodeSites; ++site) {
         codes.of_site[site] = quant::CodeOf(of_layer[site], scheme.activation_bits);
+        codes.of_site[site].keeps_outliers = !learned && KeepsOutliersOfText();
       }
     }
     if (options_.statistics) ReportSites(*calibration, ranges, quantization);
@@ -163,15 +170,23 @@ class Job {
     return quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings);
   }
 
+  // Where the text tells the ranges.
+  bool KeepsOutliersOfText() const {
+    return options_.ranges == RangeChoice::kLearned || options_.ranges == RangeChoice::kOutliers;
+  }
+
+  quant::Range RangeOf(const quant::Histogram& values, int bits) const {
+    if (options_.ranges == RangeChoice::kMinMax) return values.range();
+    if (options_.ranges == RangeChoice::kLeastSquares) return quant::LeastSquares(values, bits);
+    return values.WithoutOutliers(options_.outliers);
+  }
+
   std::vector<quant::LayerRanges> RangesOf(const quant::Calibration& calibration, int bits) const {
     std::vector<quant::LayerRanges> ranges;
     for (const auto& layer : calibration.layers) {
       quant::LayerRanges& of_layer = ranges.emplace_back();
       for (std::size_t site = 0; site < models::kCodeSites; ++site) {
-        const quant::Histogram& values = layer[site].values;
-        of_layer[site] = options_.ranges == RangeChoice::kMinMax
-                             ? values.range()
-                             : quant::LeastSquares(values, bits);
+        of_layer[site] = RangeOf(layer[site].values, bits);
       }
     }
     return ranges;
@@ -189,8 +204,9 @@ class Job {
         out.site = models::kCodeSiteNames[i];
         out.low = ranges[layer][i].low;
         out.high = ranges[layer][i].high;
-        out.relative_error =
-            seen.values.Error(quantization.layers[layer].at(site)) / seen.values.MeanSquare();
+        const compute::StaticCode& code = quantization.layers[layer].at(site);
+        out.relative_error = seen.values.Error(code) / seen.values.MeanSquare();
+        if (code.keeps_outliers) out.outliers = seen.values.ShareOutside(ranges[layer][i]);
         out.largest_scaled = out.largest = seen.largest;
         if (!scales_) continue;
         const std::vector<float> scales =
@@ -206,9 +222,14 @@ class Job {
     if (learned) return text + "; ranges: learned";
     base::Checksum hash;
     hash.Update(std::as_bytes(std::span(options_.calibration_text)));
-    return text +
-           "; ranges: " + (options_.ranges == RangeChoice::kMinMax ? "min-max" : "least squares") +
-           " of " + std::to_string(report_.calibration_tokens) + " tokens, text " + hash.Digits();
+    return text + "; ranges: " + NameOfRanges() + " of " +
+           std::to_string(report_.calibration_tokens) + " tokens, text " + hash.Digits();
+  }
+
+  std::string NameOfRanges() const {
+    if (options_.ranges == RangeChoice::kMinMax) return "min-max";
+    if (options_.ranges == RangeChoice::kLeastSquares) return "least squares";
+    return "all but a share of " + std::to_string(options_.outliers);
   }
 
   void Report(std::string_view phase, std::int64_t done, std::int64_t total) const {

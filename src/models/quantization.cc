@@ -32,6 +32,7 @@ Result<std::optional<Quantization>> ReadQuantization(const formats::GgufFile& fi
   ONDINE_ASSIGN(const auto scheme, file.FindString(Key("scheme")));
   ONDINE_ASSIGN(const auto per_channel, file.FindBool(Key("per_channel")));
   ONDINE_ASSIGN(const auto provenance, file.FindString(Key("provenance")));
+  ONDINE_ASSIGN(const auto keeps_outliers, file.FindBool(Key("keeps_outliers")));
   ONDINE_ASSIGN(const auto largest, file.FindInt(Key("largest_code")));
   ONDINE_ASSIGN(const auto* scales, file.FindFloats(Key("input_scales")));
   ONDINE_ASSIGN(const auto zeros, file.FindInts(Key("input_zeros")));
@@ -55,7 +56,8 @@ Result<std::optional<Quantization>> ReadQuantization(const formats::GgufFile& fi
                        file.path());
     }
     quantization.layers[i / kCodeSites].of_site[i % kCodeSites] = {
-        (*scales)[i], static_cast<std::int32_t>(zero), static_cast<std::int32_t>(*largest)};
+        (*scales)[i], static_cast<std::int32_t>(zero), static_cast<std::int32_t>(*largest),
+        keeps_outliers.value_or(false)};
   }
   return quantization;
 }
@@ -64,11 +66,13 @@ void WriteQuantization(const Quantization& quantization, formats::GgufWriter& wr
   std::vector<float> scales;
   std::vector<std::int64_t> zeros;
   std::int64_t largest = 255;
+  bool keeps_outliers = false;
   for (const LayerCodes& layer : quantization.layers) {
     for (const compute::StaticCode& code : layer.of_site) {
       scales.push_back(code.scale);
       zeros.push_back(code.zero);
       largest = code.largest;
+      keeps_outliers = code.keeps_outliers;
     }
   }
   writer.Set(Key("version"), kVersion);
@@ -77,7 +81,9 @@ void WriteQuantization(const Quantization& quantization, formats::GgufWriter& wr
   writer.Set(Key("provenance"), quantization.provenance);
   writer.Set(Key("float"),
              std::string("embedding, norms, attention products, softmax, activation function, "
-                         "residual sums, output matrix"));
+                         "residual sums, output matrix") +
+                 (keeps_outliers ? ", inputs outside of their ranges" : ""));
+  writer.Set(Key("keeps_outliers"), keeps_outliers);
   writer.Set(Key("largest_code"), largest);
   writer.Set(Key("input_scales"), std::move(scales));
   writer.Set(Key("input_zeros"), std::move(zeros));

@@ -1,15 +1,10 @@
 #include "quant/range.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace ondine::quant {
-namespace {
-
-constexpr std::size_t kHalf = Histogram::kBins / 2;
-
-}  // namespace
-
 compute::StaticCode CodeOf(Range range, int bits) {
   const float low = std::min(range.low, 0.0f), high = std::max(range.high, 0.0f);
   compute::StaticCode code;
@@ -23,69 +18,99 @@ compute::StaticCode CodeOf(Range range, int bits) {
 }
 
 void Histogram::Add(const float* values, std::int64_t count) {
-  const auto [low, high] = std::minmax_element(values, values + count);
-  low_ = std::min(low_, *low);
-  high_ = std::max(high_, *high);
-  Widen(std::max(-low_, high_));
-  for (std::int64_t i = 0; i < count; ++i) ++bins_[BinOf(values[i])];
+  if (bins_.empty()) bins_.assign(2 * kHalf + 1, 0);
+  for (std::int64_t i = 0; i < count; ++i) {
+    low_ = std::min(low_, values[i]);
+    high_ = std::max(high_, values[i]);
+    ++bins_[BinOf(values[i])];
+  }
   count_ += count;
 }
 
 void Histogram::Merge(const Histogram& other) {
   if (other.count_ == 0) return;
+  if (bins_.empty()) bins_.assign(2 * kHalf + 1, 0);
   low_ = std::min(low_, other.low_);
   high_ = std::max(high_, other.high_);
-  Widen(static_cast<float>(kHalf) * other.width_);
-  for (std::size_t i = 0; i < kBins; ++i) {
-    const float middle = other.width_ * (static_cast<float>(i) + 0.5f - static_cast<float>(kHalf));
-    bins_[BinOf(middle)] += other.bins_[i];
-  }
+  for (std::size_t i = 0; i < bins_.size(); ++i) bins_[i] += other.bins_[i];
   count_ += other.count_;
 }
 
-void Histogram::Widen(float magnitude) {
-  if (bins_.empty()) bins_.assign(kBins, 0);
-  constexpr float kSmallest = 1e-30f;
-  if (width_ == 0) {
-    // A power of two, so that bins of any two histograms nest.
-    width_ = std::exp2(std::ceil(std::log2(std::max(magnitude, kSmallest) / kHalf)));
-  }
-  while (magnitude > width_ * static_cast<float>(kHalf)) {
-    std::vector<std::int64_t> wider(kBins, 0);
-    for (std::size_t i = 0; i < kBins; ++i) wider[kHalf / 2 + i / 2] += bins_[i];
-    bins_ = std::move(wider);
-    width_ *= 2;
-  }
+std::size_t Histogram::BinOf(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(std::fabs(value)) >> kBitsDropped;
+  if (bits < kFirst) return kHalf;
+  const std::size_t bin = std::min<std::size_t>(bits - kFirst, kHalf - 1);
+  return value < 0 ? kHalf - 1 - bin : kHalf + 1 + bin;
 }
 
-std::size_t Histogram::BinOf(float value) const {
-  const float bin = std::floor(value / width_) + static_cast<float>(kHalf);
-  return static_cast<std::size_t>(std::clamp(bin, 0.0f, static_cast<float>(kBins - 1)));
+double Histogram::Edge(std::size_t magnitude_bin) {
+  return static_cast<double>(
+      std::bit_cast<float>((static_cast<std::uint32_t>(magnitude_bin) + kFirst) << kBitsDropped));
 }
 
-template <typename Term>
-double Histogram::Mean(Term term) const {
-  double total = 0;
-  for (std::size_t i = 0; i < bins_.size(); ++i) {
-    if (bins_[i] == 0) continue;
-    const double value =
-        static_cast<double>(width_) * (static_cast<double>(i) + 0.5 - static_cast<double>(kHalf));
-    total += static_cast<double>(bins_[i]) * term(value);
-  }
-  return count_ == 0 ? 0 : total / static_cast<double>(count_);
+double Histogram::LowOf(std::size_t bin) {
+  if (bin == kHalf) return 0;
+  return bin < kHalf ? -Edge(kHalf - bin) : Edge(bin - kHalf - 1);
+}
+
+double Histogram::HighOf(std::size_t bin) {
+  if (bin == kHalf) return 0;
+  return bin < kHalf ? -Edge(kHalf - bin - 1) : Edge(bin - kHalf);
 }
 
 double Histogram::Error(const compute::StaticCode& code) const {
   const double scale = code.scale;
-  return Mean([&](double value) {
-    const double q =
-        std::clamp<double>(std::nearbyint(value / scale), -code.zero, code.largest - code.zero);
-    return (value - scale * q) * (value - scale * q);
-  });
+  const double lowest = -code.zero, highest = code.largest - code.zero;
+  double total = 0;
+  for (std::size_t i = 0; i < bins_.size(); ++i) {
+    if (bins_[i] == 0) continue;
+    const double middle = (LowOf(i) + HighOf(i)) / 2, steps = middle / scale;
+    double error = 0;
+    if (steps < lowest || steps > highest) {
+      if (!code.keeps_outliers) error = middle - scale * std::clamp(steps, lowest, highest);
+    } else if (HighOf(i) - LowOf(i) > scale) {
+      error = scale / std::sqrt(12.0);  // evenly spread
+    } else {
+      error = middle - scale * std::nearbyint(steps);
+    }
+    total += static_cast<double>(bins_[i]) * error * error;
+  }
+  return count_ == 0 ? 0 : total / static_cast<double>(count_);
 }
 
 double Histogram::MeanSquare() const {
-  return Mean([](double value) { return value * value; });
+  double total = 0;
+  for (std::size_t i = 0; i < bins_.size(); ++i) {
+    const double middle = (LowOf(i) + HighOf(i)) / 2;
+    total += static_cast<double>(bins_[i]) * middle * middle;
+  }
+  return count_ == 0 ? 0 : total / static_cast<double>(count_);
+}
+
+Range Histogram::WithoutOutliers(double share) const {
+  const auto allowed = static_cast<std::int64_t>(share * static_cast<double>(count_));
+  Range best = range();
+  // [first, end): the fewest bins from `first` on that leave out no more than allowed.
+  std::int64_t left_out = count_;
+  std::size_t end = 0;
+  for (std::size_t first = 0; first < bins_.size(); ++first) {
+    while (end < bins_.size() && left_out > allowed) left_out -= bins_[end++];
+    if (left_out > allowed) break;
+    const Range held = {std::clamp(static_cast<float>(LowOf(first)), low_, 0.0f),
+                        std::clamp(static_cast<float>(HighOf(end - 1)), 0.0f, high_)};
+    if (held.high - held.low < best.high - best.low) best = held;
+    left_out += bins_[first];
+  }
+  return best;
+}
+
+double Histogram::ShareOutside(Range range) const {
+  std::int64_t outside = 0;
+  for (std::size_t i = 0; i < bins_.size(); ++i) {
+    const double low = std::max<double>(LowOf(i), low_), high = std::min<double>(HighOf(i), high_);
+    if (low < range.low || high > range.high) outside += bins_[i];
+  }
+  return count_ == 0 ? 0 : static_cast<double>(outside) / static_cast<double>(count_);
 }
 
 Range LeastSquares(const Histogram& values, int bits) {

@@ -18,31 +18,35 @@ struct Range {
 // moved to it.
 compute::StaticCode CodeOf(Range range, int bits);
 
-// Counts of values in bins of equal width, whose ends move outwards as larger values come: then
-// neighbouring bins are merged, so that one reading of a text is enough.
+// Counts of values in bins that are as wide, relative to what they hold, for small values as for
+// large ones, so that a few outliers do not blur the many.
 class Histogram {
  public:
-  static constexpr std::size_t kBins = 4096;
-
   void Add(const float* values, std::int64_t count);
   void Merge(const Histogram& other);
 
   Range range() const { return {low_, high_}; }
   std::int64_t count() const { return count_; }
-  // Mean squared error of the values, each taken to lie in the middle of its bin, in a code.
+  // Mean squared error of the values in a code, to which outliers that it keeps add nothing.
   double Error(const compute::StaticCode& code) const;
   double MeanSquare() const;
+  // The narrowest range, up to a bin at each end, that leaves out at most this share of the values.
+  Range WithoutOutliers(double share) const;
+  double ShareOutside(Range range) const;  // bins that it cuts count as outside
 
  private:
-  // Bin i covers [width_ * (i - half), width_ * (i + 1 - half)).
-  void Widen(float magnitude);
-  template <typename Term>
-  double Mean(Term term) const;  // of term(value)
-  std::size_t BinOf(float value) const;
+  // From a magnitude's bits: 32 bins for each power of two.
+  static constexpr int kBitsDropped = 23 - 5;
+  static constexpr std::uint32_t kFirst = (127 - 32) << 5;  // 2^-32: smaller ones count as zeros
+  static constexpr std::size_t kHalf = 64 << 5;             // up to 2^32, and all beyond
+  static std::size_t BinOf(float value);
+  static double Edge(std::size_t magnitude_bin);  // the lower one
+  static double LowOf(std::size_t bin);
+  static double HighOf(std::size_t bin);
 
   float low_ = 0, high_ = 0;
-  float width_ = 0;  // of a bin; 0 before the first value
   std::int64_t count_ = 0;
+  // Negative values, zeros, positive ones, in order; empty before the first.
   std::vector<std::int64_t> bins_;
 };
 

@@ -62,11 +62,12 @@ std::vector<float> LargestOfRows(const compute::Linear& matrix) {
 std::vector<float> LargestOfKvChannels(const DecoderSpec& spec,
                                        const std::vector<float>& of_query_channels) {
   std::vector<float> largest(static_cast<std::size_t>(spec.kv_width()));
-  const int group = spec.heads / spec.kv_heads;
-  for (int head = 0; head < spec.heads; ++head) {
-    for (int c = 0; c < spec.head_dim; ++c) {
-      RaiseTo(of_query_channels[static_cast<std::size_t>(head * spec.head_dim + c)],
-              largest[static_cast<std::size_t>(head / group * spec.head_dim + c)]);
+  const auto heads = static_cast<std::size_t>(spec.heads);
+  const auto head_dim = static_cast<std::size_t>(spec.head_dim);
+  const std::size_t group = heads / static_cast<std::size_t>(spec.kv_heads);
+  for (std::size_t head = 0; head < heads; ++head) {
+    for (std::size_t c = 0; c < head_dim; ++c) {
+      RaiseTo(of_query_channels[head * head_dim + c], largest[head / group * head_dim + c]);
     }
   }
   return largest;
@@ -93,6 +94,7 @@ std::vector<float> Balanced(const std::vector<float>& readers, double reader_pow
     mean += logarithms.back() / static_cast<double>(readers.size());
   }
   std::vector<float> scales;
+  scales.reserve(logarithms.size());
   for (const double value : logarithms) {
     scales.push_back(static_cast<float>(std::exp(value - mean)));
   }

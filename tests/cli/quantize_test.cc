@@ -91,12 +91,44 @@ TEST_F(QuantizeCommand, TakesRangesFromTheScalesOrFromAText) {
   Output(Command({"--scales", with_ranges_, "--ranges", "minmax", "--calibrate", text_}));
   EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: min-max of 2560 tokens"));
   Output(Command({"--scales", scales_, "--calibrate", "-"}), Text());
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: all but a share of 0.002"));
+  Output(Command({"--scales", scales_, "--calibrate", text_, "--ranges", "mse"}));
   EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: least squares of 2560 tokens"));
   EXPECT_THAT(Output({"info", out_}), HasSubstr("scales: made up"));
   for (const std::string scheme : {"w8a6", "w6a8"}) {
     Output(Command({"--calibrate", text_, "--scheme", scheme, "--per-tensor"}));
     EXPECT_THAT(Output({"info", out_}), HasSubstr("scheme: " + scheme));
   }
+}
+
+// Coarse codes, so that what is outside of their ranges shows: clipped, it costs more than the
+// narrower range gains.
+TEST_F(QuantizeCommand, KeepsOutliers) {
+  const auto divergence = [&](const std::vector<std::string>& options) {
+    std::vector<std::string> arguments = {"--calibrate", text_,     "--scheme",
+                                          "w8a4",        "--sites", Path("sites.json")};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    Output(Command(arguments));
+    return Json({"perplexity", "-m", out_, "-f", text_, "--ctx", "128", "--kl-base",
+                 Path("exact.logits"), "--json"})
+        .at("kld_mean")
+        .get<double>();
+  };
+  Output({"perplexity", "-m", Model(), "-f", text_, "--ctx", "128", "--kl-base",
+          Path("exact.logits")});
+  const double none = divergence({"--ranges", "outliers", "--outliers", "0"});
+  const double few = divergence({"--outliers", "0.02"});
+  const json sites = json::parse(*base::ReadFile(Path("sites.json")));
+  for (const json& site : sites) {
+    EXPECT_GT(site.at("outliers").get<double>(), 0.005);
+    EXPECT_LE(site.at("outliers").get<double>(), 0.02);
+  }
+  const double many = divergence({"--outliers", "0.15"});
+  EXPECT_LT(few, none);
+  EXPECT_LT(many, 0.5 * few);
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("inputs outside of their ranges"));
+  EXPECT_THAT(Refusal(kUsage, Command({"--calibrate", text_, "--outliers", "0.5"})),
+              HasSubstr("--outliers"));
 }
 
 TEST_F(QuantizeCommand, MakesScalesItself) {
@@ -129,9 +161,9 @@ TEST_F(QuantizeCommand, TellsWhereTheOutliersAre) {
   EXPECT_NEAR(after[4], before[4], 1e-6);
   EXPECT_THAT(Refusal(kUsage, Command({"--scales", with_ranges_, "--sites", Path("sites.json")})),
               HasSubstr("text is needed"));
-  EXPECT_THAT(Refusal(kUsage, Command({"--scales", scales_, "--fold-only", "--sites",
-                                       Path("sites.json")})),
-              HasSubstr("only folded in"));
+  EXPECT_THAT(
+      Refusal(kUsage, Command({"--scales", scales_, "--fold-only", "--sites", Path("sites.json")})),
+      HasSubstr("only folded in"));
 }
 
 TEST_F(QuantizeCommand, FoldsWithoutChangingTheModel) {

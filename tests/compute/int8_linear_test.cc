@@ -80,9 +80,26 @@ RC_GTEST_PROP(StaticCode, IsTheNearestCodeOrTheNearestEnd, ()) {
     x.push_back(static_cast<float>(*rc::gen::inRange(-40000, 40000)) * 0.001f);
   }
   std::vector<std::uint8_t> q(x.size()), scalar(x.size());
-  Encode(code, x.data(), count, q.data());
-  EncodeScalar(code, x.data(), count, scalar.data());
+  std::vector<std::uint16_t> outliers((x.size() + 15) / 16, 0xffff), scalar_outliers = outliers;
+  Encode(code, x.data(), count, q.data(), outliers.data());
+  EncodeScalar(code, x.data(), count, scalar.data(), scalar_outliers.data());
   RC_ASSERT(q == scalar);
+  RC_ASSERT(outliers == scalar_outliers);
+  for (std::size_t i = 0; i < outliers.size() * 16; ++i) {
+    const bool outlier = (outliers[i / 16] >> i % 16 & 1) != 0;
+    if (i >= x.size()) {
+      RC_ASSERT(!outlier);
+      continue;
+    }
+    const float steps = x[i] * (1.0f / code.scale);
+    RC_ASSERT(outlier == (steps < static_cast<float>(-code.zero) ||
+                          steps > static_cast<float>(code.largest - code.zero)));
+    if (outlier) {
+      const double held = steps < 0 ? -code.zero : code.largest - code.zero;
+      RC_ASSERT(std::abs(Excess(code, x[i]) + held - static_cast<double>(steps)) <=
+                1e-6 * std::abs(static_cast<double>(steps)));
+    }
+  }
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double exact = static_cast<double>(x[i]) / static_cast<double>(code.scale) + code.zero;
     const double held = std::clamp<double>(exact, 0, code.largest);
@@ -97,8 +114,10 @@ TEST(StaticCode, KnowsZeroTiesAndWhatIsNoNumber) {
                                 infinity, -infinity, std::nanf(""), 1e30f};
   for (const Encoder encode : {Encode, EncodeScalar}) {
     std::vector<std::uint8_t> q(x.size());
-    encode(code, x.data(), static_cast<std::int64_t>(x.size()), q.data());
+    std::uint16_t outliers = 0;
+    encode(code, x.data(), static_cast<std::int64_t>(x.size()), q.data(), &outliers);
     EXPECT_THAT(q, ::testing::ElementsAre(7, 7, 7, 9, 7, 255, 0, 0, 255));
+    EXPECT_EQ(outliers, 0b1'0110'0000);
   }
 }
 
@@ -125,6 +144,40 @@ RC_GTEST_PROP(Int8Linear, MultipliesTheIntegersExactlyOnEveryKernel, ()) {
       const auto linear = Make(matrix, code, pool, choice);
       RC_ASSERT(linear.has_value());
       RC_ASSERT(Product(*linear, x, pool, store) == expected);
+    }
+  }
+}
+
+// With outliers a product is that of values that are exact outside of the range.
+RC_GTEST_PROP(Int8Linear, LosesNothingOfOutliersOnAnyKernel, ()) {
+  ThreadPool pool(*rc::gen::inRange(1, 5));
+  StaticCode code = RandomCode();
+  code.keeps_outliers = true;
+  const Int8Matrix matrix = RandomInt8(*rc::gen::inRange(1, 300), *rc::gen::inRange(1, 150),
+                                       *rc::gen::arbitrary<std::uint32_t>());
+  const Activations x =
+      RandomRows(*rc::gen::inRange(1, 40), matrix.in, code, *rc::gen::arbitrary<std::uint32_t>());
+  std::vector<std::vector<float>> products;
+  for (const KernelChoice choice : kKernels) {
+    const auto linear = Make(matrix, code, pool, choice);
+    RC_ASSERT(linear.has_value());
+    products.push_back(Product(*linear, x, pool));
+    RC_ASSERT(products.back() == products.front());
+  }
+  for (std::int64_t i = 0; i < x.rows(); ++i) {
+    for (std::int64_t j = 0; j < matrix.out; ++j) {
+      double sum = 0, size = 0;
+      for (std::int64_t c = 0; c < matrix.in; ++c) {
+        const double exact = static_cast<double>(x.Row(i)[c]) / static_cast<double>(code.scale);
+        const bool held = exact >= -code.zero && exact <= code.largest - code.zero;
+        const double value = held ? x.Codes(i)[c] - code.zero : exact;
+        sum += value * matrix.values[j * matrix.in + c];
+        size += std::abs(value * matrix.values[j * matrix.in + c]);
+      }
+      const double scale = static_cast<double>(code.scale * matrix.scales[j]);
+      // A value at an end of the range is on either side of it, half a step apart.
+      RC_ASSERT(std::abs(static_cast<double>(products.front()[i * matrix.out + j]) - sum * scale) <=
+                1e-4 * size * scale + 1e-6);
     }
   }
 }

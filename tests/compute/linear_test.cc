@@ -237,14 +237,22 @@ TEST_P(LinearTypeTest, MultipliesGatedAsIfInSteps) {
     });
     EXPECT_EQ(std::vector<float>(y.Row(0), y.Row(0) + rows * 300), expected);
     // The same in a static code, which needs no floats of a whole row.
-    const StaticCode code = {0.01f, 20, 255};
+    const StaticCode code = {0.01f, 20, 255, true};
     std::vector<std::uint8_t> codes(300);
+    std::vector<std::uint16_t> outliers(19);
     pool.Run([&](Worker& worker) {
       Linear::MultiplyGated(worker, gate, up, GateActivation::kGelu, x, y, &code);
     });
     for (std::int64_t i = 0; i < rows; ++i) {
-      Encode(code, expected.data() + i * 300, 300, codes.data());
+      const float* row = expected.data() + i * 300;
+      Encode(code, row, 300, codes.data(), outliers.data());
       EXPECT_EQ(std::vector<std::uint8_t>(y.Codes(i), y.Codes(i) + 300), codes);
+      std::vector<std::uint16_t> kept(19);
+      y.ForOutliers(i, [&](std::int64_t column, float value) {
+        kept[static_cast<std::size_t>(column / 16)] |= static_cast<std::uint16_t>(1 << column % 16);
+        EXPECT_EQ(value, row[column]);
+      });
+      EXPECT_EQ(kept, outliers);
     }
   }
 }

@@ -75,6 +75,48 @@ TEST(Histogram, KnowsRangeAndErrorWhateverTheOrderAndTheParts) {
   }
 }
 
+// Whatever the values, no narrower range of them leaves out as few.
+RC_GTEST_PROP(Histogram, FindsTheNarrowestRangeWithoutOutliers, ()) {
+  const auto count = *rc::gen::inRange<std::size_t>(1, 400);
+  const double share = *rc::gen::element(0.0, 0.01, 0.1);
+  std::vector<float> values =
+      Normal(count, *rc::gen::element(0.001f, 1.0f, 1000.0f), *rc::gen::arbitrary<std::uint32_t>());
+  Histogram histogram;
+  histogram.Add(values.data(), static_cast<std::int64_t>(count));
+  const Range found = histogram.WithoutOutliers(share);
+  RC_ASSERT(found.low <= 0 && found.high >= 0);
+  const auto outside =
+      std::ranges::count_if(values, [&](float x) { return x < found.low || x > found.high; });
+  RC_ASSERT(static_cast<double>(outside) <= share * static_cast<double>(count));
+  RC_ASSERT(histogram.ShareOutside(found) <= share);
+
+  std::ranges::sort(values);
+  const auto most = static_cast<std::size_t>(share * static_cast<double>(count));
+  double narrowest = 1e30;
+  for (std::size_t i = 0; i <= most; ++i) {
+    const double low = std::min(values[i], 0.0f);
+    const double high = std::max(values[count - 1 - most + i], 0.0f);
+    narrowest = std::min(narrowest, high - low);
+  }
+  // Each end lies in a bin that is a 32nd of its value wide.
+  RC_ASSERT(static_cast<double>(found.high) - static_cast<double>(found.low) <= 1.04 * narrowest);
+}
+
+TEST(Histogram, CountsNoErrorForOutliersThatAreKept) {
+  std::vector<float> values = Normal(1000, 1, 5);
+  values.push_back(500);
+  Histogram histogram;
+  histogram.Add(values.data(), static_cast<std::int64_t>(values.size()));
+  const Range range = histogram.WithoutOutliers(0.001);
+  EXPECT_LT(range.high, 5);
+  StaticCode code = CodeOf(range, 8);
+  EXPECT_GT(histogram.Error(code), 200);
+  code.keeps_outliers = true;
+  EXPECT_NEAR(histogram.Error(code), std::pow(static_cast<double>(code.scale), 2) / 12,
+              0.1 * std::pow(static_cast<double>(code.scale), 2) / 12);
+  EXPECT_EQ(histogram.WithoutOutliers(0).high, 500);
+}
+
 TEST(Histogram, OfZerosAloneHasAnEmptyRange) {
   const std::vector<float> zeros(10, 0.0f);
   Histogram histogram;
