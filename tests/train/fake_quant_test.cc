@@ -57,30 +57,49 @@ TEST(FakeQuant, MultipliesAsTheEnginesIntegers) {
   torch::manual_seed(4);
   const Tensor x = torch::randn({9, 200}) * 2, w = torch::randn({70, 200});
   const quant::Range range = {-5.1f, 6.2f};
-  const Tensor expected =
-      torch::linear(train::FakeCode(x, Scalar(range.low), Scalar(range.high), 8).Values(),
-                    train::FakeWeights(w, 8, true).Values());
-  const compute::StaticCode code = quant::CodeOf(range, 8);
   const quant::WeightCodes weights =
       quant::EncodeWeights({w.data_ptr<float>(), 70 * 200}, 70, 8, true);
   compute::ThreadPool pool(2);
-  const auto linear = compute::Linear::CreateInt8(200, 70, std::as_bytes(std::span(weights.codes)),
-                                                  weights.scales, code, pool);
-  ASSERT_TRUE(linear);
-  compute::Activations rows;
-  rows.Resize(9, 200);
-  for (std::int64_t i = 0; i < 9; ++i) {
-    std::copy_n(x.data_ptr<float>() + i * 200, 200, rows.Row(i));
-    rows.FinishStatic(i, code);
+  for (const bool keeps_outliers : {false, true}) {
+    const Tensor expected = torch::linear(
+        train::FakeCode(x, Scalar(range.low), Scalar(range.high), 8, keeps_outliers).Values(),
+        train::FakeWeights(w, 8, true).Values());
+    compute::StaticCode code = quant::CodeOf(range, 8);
+    code.keeps_outliers = keeps_outliers;
+    const auto linear = compute::Linear::CreateInt8(
+        200, 70, std::as_bytes(std::span(weights.codes)), weights.scales, code, pool);
+    ASSERT_TRUE(linear);
+    compute::Activations rows;
+    rows.Resize(9, 200);
+    for (std::int64_t i = 0; i < 9; ++i) {
+      std::copy_n(x.data_ptr<float>() + i * 200, 200, rows.Row(i));
+      rows.FinishStatic(i, code);
+    }
+    Tensor y = torch::empty({9, 70});
+    pool.Run([&](compute::Worker& worker) {
+      linear->Multiply(worker, rows, compute::Store::kAssign, y.data_ptr<float>(), 70);
+    });
+    EXPECT_LT((y - expected).abs().max().item<float>(), 1e-5 * expected.abs().max().item<float>());
   }
-  Tensor y = torch::empty({9, 70});
-  pool.Run([&](compute::Worker& worker) {
-    linear->Multiply(worker, rows, compute::Store::kAssign, y.data_ptr<float>(), 70);
-  });
-  EXPECT_LT((y - expected).abs().max().item<float>(), 1e-5 * expected.abs().max().item<float>());
 }
 
-// With steps so small that rounding hardly shows, straight-through gradients are the true ones.
+TEST(FakeQuant, KeepsOutliersAndTheirGradients) {
+  torch::manual_seed(5);
+  const Tensor x = (torch::randn({4000}) * 2).requires_grad_();
+  const auto [low, high] = train::RangeWithoutOutliers(x, 0.01);
+  const Tensor y = train::FakeCode(x, low, high, 8, true).Values();
+  const Tensor outside = (x < low).logical_or(x > high);
+  EXPECT_EQ(outside.sum().item<int>(), 40);
+  const Tensor error = (y - x).abs().detach(), step = (high - low) / 255;
+  EXPECT_GT(error.max().item<float>(), 0.4 * step.item<float>());
+  EXPECT_LT(error.max().item<float>(), 0.51 * step.item<float>());
+  EXPECT_LT(error.masked_select(outside).max().item<float>(), 1e-5);
+  y.sum().backward();
+  EXPECT_LT((x.grad() - 1).abs().max().item<float>(), 1e-5);
+  // What lies on one side of zero alone has a range that ends there.
+  EXPECT_EQ(train::RangeWithoutOutliers(x.abs() + 3, 0.01).first.item<float>(), 0);
+}
+
 TEST(FakeQuant, HasTheGradientsOfClipping) {
   torch::manual_seed(3);
   const Tensor x = (torch::randn({200}) * 2).requires_grad_();
