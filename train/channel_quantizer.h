@@ -61,7 +61,7 @@ class ChannelQuantizer : public Quantizer {
   void SetScales(const models::ChannelScales& scales);
 
   models::ChannelScales Scales() const;
-  // None with outliers: a text tells them.
+  // None with outliers.
   std::vector<quant::LayerRanges> Ranges() const;
 
  private:

@@ -13,6 +13,7 @@
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "models/base_fingerprint.h"
+#include "quant/calibration.h"
 #include "train/checkpoint.h"
 #include "train/decoder_twin.h"
 #include "train/device.h"
@@ -389,6 +390,33 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
   return settings;
 }
 
+// Those that `ondine quantize` would take from the text that was learned from.
+Result<std::vector<quant::LayerRanges>> RangesOfText(const models::Decoder& decoder,
+                                                     const std::vector<TokenTree>& rows,
+                                                     const models::ChannelScales& scales,
+                                                     double outliers, const StopToken& stop_token) {
+  std::vector<std::int32_t> tokens;
+  for (const TokenTree& row : rows) {
+    tokens.insert(tokens.end(), row.tokens.begin(), row.tokens.end());
+  }
+  compute::ThreadPool pool(1);
+  const std::shared_ptr<const models::Decoder> borrowed(std::shared_ptr<void>(), &decoder);
+  ONDINE_ASSIGN(const quant::Calibration calibration,
+                quant::Calibrate(borrowed, pool, tokens,
+                                 {.context = static_cast<std::int64_t>(rows.front().size()),
+                                  .sequences = static_cast<std::int64_t>(rows.size()),
+                                  .scales = scales,
+                                  .stop_token = stop_token}));
+  std::vector<quant::LayerRanges> ranges;
+  for (const auto& layer : calibration.layers) {
+    quant::LayerRanges& of_layer = ranges.emplace_back();
+    for (std::size_t site = 0; site < models::kCodeSites; ++site) {
+      of_layer[site] = layer[site].values.WithoutOutliers(outliers);
+    }
+  }
+  return ranges;
+}
+
 Status Check(const ScaleTrainingOptions& options, const std::vector<TokenTree>& training,
              const std::vector<TokenTree>& validation) {
   const auto wrong = [](const std::string& what) {
@@ -447,7 +475,13 @@ Result<TrainedScales> TrainScales(const models::Decoder& decoder,
     ONDINE_ASSIGN(const ChannelQuantizer quantizer, run.Run());
     if (!first) return TrainedScales();
     scales.channels = quantizer.Scales();
-    scales.ranges = quantizer.Ranges();
+    scales.keeps_outliers = options.scheme.outliers > 0;
+    if (scales.keeps_outliers) {
+      ONDINE_ASSIGN(scales.ranges, RangesOfText(decoder, training, scales.channels,
+                                                options.scheme.outliers, observer.stop_token));
+    } else {
+      scales.ranges = quantizer.Ranges();
+    }
     trained.weights = run.Weights();
     return trained;
   });

@@ -79,7 +79,7 @@ struct ScaleTrainingObserver {
 };
 
 struct TrainedScales {
-  quant::Scales scales;  // with their ranges, unless outliers are kept
+  quant::Scales scales;  // with their ranges
   TunedWeights weights;  // where they were learned
 };
 

@@ -21,6 +21,8 @@ import tempfile
 
 ONDINE = pathlib.Path(__file__).resolve().parent.parent.parent / "build" / "bin" / "ondine"
 DEFAULT_ROWS = {
+    "outliers kept": "--ranges outliers",
+    "outliers kept, SmoothQuant 0.5": "--ranges outliers --smooth 0.5",
     "round to nearest, min-max": "--ranges minmax",
     "round to nearest, least squares": "--ranges mse",
     "cross-layer equalisation": "--equalize --ranges minmax",
@@ -81,6 +83,8 @@ def main():
     parser.add_argument("--calibrate", required=True, metavar="FILE")
     parser.add_argument("--text", action="append", required=True, metavar="NAME=FILE")
     parser.add_argument("--row", action="append", default=[], metavar="NAME=OPTIONS")
+    parser.add_argument("--other", action="append", default=[], metavar="NAME=FILE",
+                        help="another file of the same model, measured as it is")
     parser.add_argument("--scheme", default="w8a8")
     parser.add_argument("--chunks", type=int, default=40, help="of 512 tokens, of each text")
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
@@ -98,6 +102,8 @@ def main():
         # Folded scales turn matrices into floats and change nothing else.
         texts.print_row("float", texts.measure(quantize("--equalize", "--fold-only")))
         texts.print_row(os.path.basename(args.model), texts.measure(args.model))
+        for title, path in pairs(args.other).items():
+            texts.print_row(title, texts.measure(path))
         for title, options in (pairs(args.row) or DEFAULT_ROWS).items():
             texts.print_row(title, texts.measure(quantize(
                 "--scheme", args.scheme, "--calibrate", args.calibrate, *shlex.split(options))))

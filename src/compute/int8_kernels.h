@@ -56,6 +56,9 @@ using Int8OutlierKernel = void (*)(const Int8Weights& weights, Worker::Range pan
                                    float* y);
 void AddInt8OutliersScalar(const Int8Weights& weights, Worker::Range panels,
                            std::span<const Int8Outlier> outliers, const float* scales, float* y);
+// The same bits; needs AVX2 and FMA.
+void AddInt8OutliersAvx2(const Int8Weights& weights, Worker::Range panels,
+                         std::span<const Int8Outlier> outliers, const float* scales, float* y);
 // The same bits; needs AVX-512 F, BW, DQ and VL.
 void AddInt8OutliersAvx512(const Int8Weights& weights, Worker::Range panels,
                            std::span<const Int8Outlier> outliers, const float* scales, float* y);

@@ -79,7 +79,7 @@ Int8Kernels ChooseInt8Kernels(KernelChoice choice) {
     return {MultiplyInt8Avx512, AddInt8OutliersAvx512};
   }
   if (choice != KernelChoice::kScalar && HasAvx2()) {
-    return {MultiplyInt8Avx2, AddInt8OutliersScalar};
+    return {MultiplyInt8Avx2, AddInt8OutliersAvx2};
   }
 #endif
   return {MultiplyInt8Scalar, AddInt8OutliersScalar};

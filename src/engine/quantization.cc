@@ -144,7 +144,8 @@ class Job {
       models::LayerCodes& codes = quantization.layers.emplace_back();
       for (std::size_t site = 0; site < models::kCodeSites; ++site) {
         codes.of_site[site] = quant::CodeOf(of_layer[site], scheme.activation_bits);
-        codes.of_site[site].keeps_outliers = !learned && KeepsOutliersOfText();
+        codes.of_site[site].keeps_outliers =
+            learned ? scales_->keeps_outliers : KeepsOutliersOfText();
       }
     }
     if (options_.statistics) ReportSites(*calibration, ranges, quantization);

@@ -102,6 +102,8 @@ class Reader {
   Status ReadRanges() {
     ONDINE_ASSIGN(const std::vector<float> values,
                   Floats(std::string(kRangesTensor), 2 * models::kCodeSites));
+    ONDINE_ASSIGN(const auto keeps_outliers, file_.FindBool("scales.keeps_outliers"));
+    scales_.keeps_outliers = keeps_outliers.value_or(false);
     for (std::size_t i = 0; i < values.size(); i += 2) {
       const Range range = {values[i], values[i + 1]};
       if (!std::isfinite(range.low) || !std::isfinite(range.high) || range.low > 0 ||
@@ -134,6 +136,7 @@ Status WriteScales(const Scales& scales, const models::DecoderSpec& spec, const 
   file.Set("scales.version", kVersion);
   file.Set("scales.base.fingerprint", scales.base_fingerprint);
   file.Set("scales.provenance", scales.provenance);
+  file.Set("scales.keeps_outliers", scales.keeps_outliers);
   std::list<std::vector<float>> tensors;  // live until they are written
   const auto add = [&](const std::string& name, std::int64_t width, std::vector<float> values) {
     tensors.push_back(std::move(values));

@@ -23,6 +23,7 @@ struct Scales {
   std::string provenance;
   models::ChannelScales channels;
   std::vector<LayerRanges> ranges;  // of the scaled activations; empty: a text has to tell
+  bool keeps_outliers = false;      // what lies outside of the ranges (compute::StaticCode)
 };
 
 // Errors: kUnsupported (no file of scales, another version), kMismatch (of another model), kCorrupt
