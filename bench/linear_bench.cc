@@ -101,6 +101,35 @@ void Ondine(benchmark::State& state, TensorType type, Shape shape, std::int64_t 
   });
 }
 
+// With statically coded inputs, of which `outliers` of a thousand lie outside of the code's range.
+void OndineInt8(benchmark::State& state, Shape shape, std::int64_t rows, int outliers) {
+  ThreadPool pool(Threads());
+  const std::vector<std::byte> data(shape.in * shape.out, std::byte{3});
+  const std::vector<float> scale = {0.01f};
+  const StaticCode code = {1.0f / 128, 128, 255, outliers > 0};
+  const auto linear = Linear::CreateInt8(shape.in, shape.out, data, scale, code, pool);
+  if (!linear) {
+    state.SkipWithError(linear.error().message.c_str());
+    return;
+  }
+  std::vector<float> values = RandomFloats(shape.in * rows);
+  std::mt19937 random(2);
+  std::uniform_int_distribution<int> draw(0, 999);
+  for (float& value : values) value = draw(random) < outliers ? 20.0f : value * 0.99f;
+  Activations x;
+  x.Resize(rows, shape.in);
+  std::copy(values.begin(), values.end(), x.Row(0));
+  std::vector<float> y(rows * shape.out);
+  Measure(state, Operations(shape, rows), static_cast<double>(data.size()), [&] {
+    pool.Run([&](Worker& worker) {
+      const Worker::Range share = worker.Share(rows);
+      for (std::int64_t i = share.begin; i < share.end; ++i) x.FinishStatic(i, code);
+      worker.Barrier();
+      linear->Multiply(worker, x, Store::kAssign, y.data(), shape.out);
+    });
+  });
+}
+
 // Every matrix of SmolLM2-135M in turn: the linear part of a pass over `rows` tokens, whose weights
 // (unlike one matrix's) do not fit into a cache.
 void OndinePass(benchmark::State& state, TensorType type, std::int64_t rows) {
@@ -209,6 +238,18 @@ void Register() {
   // Of SmolLM2-135M (attention output, MLP down, vocabulary) and of an 8B model (MLP up). Blocks of
   // 256 do not divide 576 columns; such types are measured at 512.
   constexpr Shape kShapes[] = {{576, 1536}, {1536, 576}, {576, 49152}, {4096, 14336}};
+  for (const Shape& shape : kShapes) {
+    for (const std::int64_t rows : {1, 8, 512}) {
+      if (rows > 8 && shape.out == 49152) continue;
+      for (const int outliers : {0, 2, 5}) {
+        const std::string name = "ondine/I8/" + std::to_string(shape.out) + "x" +
+                                 std::to_string(shape.in) + "/n:" + std::to_string(rows) +
+                                 "/outliers:" + std::to_string(outliers);
+        benchmark::RegisterBenchmark(name.c_str(), OndineInt8, shape, rows, outliers)
+            ->UseRealTime();
+      }
+    }
+  }
   for (TensorType type : kTypes) {
     const formats::TensorTypeInfo info = formats::Describe(type);
     if (info.block_size == 32) {
