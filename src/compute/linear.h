@@ -65,7 +65,8 @@ class Linear {
 
   // y = activation(gate x) * (up x), element by element: the first half of a gated MLP, without
   // writing the two products to memory. `gate` and `up` have one shape, which y has been resized
-  // to. Same calling rule. `code`: y is finished in it instead, and its floats stay undefined.
+  // to. Same calling rule. `code`: y is finished in it instead, and of its floats only the
+  // outliers are defined.
   static void MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,
                             GateActivation activation, const Activations& x, Activations& y,
                             const StaticCode* code = nullptr);
