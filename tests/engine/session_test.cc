@@ -103,8 +103,8 @@ TEST(Session, QuestionsDoNotAffectEachOther) {
 // A pot gives its entries the first positions again and again, so that a model that knows 512 of
 // them reads any length; but it must be told to.
 TEST(Session, AModelWithLearnedPositionsReadsLongTexts) {
-  const auto model = LoadTinyModel(
-      {.architecture = "gpt2", .width = 128, .kv_heads = 4, .seed = 5}, "chatml");
+  const auto model =
+      LoadTinyModel({.architecture = "gpt2", .width = 128, .kv_heads = 4, .seed = 5}, "chatml");
   const std::string text = RandomProse(3000);
   Session session = SessionThatRead(model, InPot(256), text);
   EXPECT_EQ(session.report().tokens, 3000);
