@@ -85,7 +85,6 @@ def main():
     parser.add_argument("--row", action="append", default=[], metavar="NAME=OPTIONS")
     parser.add_argument("--other", action="append", default=[], metavar="NAME=FILE",
                         help="another file of the same model, measured as it is")
-    parser.add_argument("--scheme", default="w8a8")
     parser.add_argument("--chunks", type=int, default=40, help="of 512 tokens, of each text")
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
@@ -106,7 +105,7 @@ def main():
             texts.print_row(title, texts.measure(path))
         for title, options in (pairs(args.row) or DEFAULT_ROWS).items():
             texts.print_row(title, texts.measure(quantize(
-                "--scheme", args.scheme, "--calibrate", args.calibrate, *shlex.split(options))))
+                "--calibrate", args.calibrate, *shlex.split(options))))
 
 
 if __name__ == "__main__":
