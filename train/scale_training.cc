@@ -407,14 +407,9 @@ Result<std::vector<quant::LayerRanges>> RangesOfText(const models::Decoder& deco
                                   .sequences = static_cast<std::int64_t>(rows.size()),
                                   .scales = scales,
                                   .stop_token = stop_token}));
-  std::vector<quant::LayerRanges> ranges;
-  for (const auto& layer : calibration.layers) {
-    quant::LayerRanges& of_layer = ranges.emplace_back();
-    for (std::size_t site = 0; site < models::kCodeSites; ++site) {
-      of_layer[site] = layer[site].values.WithoutOutliers(outliers);
-    }
-  }
-  return ranges;
+  return quant::RangesOf(calibration, [&](const quant::Histogram& values) {
+    return values.WithoutOutliers(outliers);
+  });
 }
 
 Status Check(const ScaleTrainingOptions& options, const std::vector<TokenTree>& training,

@@ -86,8 +86,8 @@ Action AddQuantize(CLI::App& app) {
       "quantize", "Write a model with 8-bit weights and static 8-bit activations");
   command->footer(
       "The text tells how large the model's activations get; some 30,000 tokens like those that "
-      "the model will see are enough. Learned scales (ondine-train scales) keep the quality, those "
-      "of --smooth most of it.\n\n"
+      "the model will see are enough. Learned scales (ondine-train scales) and those of "
+      "--smooth 0.5 keep the quality.\n\n"
       "Examples:\n"
       "  ondine quantize -m model.gguf -o model.w8a8.gguf --calibrate text.txt --smooth 0.5\n"
       "  ondine quantize -m model.gguf -o model.w8a8.gguf --scales scales.gguf\n"
@@ -111,22 +111,26 @@ Action AddQuantize(CLI::App& app) {
       ->excludes(smooth);
   command->add_option("--calibrate", options->calibration,
                       "text (-: standard input); not needed with scales that have ranges");
-  command
-      ->add_option("--ranges", quantization.ranges,
-                   "learned: the scales' own, else as outliers; outliers: nearly all of the text's "
-                   "values, while the others stay floats; minmax; mse: least squares")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, RangeChoice>{{"learned", RangeChoice::kLearned},
-                                             {"outliers", RangeChoice::kOutliers},
-                                             {"minmax", RangeChoice::kMinMax},
-                                             {"mse", RangeChoice::kLeastSquares}}))
-      ->default_str("learned");
-  command
-      ->add_option("--outliers", quantization.outliers,
-                   "share of each input's values that stay floats with --ranges outliers; more is "
-                   "more exact, and slower")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 0.2));
+  auto* ranges =
+      command
+          ->add_option(
+              "--ranges", quantization.ranges,
+              "learned: the scales' own, else as outliers; outliers: nearly all of the text's "
+              "values, while the others stay floats; minmax; mse: least squares")
+          ->transform(CLI::CheckedTransformer(
+              std::map<std::string, RangeChoice>{{"learned", RangeChoice::kLearned},
+                                                 {"outliers", RangeChoice::kOutliers},
+                                                 {"minmax", RangeChoice::kMinMax},
+                                                 {"mse", RangeChoice::kLeastSquares}}))
+          ->default_str("learned");
+  auto* outliers =
+      command
+          ->add_option(
+              "--outliers", quantization.outliers,
+              "share of each input's values that stay floats, with --ranges outliers, which it "
+              "implies; more is more exact, and slower")
+          ->capture_default_str()
+          ->check(CLI::Range(0.0, 0.2));
   command->add_option("--sequences", quantization.sequences, "of 512 tokens of the text, at most")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -140,7 +144,10 @@ Action AddQuantize(CLI::App& app) {
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print as JSON");
-  return [options] { return Run(*options); };
+  return [options, ranges, outliers] {
+    if (*outliers && !*ranges) options->quantization.ranges = RangeChoice::kOutliers;
+    return Run(*options);
+  };
 }
 
 }  // namespace ondine::cli

@@ -84,10 +84,11 @@ class Job {
 
  private:
   Status MakeScales(const formats::GgufFile& file) {
-    constexpr std::array kSites = {models::FoldSite::kAttentionNorm, models::FoldSite::kMlpNorm,
-                                   models::FoldSite::kUp};
-    const std::span<const models::FoldSite> smoothed =
-        std::span(kSites).first(KeepsOutliersOfText() ? 2 : kSites.size());
+    using models::FoldSite;
+    constexpr std::array kNorms = {FoldSite::kAttentionNorm, FoldSite::kMlpNorm};
+    constexpr std::array kSites = {FoldSite::kAttentionNorm, FoldSite::kMlpNorm, FoldSite::kUp};
+    const std::span<const FoldSite> smoothed =
+        !options_.fold_only && KeepsOutliersOfText() ? std::span<const FoldSite>(kNorms) : kSites;
     const int choices =
         (options_.scales.empty() ? 0 : 1) + (options_.smooth ? 1 : 0) + (options_.equalize ? 1 : 0);
     if (choices > 1) {
@@ -139,7 +140,10 @@ class Job {
       report_.calibration_tokens = calibration->tokens;
     }
     const std::vector<quant::LayerRanges> ranges =
-        learned ? scales_->ranges : RangesOf(*calibration, scheme.activation_bits);
+        learned ? scales_->ranges
+                : quant::RangesOf(*calibration, [&](const quant::Histogram& values) {
+                    return RangeOf(values, scheme.activation_bits);
+                  });
     for (const quant::LayerRanges& of_layer : ranges) {
       models::LayerCodes& codes = quantization.layers.emplace_back();
       for (std::size_t site = 0; site < models::kCodeSites; ++site) {
@@ -180,17 +184,6 @@ class Job {
     if (options_.ranges == RangeChoice::kMinMax) return values.range();
     if (options_.ranges == RangeChoice::kLeastSquares) return quant::LeastSquares(values, bits);
     return values.WithoutOutliers(options_.outliers);
-  }
-
-  std::vector<quant::LayerRanges> RangesOf(const quant::Calibration& calibration, int bits) const {
-    std::vector<quant::LayerRanges> ranges;
-    for (const auto& layer : calibration.layers) {
-      quant::LayerRanges& of_layer = ranges.emplace_back();
-      for (std::size_t site = 0; site < models::kCodeSites; ++site) {
-        of_layer[site] = RangeOf(layer[site].values, bits);
-      }
-    }
-    return ranges;
   }
 
   void ReportSites(const quant::Calibration& calibration,

@@ -93,6 +93,19 @@ class Collector : public models::PassObserver {
 
 }  // namespace
 
+std::vector<LayerRanges> RangesOf(const Calibration& calibration,
+                                  const std::function<Range(const Histogram&)>& range_of) {
+  std::vector<LayerRanges> ranges;
+  ranges.reserve(calibration.layers.size());
+  for (const auto& layer : calibration.layers) {
+    LayerRanges& of_layer = ranges.emplace_back();
+    for (std::size_t site = 0; site < models::kCodeSites; ++site) {
+      of_layer[site] = range_of(layer[site].values);
+    }
+  }
+  return ranges;
+}
+
 Result<Calibration> Calibrate(std::shared_ptr<const models::Decoder> decoder,
                               compute::ThreadPool& pool, std::span<const std::int32_t> tokens,
                               const CalibrationOptions& options) {

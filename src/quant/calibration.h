@@ -28,6 +28,12 @@ struct Calibration {
   std::int64_t tokens = 0;
 };
 
+using LayerRanges = std::array<Range, models::kCodeSites>;
+
+// `range_of` each site's values, layer after layer.
+std::vector<LayerRanges> RangesOf(const Calibration& calibration,
+                                  const std::function<Range(const Histogram&)>& range_of);
+
 struct CalibrationOptions {
   std::int64_t context = 512;            // tokens of a sequence
   std::int64_t sequences = 64;           // at most

@@ -5,6 +5,7 @@
 #include <cmath>
 
 namespace ondine::quant {
+
 compute::StaticCode CodeOf(Range range, int bits) {
   const float low = std::min(range.low, 0.0f), high = std::max(range.high, 0.0f);
   compute::StaticCode code;

@@ -2,7 +2,6 @@
 #ifndef ONDINE_SRC_QUANT_SCALES_FILE_H_
 #define ONDINE_SRC_QUANT_SCALES_FILE_H_
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -10,11 +9,9 @@
 #include "models/channel_scales.h"
 #include "models/decoder.h"
 #include "ondine/result.h"
-#include "quant/range.h"
+#include "quant/calibration.h"
 
 namespace ondine::quant {
-
-using LayerRanges = std::array<Range, models::kCodeSites>;
 
 struct Scales {
   std::string name;

@@ -92,6 +92,8 @@ TEST_F(QuantizeCommand, TakesRangesFromTheScalesOrFromAText) {
   EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: min-max of 2560 tokens"));
   Output(Command({"--scales", scales_, "--calibrate", "-"}), Text());
   EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: all but a share of 0.002"));
+  Output(Command({"--scales", with_ranges_, "--calibrate", text_, "--outliers", "0.01"}));
+  EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: all but a share of 0.01"));
   Output(Command({"--scales", scales_, "--calibrate", text_, "--ranges", "mse"}));
   EXPECT_THAT(Output({"info", out_}), HasSubstr("ranges: least squares of 2560 tokens"));
   EXPECT_THAT(Output({"info", out_}), HasSubstr("scales: made up"));

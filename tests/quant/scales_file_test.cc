@@ -30,6 +30,7 @@ class ScalesFileTest : public ::testing::Test {
       scales_.channels[layer].at(FoldSite::kUp).assign(96, 2);
       scales_.channels[layer].at(FoldSite::kUp)[7] = 0.25f;
     }
+    scales_.keeps_outliers = true;
     for (int layer = 0; layer < 2; ++layer)
       scales_.ranges.push_back({Range{-1, 2}, {-3, 0}, {0, 4}, {-5, 6}});
   }
@@ -71,9 +72,12 @@ TEST_F(ScalesFileTest, ComesBackAsItWasWritten) {
       EXPECT_EQ(read->ranges[layer][site].high, scales_.ranges[layer][site].high);
     }
   }
+  EXPECT_TRUE(read->keeps_outliers);
   scales_.ranges.clear();
+  scales_.keeps_outliers = false;
   ASSERT_TRUE(WriteScales(scales_, decoder_->spec(), path_));
   EXPECT_TRUE(Read()->ranges.empty());
+  EXPECT_FALSE(Read()->keeps_outliers);
 }
 
 TEST_F(ScalesFileTest, IsRefusedWhereItIsNotOneOfThisModel) {
