@@ -103,15 +103,15 @@ Status Chat(const Options& options) {
     PrintNote("Chatting with " + model->info().name + " in a pot of " + Grouped(pot.slots) +
               " entries. Ctrl-D ends it.");
   }
-  std::string line;
   while (true) {
     if (ErrorIsTerminal()) std::cerr << "\n> " << std::flush;
-    if (!std::getline(std::cin, line)) {
+    const std::optional<std::string> line = ReadInputLine();
+    if (!line) {
       if (InterruptToken().Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
       return {};
     }
-    if (line.empty()) continue;
-    ONDINE_TRY(Talk(options, partner, line));
+    if (line->empty()) continue;
+    ONDINE_TRY(Talk(options, partner, *line));
   }
 }
 

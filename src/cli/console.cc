@@ -1,16 +1,19 @@
 #include "cli/console.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "base/control_characters.h"
 
@@ -22,10 +25,25 @@ StopToken& Interrupt() {
   return token;
 }
 
+// Readable at its first end once the program was interrupted.
+int interrupt_pipe[2] = {-1, -1};
+
 // The token's flag is a lock-free atomic, which a handler may set.
 extern "C" void HandleInterrupt(int) {
   if (Interrupt().Stopped()) std::_Exit(130);
   Interrupt().Stop();
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = write(interrupt_pipe[1], "", 1);
+  errno = error;
+}
+
+// What is there to be read, as read(2). Ends at an interruption too, with -1, also at one that came
+// just before: a signal by itself ends only what waits already, and only in the thread it reaches.
+ssize_t ReadUnlessInterrupted(int file, char* to, std::size_t size) {
+  std::array<pollfd, 2> waiting = {{{file, POLLIN, 0}, {interrupt_pipe[0], POLLIN, 0}}};
+  while (poll(waiting.data(), waiting.size(), -1) < 0 && errno == EINTR) {
+  }
+  return Interrupt().Stopped() ? -1 : read(file, to, size);
 }
 
 double Now() {
@@ -74,11 +92,27 @@ std::optional<std::string> AskOnTerminal(const std::string& text) {
     tcflush(terminal, TCIFLUSH);
     if (write(terminal, text.data(), text.size()) == static_cast<ssize_t>(text.size())) {
       line.emplace();
-      // A signal, or the end of input, ends the waiting.
-      for (char c = 0; read(terminal, &c, 1) == 1 && c != '\n';) *line += c;
+      for (char c = 0; ReadUnlessInterrupted(terminal, &c, 1) == 1 && c != '\n';) *line += c;
     }
   }
   close(terminal);
+  return line;
+}
+
+std::optional<std::string> ReadInputLine() {
+  static std::string pending;
+  std::size_t end = pending.find('\n');
+  while (end == std::string::npos) {
+    std::array<char, 4096> block;
+    const ssize_t size = ReadUnlessInterrupted(STDIN_FILENO, block.data(), block.size());
+    if (size < 0 || (size == 0 && pending.empty())) return std::nullopt;
+    if (size == 0) return std::exchange(pending, "");
+    const std::size_t searched = pending.size();
+    pending.append(block.data(), static_cast<std::size_t>(size));
+    end = pending.find('\n', searched);
+  }
+  std::string line = pending.substr(0, end);
+  pending.erase(0, end + 1);
   return line;
 }
 
@@ -103,7 +137,7 @@ StopToken InterruptToken() {
 
 void InstallInterruptHandler() {
   Interrupt();  // made before a signal can ask for it
-  // Without SA_RESTART: waiting for a line of input ends too.
+  if (pipe2(interrupt_pipe, O_CLOEXEC | O_NONBLOCK) != 0) interrupt_pipe[0] = interrupt_pipe[1] = -1;
   struct sigaction action = {};
   action.sa_handler = HandleInterrupt;
   sigaction(SIGINT, &action, nullptr);

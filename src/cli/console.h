@@ -24,6 +24,10 @@ bool ErrorIsTerminal();
 // does.
 std::optional<std::string> AskOnTerminal(const std::string& text);
 
+// The next line of standard input, without its end; nullopt at the end of input, and at once when
+// the program is or was interrupted.
+std::optional<std::string> ReadInputLine();
+
 // The text with bytes that a terminal would obey instead of showing, or that turn the direction of
 // writing, as "\x1b": what is seen is what there is. Lines and tabs stay.
 std::string Visible(std::string_view text);
