@@ -77,6 +77,37 @@ Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::D
   });
 }
 
+std::vector<NamedWeight> DecoderTwin::Weights() const {
+  std::vector<NamedWeight> all;
+  const auto add = [&](const std::string& name, const Tensor& values) {
+    if (values.defined()) all.push_back({name, values});
+  };
+  const auto add_norm = [&](const std::string& name, const NormTensors& norm) {
+    add(name + ".weight", norm.weight);
+    add(name + ".bias", norm.bias);
+  };
+  add("token_embd.weight", embedding_);
+  if (!head_.is_same(embedding_)) add("output.weight", head_);
+  add("position_embd.weight", positions_);
+  add_norm("output_norm", final_norm_);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Layer& layer = layers_[i];
+    const std::string prefix = "blk." + std::to_string(i) + ".";
+    for (const models::LoraPlace& place : models::kLoraPlaces) {
+      const std::string name = prefix + std::string(place.tensor);
+      add(name + ".weight", layer.weights[static_cast<std::size_t>(place.site)]);
+      add(name + ".bias", layer.biases[static_cast<std::size_t>(place.site)]);
+    }
+    add_norm(prefix + "attn_norm", layer.attention_norm);
+    add_norm(prefix + "post_attention_norm", layer.post_attention_norm);
+    add_norm(prefix + "ffn_norm", layer.mlp_norm);
+    add_norm(prefix + "post_ffw_norm", layer.post_mlp_norm);
+    add_norm(prefix + "attn_q_norm", layer.query_norm);
+    add_norm(prefix + "attn_k_norm", layer.key_norm);
+  }
+  return all;
+}
+
 Tensor DecoderTwin::Hidden(std::span<const TokenTree* const> rows, const Changes& changes) const {
   std::size_t longest = 0;
   for (const TokenTree* row : rows) longest = std::max(longest, row->size());

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "models/decoder.h"
@@ -46,6 +47,12 @@ struct Changes {
   const Quantizer* quantizer = nullptr;
 };
 
+// A weight of a model, by its name in GGUF files but that queries, keys and values have their own.
+struct NamedWeight {
+  std::string name;
+  torch::Tensor values;
+};
+
 class DecoderTwin {
  public:
   // `precision` is that of the products with the layers' matrices, torch::kFloat or, where the
@@ -72,13 +79,13 @@ class DecoderTwin {
   torch::Tensor Embed(std::span<const TokenTree* const> rows, std::int64_t time) const;
   torch::Tensor Block(int layer, const torch::Tensor& x, const Geometry& geometry,
                       const Changes& changes) const;
-  const torch::Tensor& Weights(int layer, LoraSite site) const {
-    return layers_[static_cast<std::size_t>(layer)].weights[static_cast<std::size_t>(site)];
-  }
+  // All weights: changing them in place changes the twin.
+  std::vector<NamedWeight> Weights() const;
   torch::Tensor FinalNorm(const torch::Tensor& x) const { return Norm(x, final_norm_); }
 
   // Logits [n][vocabulary] of final norm outputs [n][width].
   torch::Tensor Logits(const torch::Tensor& hidden) const;
+  const torch::Tensor& head() const { return head_; }  // [vocabulary][width]
   // log p(targets[i] | hidden[sources[i]]) [m] of final norm outputs [n][width]. A place that
   // several targets share costs one pass through the head.
   torch::Tensor LogLikelihoods(const torch::Tensor& hidden, const torch::Tensor& sources,

@@ -1,5 +1,7 @@
 #include "train/fake_quant.h"
 
+#include "train/fused_codes.h"
+
 namespace ondine::train {
 namespace {
 
@@ -25,10 +27,8 @@ FakeCodes FakeCode(const Tensor& x, const Tensor& low, const Tensor& high, int b
                    bool keeps_outliers) {
   const Tensor scale = CodeScale(low, high, bits);
   const Tensor zero = torch::clamp(Rounded(-low / scale), 0, Largest(bits));
-  const Tensor exact = x * scale.reciprocal();
-  const Tensor held = torch::minimum(torch::maximum(exact, -zero), Largest(bits) - zero);
-  if (!keeps_outliers) return {Rounded(held), scale};
-  return {torch::where(exact == held, Rounded(exact), exact), scale};
+  const auto steps = x.is_cpu() ? FusedSteps : ComposedSteps;
+  return {steps(x, scale, zero, Largest(bits), keeps_outliers), scale};
 }
 
 std::pair<Tensor, Tensor> RangeWithoutOutliers(const Tensor& x, double share) {
@@ -47,7 +47,20 @@ std::pair<Tensor, Tensor> RangeWithoutOutliers(const Tensor& x, double share) {
 }
 
 FakeCodes FakeWeights(const Tensor& weights, int bits, bool per_channel) {
-  const double largest = Largest(bits - 1);
+  const auto coded = weights.is_cpu() ? FusedWeightSteps : ComposedWeightSteps;
+  const auto [steps, scale] = coded(weights, Largest(bits - 1), per_channel);
+  return {steps, scale};
+}
+
+Tensor ComposedSteps(const Tensor& x, const Tensor& scale, const Tensor& zero, double largest,
+                     bool keeps_outliers) {
+  const Tensor exact = x * scale.reciprocal();
+  const Tensor held = torch::minimum(torch::maximum(exact, -zero), largest - zero);
+  return keeps_outliers ? torch::where(exact == held, Rounded(exact), exact) : Rounded(held);
+}
+
+std::pair<Tensor, Tensor> ComposedWeightSteps(const Tensor& weights, double largest,
+                                              bool per_channel) {
   const Tensor magnitude = weights.abs();
   const Tensor scale = (per_channel ? magnitude.amax(1, true) : magnitude.max()) / largest;
   const Tensor divisor = torch::where(scale > 0, scale, torch::ones_like(scale));

@@ -32,6 +32,12 @@ torch::Tensor CodeScale(const torch::Tensor& low, const torch::Tensor& high, int
 // `per_channel`, one for all.
 FakeCodes FakeWeights(const torch::Tensor& weights, int bits, bool per_channel);
 
+// The two of train/fused_codes.h out of torch's operations: for other devices than CPUs.
+torch::Tensor ComposedSteps(const torch::Tensor& x, const torch::Tensor& scale,
+                            const torch::Tensor& zero, double largest, bool keeps_outliers);
+std::pair<torch::Tensor, torch::Tensor> ComposedWeightSteps(const torch::Tensor& weights,
+                                                            double largest, bool per_channel);
+
 }  // namespace ondine::train
 
 #endif  // ONDINE_TRAIN_FAKE_QUANT_H_

@@ -45,6 +45,7 @@ class Training {
         quantizer_(twin.spec(), options.sites, options.scheme, twin.device(),
                    options.bfloat16 ? torch::kBFloat16 : torch::kFloat),
         time_(static_cast<std::int64_t>(training.front().size())),
+        exact_head_(options.learn_weights ? twin.head().clone() : twin.head()),
         exact_training_(training.size()),
         exact_validation_(validation.size()) {
     for (int layer = 0; layer < twin.spec().layers; ++layer) {
@@ -52,10 +53,10 @@ class Training {
       parameters_.insert(parameters_.end(), parameters.begin(), parameters.end());
     }
     if (options.learn_weights) {
-      ForEachMatrix([&](int, LoraSite, const Tensor& matrix) {
-        matrix.requires_grad_();
-        weights_.push_back(matrix);
-      });
+      for (const NamedWeight& weight : twin.Weights()) {
+        weights_.push_back(weight.values);
+        weights_.back().requires_grad_();
+      }
     }
     steps_ = options.steps + options.layer_steps * twin.spec().layers;
   }
@@ -94,23 +95,13 @@ class Training {
   TunedWeights Weights() const {
     TunedWeights weights;
     if (!options_.learn_weights) return weights;
-    ForEachMatrix([&](int layer, LoraSite site, const Tensor& matrix) {
-      weights[models::LoraTensorName(layer, site)] = Floats(matrix.detach());
-    });
+    for (const NamedWeight& weight : twin_.Weights()) {
+      weights[weight.name] = Floats(weight.values.detach());
+    }
     return weights;
   }
 
  private:
-  template <typename F>
-  void ForEachMatrix(F f) const {
-    for (int layer = 0; layer < twin_.spec().layers; ++layer) {
-      for (const models::LoraPlace& place : models::kLoraPlaces) {
-        const Tensor& matrix = twin_.Weights(layer, place.site);
-        if (matrix.defined()) f(layer, place.site, matrix);
-      }
-    }
-  }
-
   std::vector<Tensor> ParametersOf(int layer) const {
     std::vector<Tensor> parameters;
     if (options_.learn_scales) parameters = quantizer_.Logarithms(layer);
@@ -255,7 +246,7 @@ class Training {
   Tensor ExactLogProbabilities(const TokenTree& sequence, Tensor& exact) const {
     const torch::NoGradGuard no_gradient;
     if (!exact.defined()) exact = Hidden(sequence, nullptr);
-    return LogProbabilities(exact);
+    return torch::log_softmax(torch::linear(exact, exact_head_), -1);
   }
 
   Tensor Targets(const TokenTree& sequence) const {
@@ -340,10 +331,11 @@ class Training {
   const ScaleTrainingObserver& observer_;
   ChannelQuantizer quantizer_;
   const std::int64_t time_;
+  const Tensor exact_head_;  // as it was, even where weights are learned
   // Final norm outputs of the float model, [time - 1][width]; undefined until they are needed.
   std::vector<Tensor> exact_training_, exact_validation_;
   std::vector<Tensor> parameters_;  // of scales and ranges
-  std::vector<Tensor> weights_;     // matrices, where they are learned
+  std::vector<Tensor> weights_;     // of the model, where they are learned
   std::int64_t steps_ = 0;
   base::Timer since_start_, since_checkpoint_;
 };

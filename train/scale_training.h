@@ -30,7 +30,7 @@ struct ScaleTrainingOptions {
   Start start = Start::kSmooth;
   double smooth = 0.75;  // strength of kSmooth
   bool learn_scales = true, learn_ranges = true;
-  // Also all matrices of the layers, as quantisation-aware training does: to compare with. Needs
+  // Also all weights of the model, as quantisation-aware training does: to compare with. Needs
   // layer_steps = 0 and the text as its target.
   bool learn_weights = false;
   bool codes = true;  // false: nothing is rounded, the float model itself is tuned
@@ -39,7 +39,7 @@ struct ScaleTrainingOptions {
   double layer_rate = 5e-3;
   std::int64_t steps = 200;  // of all layers together
   double rate = 5e-4;
-  double weight_rate = 2e-5;            // of the matrices, where they are learned
+  double weight_rate = 2e-5;            // of the model, where they are learned
   enum class Target { kText, kModel };  // the text's next token, or the float model's distribution
   Target target = Target::kModel;
   std::size_t batch = 2;    // sequences a step, of all processes together

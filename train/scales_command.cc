@@ -14,6 +14,7 @@
 #include "compute/thread_pool.h"
 #include "formats/fingerprint.h"
 #include "formats/gguf.h"
+#include "models/base_fingerprint.h"
 #include "models/decoder.h"
 #include "quant/scales_file.h"
 #include "text/tokenizer.h"
@@ -157,6 +158,9 @@ Status TrainAndWrite(const ScalesCommand& command) {
   if (scales.base_fingerprint.empty()) return {};  // another process writes them
   if (!trained.weights.empty()) {
     ONDINE_TRY(WriteTunedModel(file, trained.weights, command.tuned_model));
+    ONDINE_ASSIGN(const formats::GgufFile tuned_file, formats::GgufFile::Open(command.tuned_model));
+    ONDINE_ASSIGN(const auto tuned, models::Decoder::Load(tuned_file, threads));
+    scales.base_fingerprint = models::BaseFingerprint(*tuned);
   }
   scales.name = command.name;
   ONDINE_TRY(quant::WriteScales(scales, decoder->spec(), command.out));
@@ -211,9 +215,9 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
       ->capture_default_str()
       ->check(CLI::IsMember({"both", "scales", "ranges", "nothing", "weights"}));
   app.add_option("--tuned-model", command.tuned_model,
-                 "learn the layers' matrices too, and write a model with them: quantisation-aware "
-                 "training, or with --learn weights that of the float model");
-  app.add_option("--weight-rate", training.weight_rate, "learning rate of matrices")
+                 "learn all weights too, and write a model with them: quantisation-aware training, "
+                 "or with --learn weights that of the float model");
+  app.add_option("--weight-rate", training.weight_rate, "learning rate of weights")
       ->capture_default_str();
 
   app.add_option("--layer-steps", training.layer_steps, "of each layer by itself")

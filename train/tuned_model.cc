@@ -7,15 +7,15 @@
 namespace ondine::train {
 namespace {
 
-// The tuned matrices that make up a tensor: three where it holds queries, keys and values; none
-// where it was not tuned.
+// The tuned weights that make up a tensor: three where it holds those of queries, keys and values;
+// none where it was not tuned.
 std::vector<const std::vector<float>*> PartsOf(const std::string& tensor,
                                                const TunedWeights& weights) {
-  constexpr std::string_view kFused = "attn_qkv.weight";
+  constexpr std::string_view kFused = "attn_qkv.";
   std::vector<std::string> names = {tensor};
-  if (tensor.ends_with(kFused)) {
-    const std::string prefix = tensor.substr(0, tensor.size() - kFused.size());
-    names = {prefix + "attn_q.weight", prefix + "attn_k.weight", prefix + "attn_v.weight"};
+  if (const std::size_t at = tensor.find(kFused); at != std::string::npos) {
+    const std::string prefix = tensor.substr(0, at), kind = tensor.substr(at + kFused.size());
+    names = {prefix + "attn_q." + kind, prefix + "attn_k." + kind, prefix + "attn_v." + kind};
   }
   std::vector<const std::vector<float>*> parts;
   for (const std::string& name : names) {

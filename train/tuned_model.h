@@ -11,10 +11,10 @@
 
 namespace ondine::train {
 
-// Of layers' matrices, by the names that models::LoraTensorName gives; [out][in].
+// By the names of train::NamedWeight; matrices are [out][in].
 using TunedWeights = std::map<std::string, std::vector<float>>;
 
-// Writes `file` anew with these matrices as F32 and everything else as it is. Errors: those of
+// Writes `file` anew with these weights as F32 and everything else as it is. Errors: those of
 // GgufWriter::Write.
 Status WriteTunedModel(const formats::GgufFile& file, const TunedWeights& weights,
                        const std::string& path);

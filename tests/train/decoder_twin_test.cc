@@ -8,6 +8,8 @@
 
 #include "adapters/adapter_fixture.h"
 #include "models/decoder_pass.h"
+#include "train/tensors.h"
+#include "train/tuned_model.h"
 #include "train/twin_fixture.h"
 
 namespace ondine::testing {
@@ -180,6 +182,32 @@ TEST(DecoderTwin, BranchesAndPaddingChangeNothing) {
                     expected[static_cast<std::int64_t>(19 + i)][prediction.target].item<double>(),
                     2e-4);
       }
+    }
+  }
+}
+
+// Each weight once, under the name that its file has for it.
+TEST(DecoderTwin, WeightsMakeUpTheModelsFile) {
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.name);
+    const TempDir folder;
+    ASSERT_TRUE(WriteTinyModel(c.model, folder.File("tiny.gguf")));
+    const auto file = formats::GgufFile::Open(folder.File("tiny.gguf"));
+    compute::ThreadPool pool(1);
+    const auto decoder = models::Decoder::Load(*file, pool);
+    const auto twin = DecoderTwin::Create(**decoder, torch::kCPU);
+    train::TunedWeights weights;
+    for (const train::NamedWeight& weight : twin->Weights()) {
+      EXPECT_TRUE(weights.emplace(weight.name, train::Floats(weight.values + 1)).second)
+          << weight.name;
+    }
+    ASSERT_TRUE(train::WriteTunedModel(*file, weights, folder.File("tuned.gguf")));
+    const GgufParts before = GgufParts::Read(folder.File("tiny.gguf"));
+    const GgufParts after = GgufParts::Read(folder.File("tuned.gguf"));
+    for (const auto& [name, tensor] : before.tensors) {
+      if (name == "rope_freqs.weight") continue;  // not learned
+      const Tensor expected = torch::tensor(before.Floats(name)) + 1;
+      EXPECT_TRUE(expected.equal(torch::tensor(after.Floats(name)))) << name;
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "train/fake_quant.h"
 
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
 
 #include <cmath>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "compute/static_code.h"
 #include "quant/range.h"
 #include "quant/weights.h"
+#include "train/fused_codes.h"
 
 namespace ondine::testing {
 namespace {
@@ -49,6 +51,59 @@ TEST(FakeQuant, HasTheEnginesWeights) {
         const float scale = codes.scales[per_channel ? i / 40 : 0];
         ASSERT_EQ(coded.data_ptr<float>()[i], static_cast<float>(codes.codes[i]) * scale) << i;
       }
+    }
+  }
+}
+
+// Gradients of random sums of outputs with respect to inputs.
+std::vector<Tensor> Gradients(const std::vector<Tensor>& outputs,
+                              const std::vector<Tensor>& inputs) {
+  torch::manual_seed(7);
+  Tensor sum = torch::zeros({});
+  for (const Tensor& output : outputs) sum = sum + (output * torch::randn(output.sizes())).sum();
+  return torch::autograd::grad({sum}, inputs, {}, {}, false, /*allow_unused=*/true);
+}
+
+// Within the rounding of sums whose terms cancel out.
+void ExpectClose(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(a[i].sizes(), b[i].sizes());
+    EXPECT_LE((a[i] - b[i]).abs().max().item<float>(), 2e-4 * b[i].abs().max().item<float>()) << i;
+  }
+}
+
+TEST(FakeQuant, FusedStepsAndGradientsAreThoseOfTorchsOperations) {
+  torch::manual_seed(5);
+  for (const bool keeps_outliers : {false, true}) {
+    for (const std::int64_t width : {1, 7, 16, 83}) {
+      const Tensor x = (torch::randn({5, 3, width}) * 40).requires_grad_();
+      const Tensor scale = Scalar(0.31f).requires_grad_(), zero = Scalar(97).requires_grad_();
+      const Tensor fused = train::FusedSteps(x, scale, zero, 255, keeps_outliers);
+      const Tensor composed = train::ComposedSteps(x, scale, zero, 255, keeps_outliers);
+      EXPECT_TRUE(fused.equal(composed));
+      if (keeps_outliers) {  // the zero only says where the range lies
+        ExpectClose(Gradients({fused}, {x, scale}), Gradients({composed}, {x, scale}));
+      } else {
+        ExpectClose(Gradients({fused}, {x, scale, zero}), Gradients({composed}, {x, scale, zero}));
+      }
+    }
+  }
+}
+
+TEST(FakeQuant, FusedWeightsAndGradientsAreThoseOfTorchsOperations) {
+  torch::manual_seed(6);
+  for (const bool per_channel : {true, false}) {
+    for (const std::int64_t width : {1, 7, 16, 83}) {
+      Tensor values = torch::randn({6, width});
+      values[2].zero_();
+      if (width > 1) values[3][1] = -(values[3][0] = 9);  // two that are the largest
+      const Tensor w = values.t().contiguous().t().requires_grad_();
+      const auto [steps, scale] = train::FusedWeightSteps(w, 127, per_channel);
+      const auto [expected, expected_scale] = train::ComposedWeightSteps(w, 127, per_channel);
+      EXPECT_TRUE(steps.equal(expected));
+      EXPECT_TRUE(scale.equal(expected_scale));
+      ExpectClose(Gradients({steps, scale}, {w}), Gradients({expected, expected_scale}, {w}));
     }
   }
 }

@@ -237,7 +237,7 @@ TEST(ScaleTraining, LearnsWeightsWhereItIsToldTo) {
     EXPECT_LT(losses.back(), 0.7 * losses.front());
     // What it is compared with stays the float model as it was.
     EXPECT_EQ(validations.front().float_perplexity, validations.back().float_perplexity);
-    EXPECT_EQ(trained->weights.size(), 2U * 7);
+    EXPECT_EQ(trained->weights.size(), 2U * (7 + 2) + 2);  // with norms and embedding
     compute::ThreadPool pool(1);
     const auto decoder = LoadTiny({}, pool);
     std::vector<float> row(64);
