@@ -41,7 +41,9 @@ def quantize(args, out):
     else:
         sys.exit("int8.py: --text FILE is needed, to tell ranges of activations")
     report = output_of(command)
-    print(f"Converted in {report['seconds']:.1f} s, with at most "
+    calibration = report["seconds_calibration"]
+    print(f"Converted in {report['seconds'] - calibration:.1f} s, after {calibration:.1f} s of "
+          f"calibration, with at most "
           f"{report['rss_peak_bytes'] / 1e6:.0f} MB resident: {report['bytes_before'] / 1e6:.0f} MB "
           f"to {report['bytes_after'] / 1e6:.0f} MB.\n")
 

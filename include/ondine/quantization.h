@@ -72,7 +72,8 @@ struct QuantizationReport {
   std::int64_t bytes_before = 0, bytes_after = 0;  // of the files
   std::int64_t calibration_tokens = 0;
   std::vector<SiteStatistics> sites;  // where they were asked for
-  double seconds = 0;
+  double seconds_calibration = 0;
+  double seconds = 0;  // in all
 };
 
 // Writes `out` from the GGUF file `model`; on an error `out` is left as it was. Errors: those of

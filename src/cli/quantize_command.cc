@@ -67,6 +67,7 @@ Status Run(const Options& options) {
                        {"bytes_after", report.bytes_after},
                        {"calibration_tokens", report.calibration_tokens},
                        {"rss_peak_bytes", base::PeakResidentBytes()},
+                       {"seconds_calibration", report.seconds_calibration},
                        {"seconds", report.seconds}})
               << "\n";
     return {};

@@ -22,19 +22,31 @@ using memory::Pot;
 class Benchmark {
  public:
   Benchmark(const Model& model, const BenchOptions& options)
-      : model_(model),
-        options_(options),
-        pool_(ThreadCount(options.threads)),
-        bounds_(compute::MeasureMachineBounds(pool_)) {}
+      : model_(model), options_(options), pool_(ThreadCount(options.threads)) {}
 
   Result<BenchReport> Run() {
     ONDINE_ASSIGN(lora_, Combine(options_.adapters, *model_.parts().decoder, pool_));
     BenchReport report;
-    report.memory_gigabytes_per_second = bounds_.read_bytes_per_second / 1e9;
-    report.peak_giga_operations = bounds_.int8_operations_per_second / 1e9;
+    compute::MachineBounds bounds = compute::MeasureMachineBounds(pool_);
     for (const BenchTest& test : options_.tests) {
       ONDINE_ASSIGN(BenchRow row, RunTest(test));
       report.rows.push_back(std::move(row));
+      // A machine that others use too shows what it can do only now and then.
+      const compute::MachineBounds again = compute::MeasureMachineBounds(pool_);
+      bounds.read_bytes_per_second =
+          std::max(bounds.read_bytes_per_second, again.read_bytes_per_second);
+      bounds.int8_operations_per_second =
+          std::max(bounds.int8_operations_per_second, again.int8_operations_per_second);
+    }
+    report.memory_gigabytes_per_second = bounds.read_bytes_per_second / 1e9;
+    report.peak_giga_operations = bounds.int8_operations_per_second / 1e9;
+    for (BenchRow& row : report.rows) {
+      const bool memory = row.generated > 0;
+      row.bound = memory ? "memory" : "int8";
+      const double reached = memory ? row.gigabytes_per_second : row.giga_operations;
+      const double bound =
+          memory ? report.memory_gigabytes_per_second : report.peak_giga_operations;
+      if (bound > 0) row.bound_percent = 100 * reached / bound;
     }
     return report;
   }
@@ -134,14 +146,6 @@ class Benchmark {
                           attended * static_cast<double>(info.cache_bytes_per_token)) /
                          tokens;
     row.gigabytes_per_second = bytes * row.best / 1e9;
-    const double peak_operations = bounds_.int8_operations_per_second / 1e9;
-    const double peak_bytes = bounds_.read_bytes_per_second / 1e9;
-    row.bound = row.generated > 0 ? "memory" : "int8";
-    if (row.generated > 0 && peak_bytes > 0) {
-      row.bound_percent = 100 * row.gigabytes_per_second / peak_bytes;
-    } else if (row.generated == 0 && peak_operations > 0) {
-      row.bound_percent = 100 * row.giga_operations / peak_operations;
-    }
   }
 
   std::size_t LoraBytes() const { return lora_ == nullptr ? 0 : lora_->bytes(); }
@@ -152,7 +156,6 @@ class Benchmark {
   const BenchOptions& options_;
   compute::ThreadPool pool_;
   std::shared_ptr<const models::Lora> lora_;  // may be null
-  compute::MachineBounds bounds_;
   std::mt19937_64 random_;
 };
 

@@ -172,6 +172,7 @@ class Job {
     settings.on_progress = [this](std::int64_t done, std::int64_t total) {
       Report("calibrating", done, total);
     };
+    const base::Stopwatch watch(report_.seconds_calibration);
     return quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings);
   }
 
