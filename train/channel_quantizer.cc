@@ -112,9 +112,11 @@ Tensor ChannelQuantizer::Folded(int layer, LoraSite site, const Tensor& weights)
 
 Tensor ChannelQuantizer::Product(int layer, LoraSite site, const Tensor& x,
                                  const Tensor& weights) const {
-  const Tensor folded = Folded(layer, site, weights);
-  if (mode_ != Mode::kCode) return torch::linear(x, folded);
-  const FakeCodes codes = FakeWeights(folded, scheme_.weight_bits, scheme_.per_channel);
+  if (mode_ != Mode::kCode) return torch::linear(x, Folded(layer, site, weights));
+  const auto& rounding = at(layer).roundings[static_cast<std::size_t>(site)];
+  const FakeCodes codes = rounding ? rounding->Codes()
+                                   : FakeWeights(Folded(layer, site, weights), scheme_.weight_bits,
+                                                 scheme_.per_channel);
   const Limits range = RangeOf(layer, InputsOf(site));
   const Tensor scale =
       CodeScale(range.low, range.high, scheme_.activation_bits) * codes.scale.flatten();
@@ -180,6 +182,39 @@ std::vector<Tensor> ChannelQuantizer::Logarithms(int layer) const {
 
 std::vector<Tensor> ChannelQuantizer::Ends(int layer) const {
   return {at(layer).ends.begin(), at(layer).ends.end()};
+}
+
+void ChannelQuantizer::LearnRounding(int layer, const DecoderTwin& twin) {
+  const torch::NoGradGuard no_gradient;
+  for (const models::LoraPlace& place : models::kLoraPlaces) {
+    const Tensor& weights = twin.Matrix(layer, place.site);
+    if (!weights.defined()) continue;
+    layers_[static_cast<std::size_t>(layer)]
+        .roundings[static_cast<std::size_t>(place.site)]
+        .emplace(Folded(layer, place.site, weights), scheme_.weight_bits, scheme_.per_channel);
+  }
+}
+
+std::vector<Tensor> ChannelQuantizer::Roundings(int layer) const {
+  std::vector<Tensor> tensors;
+  for (const auto& rounding : at(layer).roundings) {
+    if (rounding) tensors.push_back(rounding->parameter());
+  }
+  return tensors;
+}
+
+Tensor ChannelQuantizer::RoundingPenalty(int layer, double beta) const {
+  std::vector<Tensor> penalties;
+  for (const auto& rounding : at(layer).roundings) {
+    if (rounding) penalties.push_back(rounding->Penalty(beta));
+  }
+  return torch::stack(penalties).mean();
+}
+
+Tensor ChannelQuantizer::RoundedWeights(int layer, LoraSite site) const {
+  const torch::NoGradGuard no_gradient;
+  const Tensor weights = at(layer).roundings[static_cast<std::size_t>(site)]->Weights();
+  return weights / Folded(layer, site, torch::ones_like(weights));
 }
 
 void ChannelQuantizer::Clamp(int layer, double limit) {

@@ -15,6 +15,7 @@
 #include "quant/scales_file.h"
 #include "quant/smoothing.h"
 #include "train/decoder_twin.h"
+#include "train/weight_rounding.h"
 
 namespace ondine::train {
 
@@ -56,6 +57,13 @@ class ChannelQuantizer : public Quantizer {
   // Logarithms of scales are held within [-limit, limit].
   void Clamp(int layer, double limit);
 
+  // From now on the layer's matrices are rounded as is learned, with the scales that there are now.
+  void LearnRounding(int layer, const DecoderTwin& twin);
+  std::vector<torch::Tensor> Roundings(int layer) const;
+  torch::Tensor RoundingPenalty(int layer, double beta) const;  // mean of the matrices'
+  // What a matrix is rounded to, without scales; where it is learned.
+  torch::Tensor RoundedWeights(int layer, LoraSite site) const;
+
   // Of what was observed.
   quant::LargestInputs Largest() const;
   void SetScales(const models::ChannelScales& scales);
@@ -70,6 +78,7 @@ class ChannelQuantizer : public Quantizer {
     // Of the inputs as they are without scales, [channels]; 0 before anything was observed.
     std::array<torch::Tensor, models::kCodeSites> lowest, highest;
     std::array<torch::Tensor, models::kCodeSites> ends;  // [2]: low, high
+    std::array<std::optional<WeightRounding>, models::kLoraPlaces.size()> roundings;
     // With outliers: the range of the last input, {low, high}.
     mutable std::array<std::pair<torch::Tensor, torch::Tensor>, models::kCodeSites> current;
   };

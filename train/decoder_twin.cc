@@ -13,7 +13,7 @@ namespace {
 
 using torch::Tensor;
 
-Tensor Matrix(const compute::Linear& linear, const torch::Device& device) {
+Tensor Dequantized(const compute::Linear& linear, const torch::Device& device) {
   Tensor rows = torch::empty({linear.out(), linear.in()});
   for (std::int64_t i = 0; i < linear.out(); ++i) {
     linear.GetRow(i, rows.data_ptr<float>() + i * linear.in());
@@ -43,19 +43,19 @@ Result<DecoderTwin> DecoderTwin::Create(const models::Decoder& decoder, torch::D
                                         torch::Dtype precision) {
   return Guarded([&]() -> Result<DecoderTwin> {
     DecoderTwin twin(decoder.spec(), device);
-    twin.embedding_ = Matrix(decoder.embedding(), device);
+    twin.embedding_ = Dequantized(decoder.embedding(), device);
     const bool shared = &decoder.head() == &decoder.embedding();
-    twin.head_ = shared ? twin.embedding_ : Matrix(decoder.head(), device);
+    twin.head_ = shared ? twin.embedding_ : Dequantized(decoder.head(), device);
     const auto norm = [&](const models::NormWeights& weights) -> NormTensors {
       return {Vector(weights.weight, device), Vector(weights.bias, device)};
     };
-    if (decoder.positions().present()) twin.positions_ = Matrix(decoder.positions(), device);
+    if (decoder.positions().present()) twin.positions_ = Dequantized(decoder.positions(), device);
     twin.final_norm_ = norm(decoder.final_norm());
     for (const models::DecoderLayer& from : decoder.layers()) {
       Layer& to = twin.layers_.emplace_back();
       for (std::size_t i = 0; i < models::kLoraPlaces.size(); ++i) {
         const compute::Linear& matrix = from.*models::kLoraPlaces[i].weights;
-        if (matrix.present()) to.weights[i] = Matrix(matrix, device).to(precision);
+        if (matrix.present()) to.weights[i] = Dequantized(matrix, device).to(precision);
       }
       const auto set_bias = [&](LoraSite site, const std::vector<float>& bias) {
         to.biases[static_cast<std::size_t>(site)] = Vector(bias, device);

@@ -79,6 +79,9 @@ class DecoderTwin {
   torch::Tensor Embed(std::span<const TokenTree* const> rows, std::int64_t time) const;
   torch::Tensor Block(int layer, const torch::Tensor& x, const Geometry& geometry,
                       const Changes& changes) const;
+  const torch::Tensor& Matrix(int layer, LoraSite site) const {
+    return layers_[static_cast<std::size_t>(layer)].weights[static_cast<std::size_t>(site)];
+  }
   // All weights: changing them in place changes the twin.
   std::vector<NamedWeight> Weights() const;
   torch::Tensor FinalNorm(const torch::Tensor& x) const { return Norm(x, final_norm_); }

@@ -48,10 +48,6 @@ class Training {
         exact_head_(options.learn_weights ? twin.head().clone() : twin.head()),
         exact_training_(training.size()),
         exact_validation_(validation.size()) {
-    for (int layer = 0; layer < twin.spec().layers; ++layer) {
-      const std::vector<Tensor> parameters = ParametersOf(layer);
-      parameters_.insert(parameters_.end(), parameters.begin(), parameters.end());
-    }
     if (options.learn_weights) {
       for (const NamedWeight& weight : twin.Weights()) {
         weights_.push_back(weight.values);
@@ -62,6 +58,18 @@ class Training {
   }
 
   Result<ChannelQuantizer> Run() {
+    if (options_.codes) {
+      Observe();
+      Start();
+    }
+    for (int layer = 0; layer < twin_.spec().layers; ++layer) {
+      const std::vector<Tensor> parameters = ParametersOf(layer);
+      parameters_.insert(parameters_.end(), parameters.begin(), parameters.end());
+    }
+    // Before weights change.
+    for (std::size_t i = 0; i < validation_.size() && options_.learn_weights; ++i) {
+      ExactLogProbabilities(validation_[i], exact_validation_[i]);
+    }
     std::vector<torch::optim::OptimizerParamGroup> groups;
     for (const std::vector<Tensor>* group : {&parameters_, &weights_}) {
       if (!group->empty()) groups.emplace_back(*group);
@@ -70,16 +78,7 @@ class Training {
     std::vector<Tensor> learned = parameters_;
     learned.insert(learned.end(), weights_.begin(), weights_.end());
     TrainingState state{settings_, learned, &optimizer, 0};
-    Observe();
-    // Before weights change.
-    for (std::size_t i = 0; i < validation_.size() && options_.learn_weights; ++i) {
-      ExactLogProbabilities(validation_[i], exact_validation_[i]);
-    }
-    if (options_.resume) {
-      ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
-    } else {
-      Start();
-    }
+    if (options_.resume) ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
     if (group_.rank() == 0) {
       if (!options_.checkpoint.empty()) ONDINE_TRY(base::CheckWritable(options_.checkpoint));
       if (observer_.on_start) ONDINE_TRY(observer_.on_start(settings_));
@@ -94,9 +93,15 @@ class Training {
 
   TunedWeights Weights() const {
     TunedWeights weights;
-    if (!options_.learn_weights) return weights;
     for (const NamedWeight& weight : twin_.Weights()) {
-      weights[weight.name] = Floats(weight.values.detach());
+      if (options_.learn_weights) weights[weight.name] = Floats(weight.values.detach());
+    }
+    for (int layer = 0; layer < twin_.spec().layers && options_.learn_rounding; ++layer) {
+      for (const models::LoraPlace& place : models::kLoraPlaces) {
+        if (!twin_.Matrix(layer, place.site).defined()) continue;
+        weights[models::LoraTensorName(layer, place.site)] =
+            Floats(quantizer_.RoundedWeights(layer, place.site));
+      }
     }
     return weights;
   }
@@ -109,18 +114,22 @@ class Training {
       const std::vector<Tensor> ends = quantizer_.Ends(layer);
       parameters.insert(parameters.end(), ends.begin(), ends.end());
     }
+    const std::vector<Tensor> roundings = quantizer_.Roundings(layer);
+    parameters.insert(parameters.end(), roundings.begin(), roundings.end());
     return parameters;
   }
 
   void Start() {
     using Kind = ScaleTrainingOptions::Start;
-    if (options_.start == Kind::kOnes) return;
-    quantizer_.SetScales(
-        options_.start == Kind::kSmooth
-            ? quant::SmoothScales(decoder_, quantizer_.Largest(), options_.sites, options_.smooth)
-            : quant::EqualizedScales(decoder_, options_.sites));
+    if (options_.start != Kind::kOnes) {
+      quantizer_.SetScales(
+          options_.start == Kind::kSmooth
+              ? quant::SmoothScales(decoder_, quantizer_.Largest(), options_.sites, options_.smooth)
+              : quant::EqualizedScales(decoder_, options_.sites));
+    }
     for (int layer = 0; layer < twin_.spec().layers; ++layer) {
       quantizer_.Clamp(layer, options_.limit);
+      if (options_.learn_rounding) quantizer_.LearnRounding(layer, twin_);
     }
   }
 
@@ -175,6 +184,8 @@ class Training {
         const torch::NoGradGuard no_gradient;
         for (const Tensor& x : inputs) outputs.push_back(twin_.Block(layer, x, geometry, {}));
       }
+      const auto begin = end - options_.layer_steps;
+      const double nearest = done ? 0 : ErrorOf(layer, geometry, inputs, outputs);
       for (; state.step < end && !done; ++state.step) {
         double loss = 0;
         for (const std::size_t i : Batch(state.step)) {
@@ -184,7 +195,9 @@ class Training {
           error.backward();
           loss += error.item<double>();
         }
-        const auto begin = end - options_.layer_steps;
+        if (options_.learn_rounding && group_.rank() == 0) {
+          Settle(layer, state.step - begin, nearest);
+        }
         ONDINE_TRY(Apply(state, ParametersOf(layer), loss,
                          Decayed(options_.layer_rate, state.step - begin, options_.layer_steps),
                          layer));
@@ -192,6 +205,33 @@ class Training {
       inputs = std::move(outputs);
     }
     return {};
+  }
+
+  // Of the layer as it is now, over the first sequences.
+  double ErrorOf(int layer, const DecoderTwin::Geometry& geometry,
+                 const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) const {
+    constexpr std::size_t kMost = 8;
+    const torch::NoGradGuard no_gradient;
+    const std::size_t count = std::min(kMost, inputs.size());
+    double error = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Tensor y = twin_.Block(layer, inputs[i], geometry, {.quantizer = &quantizer_});
+      error += RelativeError(y - outputs[i], outputs[i] - inputs[i]).item<double>();
+    }
+    return error / static_cast<double>(count);
+  }
+
+  // Adds to the gradients what makes each weight choose between down and up: nothing in the first
+  // fifth of the steps, then more and more. `unit` is the layer's error with weights rounded to the
+  // nearest.
+  void Settle(int layer, std::int64_t step, double unit) const {
+    constexpr double kStrength = 30;  // enough for nearly all to have chosen in the end
+    constexpr double kWarmUp = 0.2, kFirstBeta = 20, kLastBeta = 2;  // the paper's
+    const double share = static_cast<double>(step) / static_cast<double>(options_.layer_steps);
+    if (share < kWarmUp) return;
+    const double left = 0.5 + 0.5 * std::cos(std::numbers::pi * (share - kWarmUp) / (1 - kWarmUp));
+    const double beta = kLastBeta + (kFirstBeta - kLastBeta) * left;
+    (kStrength * unit * quantizer_.RoundingPenalty(layer, beta)).backward();
   }
 
   // Squared error relative to what the layer adds, half of it for the sequence as a whole, half as
@@ -362,6 +402,7 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
                             : "equalized");
   settings.Add("learn-scales", options.learn_scales ? 1 : 0);
   settings.Add("learn-ranges", options.learn_ranges ? 1 : 0);
+  if (options.learn_rounding) settings.Add("learn-rounding", 1);
   if (options.learn_weights) {
     settings.Add("learn-weights", options.codes ? "with codes" : "without codes");
     settings.Add("weight-rate", options.weight_rate);
@@ -425,6 +466,10 @@ Status Check(const ScaleTrainingOptions& options, const std::vector<TokenTree>& 
       (options.layer_steps > 0 || options.target != ScaleTrainingOptions::Target::kText)) {
     return wrong("weights are learned by all layers together, with the text as their target");
   }
+  if (options.learn_rounding && (options.learn_scales || options.learn_ranges ||
+                                 options.learn_weights || options.steps > 0)) {
+    return wrong("rounding is learned by itself, layer by layer");
+  }
   if (!options.codes && (options.learn_scales || options.learn_ranges || !options.learn_weights)) {
     return wrong("where nothing is rounded there are only weights to learn");
   }
@@ -466,7 +511,7 @@ Result<TrainedScales> TrainScales(const models::Decoder& decoder,
     if (scales.keeps_outliers) {
       ONDINE_ASSIGN(scales.ranges, RangesOfText(decoder, training, scales.channels,
                                                 options.scheme.outliers, observer.stop_token));
-    } else {
+    } else if (options.codes) {
       scales.ranges = quantizer.Ranges();
     }
     trained.weights = run.Weights();

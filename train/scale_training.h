@@ -33,6 +33,9 @@ struct ScaleTrainingOptions {
   // Also all weights of the model, as quantisation-aware training does: to compare with. Needs
   // layer_steps = 0 and the text as its target.
   bool learn_weights = false;
+  // Instead of all others: how each weight is rounded (AdaRound: train/weight_rounding.h), to
+  // compare with. Needs steps = 0.
+  bool learn_rounding = false;
   bool codes = true;  // false: nothing is rounded, the float model itself is tuned
 
   std::int64_t layer_steps = 200;  // of each layer by itself, each fed by the float model

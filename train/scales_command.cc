@@ -89,14 +89,16 @@ std::vector<std::string> SiteOptions() {
 Status TrainAndWrite(const ScalesCommand& command) {
   ScaleTrainingOptions training = command.training;
   training.scheme.per_channel = !command.per_tensor;
-  training.learn_weights = !command.tuned_model.empty();
+  training.learn_rounding = command.learn == "rounding";
+  training.learn_weights = !command.tuned_model.empty() && !training.learn_rounding;
   training.codes = command.learn != "weights";
   training.learn_scales = command.learn == "both" || command.learn == "scales";
   training.learn_ranges =
       training.scheme.outliers == 0 && (command.learn == "both" || command.learn == "ranges");
-  if (!training.codes && !training.learn_weights) {
+  if (command.tuned_model.empty() && (!training.codes || training.learn_rounding)) {
     return MakeError(ErrorCode::kInvalidArgument,
-                     "weights alone are learned into a model: --tuned-model is needed");
+                     "weights, or their rounding, are learned into a model: --tuned-model is "
+                     "needed");
   }
 
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(command.model));
@@ -213,7 +215,7 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--learn", command.learn)
       ->capture_default_str()
-      ->check(CLI::IsMember({"both", "scales", "ranges", "nothing", "weights"}));
+      ->check(CLI::IsMember({"both", "scales", "ranges", "nothing", "rounding", "weights"}));
   app.add_option("--tuned-model", command.tuned_model,
                  "learn all weights too, and write a model with them: quantisation-aware training, "
                  "or with --learn weights that of the float model");

@@ -38,6 +38,7 @@ ROWS = {
         ("--start ones --learn ranges --target model --layer-steps 0 --steps {steps}", ""),
     "quantisation-aware training":
         ("--start ones --learn ranges --target text --layer-steps 0 --steps {steps}", ""),
+    "AdaRound": ("--start ones --learn rounding --layer-steps {layer_steps} --steps 0", ""),
     "Quadapter, layer by layer": ("--layer-steps {layer_steps} --steps 0", ""),
     "Quadapter, end to end": ("--target model --layer-steps 0 --steps {steps}", ""),
     "Quadapter, end to end, text":
@@ -45,7 +46,7 @@ ROWS = {
     "Quadapter, both":
         ("--target model --layer-steps {layer_steps} --steps {steps}", ""),
 }
-TUNED = ("float model, tuned", "quantisation-aware training")  # rows with weights of their own
+TUNED = ("float model, tuned", "quantisation-aware training", "AdaRound")  # rows with weights of their own
 
 
 def files_of(args, row):

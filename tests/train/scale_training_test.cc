@@ -11,6 +11,7 @@
 #include "models/decoder_pass.h"
 #include "models/kv_cache.h"
 #include "quant/convert.h"
+#include "quant/weights.h"
 #include "train/channel_quantizer.h"
 #include "train/twin_fixture.h"
 
@@ -210,6 +211,42 @@ TEST(ScaleTraining, LearnsOnlyWhatItIsToldTo) {
   ASSERT_TRUE(ranges);
   EXPECT_THAT(ranges->channels[1].at(FoldSite::kUp), ::testing::Each(1.0f));
   EXPECT_NE(Values(*ranges), Values(*nothing));
+}
+
+TEST(ScaleTraining, LearnsHowToRound) {
+  ScaleTrainingOptions options = SmallTraining();
+  options.scheme = {.weight_bits = 3, .activation_bits = 8};
+  options.learn_scales = options.learn_ranges = false;
+  options.steps = 0;
+  std::vector<train::ScaleValidationReport> validations;
+  train::ScaleTrainingObserver observer;
+  observer.on_validation = [&](const train::ScaleValidationReport& r) { validations.push_back(r); };
+  options.learn_rounding = true;
+  options.layer_steps = 200;
+  options.layer_rate = 1e-1;
+  compute::ThreadPool pool(1);
+  const auto decoder = LoadTiny({}, pool);
+  const auto trained = TrainScales(*decoder, Rows(24), Rows(8), options, observer);
+  ASSERT_TRUE(trained) << trained.error().ToString();
+  ASSERT_EQ(validations.size(), 2u);  // rounded to the nearest, and as was learned
+  EXPECT_LT(validations[1].divergence, 0.8 * validations[0].divergence);
+
+  // Weights lie on the grid, next to what they were, and the converter keeps them there.
+  EXPECT_EQ(trained->weights.size(), 2U * 7);
+  const std::vector<float>& rounded = trained->weights.at("blk.1.ffn_up.weight");
+  std::vector<float> before(rounded.size());
+  for (std::int64_t row = 0; row < 96; ++row)
+    decoder->layers()[1].up.GetRow(row, &before[row * 64]);
+  const quant::WeightCodes grid = quant::EncodeWeights(before, 96, 3, true);
+  const quant::WeightCodes codes = quant::EncodeWeights(rounded, 96, 3, true);
+  int other = 0;
+  for (std::size_t i = 0; i < rounded.size(); ++i) {
+    const float scale = grid.scales[i / 64];
+    EXPECT_NEAR(rounded[i], static_cast<float>(codes.codes[i]) * scale, 1e-5f * scale);
+    EXPECT_LT(std::abs(rounded[i] - before[i]), 1.001f * scale);
+    other += codes.codes[i] != grid.codes[i] ? 1 : 0;
+  }
+  EXPECT_GT(other, 10);
 }
 
 // Quantisation-aware training, and training of the float model: both learn the text by heart.

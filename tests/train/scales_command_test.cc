@@ -106,9 +106,13 @@ TEST_F(ScalesCommandTest, WritesATunedModel) {
     }
     QuantizationOptions options;
     options.scales = Path("scales.gguf");
+    // Training of the float model tells no ranges.
+    options.fold_only = learn == "weights";
     EXPECT_TRUE(Quantize(Path("tuned.gguf"), Path("w8a8.gguf"), options));
   }
-  EXPECT_THAT(Refusal(kUsage, Command({"--learn", "weights"})), HasSubstr("--tuned-model"));
+  for (const std::string learn : {"weights", "rounding"}) {
+    EXPECT_THAT(Refusal(kUsage, Command({"--learn", learn})), HasSubstr("--tuned-model"));
+  }
 }
 
 TEST_F(ScalesCommandTest, TheSameCommandWritesTheSameFile) {
