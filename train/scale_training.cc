@@ -20,6 +20,7 @@
 #include "train/guard.h"
 #include "train/pool_items.h"
 #include "train/process_group.h"
+#include "train/scale_objective.h"
 #include "train/tensors.h"
 
 namespace ondine::train {
@@ -45,7 +46,7 @@ class Training {
         quantizer_(twin.spec(), options.sites, options.scheme, twin.device(),
                    options.bfloat16 ? torch::kBFloat16 : torch::kFloat),
         time_(static_cast<std::int64_t>(training.front().size())),
-        exact_head_(options.learn_weights ? twin.head().clone() : twin.head()),
+        objective_(twin, options.codes ? &quantizer_ : nullptr, options.learn_weights),
         exact_training_(training.size()),
         exact_validation_(validation.size()) {
     if (options.learn_weights) {
@@ -68,7 +69,7 @@ class Training {
     }
     // Before weights change.
     for (std::size_t i = 0; i < validation_.size() && options_.learn_weights; ++i) {
-      ExactLogProbabilities(validation_[i], exact_validation_[i]);
+      objective_.ExactLogProbabilities(validation_[i], exact_validation_[i]);
     }
     std::vector<torch::optim::OptimizerParamGroup> groups;
     for (const std::vector<Tensor>* group : {&parameters_, &weights_}) {
@@ -190,7 +191,7 @@ class Training {
         double loss = 0;
         for (const std::size_t i : Batch(state.step)) {
           const Tensor y = twin_.Block(layer, inputs[i], geometry, {.quantizer = &quantizer_});
-          const Tensor error = RelativeError(y - outputs[i], outputs[i] - inputs[i]) /
+          const Tensor error = ScaleObjective::OfLayer(y - outputs[i], outputs[i] - inputs[i]) /
                                static_cast<double>(options_.batch);
           error.backward();
           loss += error.item<double>();
@@ -216,7 +217,7 @@ class Training {
     double error = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const Tensor y = twin_.Block(layer, inputs[i], geometry, {.quantizer = &quantizer_});
-      error += RelativeError(y - outputs[i], outputs[i] - inputs[i]).item<double>();
+      error += ScaleObjective::OfLayer(y - outputs[i], outputs[i] - inputs[i]).item<double>();
     }
     return error / static_cast<double>(count);
   }
@@ -234,12 +235,10 @@ class Training {
     (kStrength * unit * quantizer_.RoundingPenalty(layer, beta)).backward();
   }
 
-  // Squared error relative to what the layer adds, half of it for the sequence as a whole, half as
-  // the mean over its tokens: what a few tokens have that are a thousand times larger, and which
-  // all others attend to, must be as exact as what the others have.
-  static Tensor RelativeError(const Tensor& error, const Tensor& added) {
-    const Tensor of_tokens = error.square().sum(-1), norms = added.square().sum(-1);
-    return 0.5 * (of_tokens.sum() / norms.sum() + (of_tokens / norms).mean());
+  Tensor Loss(std::size_t sequence) {
+    return options_.target == ScaleTrainingOptions::Target::kText
+               ? objective_.OfText(training_[sequence])
+               : objective_.OfModel(training_[sequence], exact_training_[sequence]);
   }
 
   Status TrainTogether(TrainingState& state) {
@@ -248,8 +247,7 @@ class Training {
     for (; state.step < steps_; ++state.step) {
       double loss = 0;
       for (const std::size_t i : Batch(state.step)) {
-        const Tensor error =
-            Loss(training_[i], exact_training_[i]) / static_cast<double>(options_.batch);
+        const Tensor error = Loss(i) / static_cast<double>(options_.batch);
         error.backward();
         loss += error.item<double>();
       }
@@ -259,39 +257,6 @@ class Training {
       if (done % options_.validate_every == 0 || state.step + 1 == steps_) Validate(done + begin);
     }
     return {};
-  }
-
-  // Nats a token of a sequence.
-  Tensor Loss(const TokenTree& sequence, Tensor& exact) const {
-    const Tensor log_p = LogProbabilities(Hidden(sequence, coded()));
-    if (options_.target == ScaleTrainingOptions::Target::kText) {
-      return torch::nll_loss(log_p, Targets(sequence));
-    }
-    return torch::kl_div(log_p, ExactLogProbabilities(sequence, exact), at::Reduction::Sum, true) /
-           static_cast<double>(log_p.size(0));
-  }
-
-  const Quantizer* coded() const { return options_.codes ? &quantizer_ : nullptr; }
-
-  // What the head reads to predict each next token, [time - 1][width].
-  Tensor Hidden(const TokenTree& sequence, const Quantizer* quantizer) const {
-    const TokenTree* const row = &sequence;
-    return twin_.Hidden({&row, 1}, {.quantizer = quantizer})[0].narrow(0, 0, time_ - 1);
-  }
-  // [time - 1][vocabulary]
-  Tensor LogProbabilities(const Tensor& hidden) const {
-    return torch::log_softmax(twin_.Logits(hidden), -1);
-  }
-  // The float model's; `exact` keeps what its layers made of the sequence.
-  Tensor ExactLogProbabilities(const TokenTree& sequence, Tensor& exact) const {
-    const torch::NoGradGuard no_gradient;
-    if (!exact.defined()) exact = Hidden(sequence, nullptr);
-    return torch::log_softmax(torch::linear(exact, exact_head_), -1);
-  }
-
-  Tensor Targets(const TokenTree& sequence) const {
-    const std::vector<std::int64_t> next(sequence.tokens.begin() + 1, sequence.tokens.end());
-    return torch::tensor(next).to(twin_.device());
   }
 
   // Half a cosine from `rate` to a tenth of it.
@@ -346,13 +311,7 @@ class Training {
     Tensor sums = torch::zeros({3}, torch::kDouble);
     for (std::size_t i = 0; i < validation_.size(); ++i) {
       if (static_cast<int>(i % static_cast<std::size_t>(group_.size())) != group_.rank()) continue;
-      const Tensor targets = Targets(validation_[i]);
-      const Tensor coded = LogProbabilities(Hidden(validation_[i], this->coded()));
-      const Tensor exact = ExactLogProbabilities(validation_[i], exact_validation_[i]);
-      sums[0] += torch::nll_loss(coded, targets).item<double>();
-      sums[1] += torch::nll_loss(exact, targets).item<double>();
-      sums[2] += torch::kl_div(coded, exact, at::Reduction::Sum, true).item<double>() /
-                 static_cast<double>(targets.size(0));
+      sums += objective_.Measure(validation_[i], exact_validation_[i]);
     }
     group_.Sum(sums);
     if (group_.rank() != 0 || !observer_.on_validation || validation_.empty()) return;
@@ -371,8 +330,8 @@ class Training {
   const ScaleTrainingObserver& observer_;
   ChannelQuantizer quantizer_;
   const std::int64_t time_;
-  const Tensor exact_head_;  // as it was, even where weights are learned
-  // Final norm outputs of the float model, [time - 1][width]; undefined until they are needed.
+  const ScaleObjective objective_;
+  // Its `exact` of each sequence.
   std::vector<Tensor> exact_training_, exact_validation_;
   std::vector<Tensor> parameters_;  // of scales and ranges
   std::vector<Tensor> weights_;     // of the model, where they are learned

@@ -291,25 +291,31 @@ TEST(ScaleTraining, LearnsWeightsWhereItIsToldTo) {
   EXPECT_FALSE(TrainTinyAndWeights(options));
 }
 
+// Also where scales are not learned, and so not in the checkpoint.
 TEST(ScaleTraining, GoesOnWhereItStopped) {
   const TempDir folder;
-  const auto whole = TrainTiny(SmallTraining());
-  ASSERT_TRUE(whole) << whole.error().ToString();
-  for (const std::int64_t stop_after : {7, 20, 33, 45}) {
-    SCOPED_TRACE(stop_after);
+  for (const bool learn_scales : {true, false}) {
     ScaleTrainingOptions options = SmallTraining();
+    options.learn_scales = learn_scales;
+    options.start = ScaleTrainingOptions::Start::kSmooth;
+    const auto whole = TrainTiny(options);
+    ASSERT_TRUE(whole) << whole.error().ToString();
     options.checkpoint = folder.File("checkpoint");
-    train::ScaleTrainingObserver observer;
-    observer.on_step = [&](const train::ScaleStepReport& report) {
-      if (report.step == stop_after) observer.stop_token.Stop();
-    };
-    const auto stopped = TrainTiny(options, observer);
-    ASSERT_FALSE(stopped);
-    EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
-    options.resume = true;
-    const auto resumed = TrainTiny(options);
-    ASSERT_TRUE(resumed) << resumed.error().ToString();
-    EXPECT_EQ(Values(*resumed), Values(*whole));
+    for (const std::int64_t stop_after : {7, 20, 33, 45}) {
+      SCOPED_TRACE(stop_after);
+      train::ScaleTrainingObserver observer;
+      observer.on_step = [&](const train::ScaleStepReport& report) {
+        if (report.step == stop_after) observer.stop_token.Stop();
+      };
+      options.resume = false;
+      const auto stopped = TrainTiny(options, observer);
+      ASSERT_FALSE(stopped);
+      EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+      options.resume = true;
+      const auto resumed = TrainTiny(options);
+      ASSERT_TRUE(resumed) << resumed.error().ToString();
+      EXPECT_EQ(Values(*resumed), Values(*whole));
+    }
     options.rate *= 2;
     const auto other = TrainTiny(options);
     ASSERT_FALSE(other);
