@@ -70,6 +70,8 @@ Status Bench(const Options& options) {
   settings.stop_token = InterruptToken();
   if (options.pot.slots > 0) {
     ONDINE_ASSIGN(settings.pot, options.pot.Settings());
+  } else {
+    ONDINE_ASSIGN(settings.cache, ParseCacheType(options.pot.cache_type));
   }
   for (const std::int64_t depth : options.depths) {
     for (const std::int64_t n : options.prompts) {

@@ -69,6 +69,7 @@ class Benchmark {
       row.pot = settings.slots;
     } else {
       settings.policy = PotPolicy::kFull;
+      settings.type = options_.cache;
       settings.slots = test.depth + test.prompt + test.generated;
     }
     ONDINE_ASSIGN(const auto pot, Pot::Create(model_.parts().decoder, pool_, settings,
@@ -143,11 +144,18 @@ class Benchmark {
     const double passes = row.generated > 0 ? tokens : std::ceil(tokens / kPassTokens);
     const double bytes = passes *
                          (static_cast<double>(decoder.BytesPerToken() + LoraBytes()) +
-                          attended * static_cast<double>(info.cache_bytes_per_token)) /
+                          attended * CacheBytesPerEntry()) /
                          tokens;
     row.gigabytes_per_second = bytes * row.best / 1e9;
   }
 
+  // Keys and values, in all layers that keep them.
+  double CacheBytesPerEntry() const {
+    const ModelInfo& info = model_.info();
+    const auto type = memory::ToKvType(options_.pot ? options_.pot->type : options_.cache);
+    return static_cast<double>(2 * info.global_layers * info.kv_heads) *
+           static_cast<double>(compute::KvRowBytes(type, static_cast<int>(info.head_dim)));
+  }
   std::size_t LoraBytes() const { return lora_ == nullptr ? 0 : lora_->bytes(); }
 
   static constexpr double kPassTokens = models::DecoderPass::kMaxTokens;

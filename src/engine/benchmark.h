@@ -26,7 +26,8 @@ struct BenchOptions {
   int threads = 0;
   std::vector<ScaledAdapter> adapters;
   int repetitions = 5;
-  std::optional<PotSettings> pot;  // absent: a cache that keeps everything
+  std::optional<PotSettings> pot;  // absent: a cache that keeps everything, of this type:
+  CacheType cache = CacheType::kF16;
   std::function<void(const std::string&)> on_progress;
   StopToken stop_token;
 };

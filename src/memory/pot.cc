@@ -10,7 +10,6 @@
 #include "memory/rarity.h"
 
 namespace ondine::memory {
-namespace {
 
 compute::KvType ToKvType(CacheType type) {
   switch (type) {
@@ -20,6 +19,8 @@ compute::KvType ToKvType(CacheType type) {
   }
   return compute::KvType::kF16;
 }
+
+namespace {
 
 models::KvSettings CacheSettings(const PotSettings& settings) {
   return {settings.slots, ToKvType(settings.type),

@@ -39,6 +39,9 @@ struct PotCounters {
   double seconds_consolidation = 0;  // reading the survivors once more
 };
 
+// How the engine stores entries of a pot.
+compute::KvType ToKvType(CacheType type);
+
 class Pot {
  public:
   // `catalyst` is the general prompt (CaP-G), at most 512 tokens; its length is P. `ends` covers

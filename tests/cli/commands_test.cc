@@ -248,6 +248,13 @@ TEST_F(Commands, BenchPrintsTheColumnsOfLlamaBench) {
   EXPECT_EQ(rows[0].at("n_prompt"), 32);
   EXPECT_EQ(rows[3].at("n_gen"), 8);
   EXPECT_EQ(rows[3].at("n_depth"), 40);
+  // What a token reads, of a cache of half the size too.
+  const auto bytes = [](const nlohmann::json& row) {
+    return row.at("gb_per_s").get<double>() / row.at("best_ts").get<double>();
+  };
+  const auto small = Json({"bench", "-m", Model(), "-p", "0", "-n", "8", "-d", "40", "-r", "1",
+                           "--cache-type", "q8_0", "-o", "json"});
+  EXPECT_LT(bytes(small[0]), bytes(rows[3]));
   EXPECT_THAT(Output({"bench", "-m", Model(), "-p", "8", "-n", "0", "-r", "1"}),
               HasSubstr("| pp8 |"));
 }
