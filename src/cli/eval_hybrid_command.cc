@@ -19,7 +19,7 @@ namespace {
 
 struct Options {
   ModelChoice device;
-  std::string server, pool;
+  std::string server, pool, server_pool;
   eval::McqaOptions mcqa;
   std::vector<double> budgets = {0.1, 0.2, 0.3};
   bool json = false, progress = false;
@@ -109,7 +109,7 @@ Status Evaluate(const Options& options) {
   ONDINE_TRY(runner.Run(options.device, options.pool, &eval::HybridPart::device));
   ModelChoice server = options.device;
   server.path = options.server;
-  ONDINE_TRY(runner.Run(server, "", &eval::HybridPart::server));
+  ONDINE_TRY(runner.Run(server, options.server_pool, &eval::HybridPart::server));
   ONDINE_ASSIGN(const eval::HybridReport report,
                 eval::CompareHybrid(runner.settings, runner.final_part, options.budgets));
   const std::size_t questions = runner.final_part.device.answers.size();
@@ -132,7 +132,8 @@ Action AddEvalHybrid(CLI::App& eval_command) {
       ->required();
   command->add_option("--pool", options->pool,
                       "pool whose adapters are blended on the device for each task");
-  command->add_option("--shots", options->mcqa.shots, "training questions it is weighed by")
+  command->add_option("--server-pool", options->server_pool, "the same on the server");
+  command->add_option("--shots", options->mcqa.shots, "training questions they are weighed by")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command
