@@ -3,10 +3,10 @@
 //
 //   OMP_NUM_THREADS=2 build/bin/onednn_bench
 #include <benchmark/benchmark.h>
-#include <dnnl.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <dnnl.hpp>
 #include <string>
 #include <vector>
 
@@ -33,9 +33,8 @@ void Product(benchmark::State& state, memory::dim in, memory::dim out, memory::d
   double best = 1e9;
   for (auto _ : state) {
     const auto start = std::chrono::steady_clock::now();
-    multiply.execute(stream, {{DNNL_ARG_SRC, values},
-                              {DNNL_ARG_WEIGHTS, weights},
-                              {DNNL_ARG_DST, outputs}});
+    multiply.execute(
+        stream, {{DNNL_ARG_SRC, values}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, outputs}});
     stream.wait();
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
     best = std::min(best, time.count());
@@ -52,9 +51,9 @@ void Register() {
       if (rows > 8 && out == 49152) continue;
       const std::string name = "oneDNN/I8/" + std::to_string(out) + "x" + std::to_string(in) +
                                "/n:" + std::to_string(rows);
-      benchmark::RegisterBenchmark(
-          name.c_str(), [=](benchmark::State& state) { Product(state, in, out, rows); })
-          ->UseRealTime();
+      benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+        Product(state, in, out, rows);
+      })->UseRealTime();
     }
   }
 }

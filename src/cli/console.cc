@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -137,7 +137,8 @@ StopToken InterruptToken() {
 
 void InstallInterruptHandler() {
   Interrupt();  // made before a signal can ask for it
-  if (pipe2(interrupt_pipe, O_CLOEXEC | O_NONBLOCK) != 0) interrupt_pipe[0] = interrupt_pipe[1] = -1;
+  if (pipe2(interrupt_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+    interrupt_pipe[0] = interrupt_pipe[1] = -1;
   struct sigaction action = {};
   action.sa_handler = HandleInterrupt;
   sigaction(SIGINT, &action, nullptr);
