@@ -1,6 +1,6 @@
 // The functions of train/fake_quant.h in one pass over memory for all values and one for their
-// gradients, on a CPU. Composed of torch's operations they take a dozen each, which is more than
-// half of a training step.
+// gradients, on a CPU. Composed of torch's operations they take a dozen each, which is a third of
+// a training step.
 #ifndef ONDINE_TRAIN_FUSED_CODES_H_
 #define ONDINE_TRAIN_FUSED_CODES_H_
 

@@ -186,7 +186,8 @@ class Training {
         for (const Tensor& x : inputs) outputs.push_back(twin_.Block(layer, x, geometry, {}));
       }
       const auto begin = end - options_.layer_steps;
-      const double nearest = done ? 0 : ErrorOf(layer, geometry, inputs, outputs);
+      const double nearest =
+          done || !options_.learn_rounding ? 0 : ErrorOf(layer, geometry, inputs, outputs);
       for (; state.step < end && !done; ++state.step) {
         double loss = 0;
         for (const std::size_t i : Batch(state.step)) {
@@ -427,7 +428,8 @@ Status Check(const ScaleTrainingOptions& options, const std::vector<TokenTree>& 
   }
   if (options.learn_rounding && (options.learn_scales || options.learn_ranges ||
                                  options.learn_weights || options.steps > 0)) {
-    return wrong("rounding is learned by itself, layer by layer");
+    return wrong(
+        "rounding is learned by itself and layer by layer, with no steps of all layers together");
   }
   if (!options.codes && (options.learn_scales || options.learn_ranges || !options.learn_weights)) {
     return wrong("where nothing is rounded there are only weights to learn");

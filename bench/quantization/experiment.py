@@ -46,7 +46,8 @@ ROWS = {
     "Quadapter, both":
         ("--target model --layer-steps {layer_steps} --steps {steps}", ""),
 }
-TUNED = ("float model, tuned", "quantisation-aware training", "AdaRound")  # rows with weights of their own
+# Rows with weights of their own.
+TUNED = ("float model, tuned", "quantisation-aware training", "AdaRound")
 
 
 def files_of(args, row):
@@ -99,8 +100,8 @@ def measure(args, rows):
                 continue
             scales = ["--scales", files.scales] if training else []
             texts.print_row(row, texts.measure(quantize(
-                files.model, "--calibrate", args.tune, "--scheme", args.scheme, *scales,
-                *shlex.split(conversion))))
+                files.model, "--calibrate", args.tune, "--sequences", args.sequences, "--scheme",
+                args.scheme, *scales, *shlex.split(conversion))))
 
 
 def main():
@@ -114,7 +115,7 @@ def main():
     parser.add_argument("--row", action="append", choices=ROWS, metavar="NAME",
                         help="of the table, instead of all; may be repeated")
     parser.add_argument("--scheme", default="w8a8")
-    parser.add_argument("--sequences", type=int, default=128, help="of 512 tokens to train with")
+    parser.add_argument("--sequences", type=int, default=128, help="of 512 tokens to calibrate and train with")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--layer-steps", type=int, default=100)
     parser.add_argument("--batch", type=int, default=2)

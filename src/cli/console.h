@@ -1,4 +1,4 @@
-// Standard output and error: errors, progress, interruption.
+// The terminal and the standard streams: errors, progress, lines of input, interruption.
 #ifndef ONDINE_SRC_CLI_CONSOLE_H_
 #define ONDINE_SRC_CLI_CONSOLE_H_
 

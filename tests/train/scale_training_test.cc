@@ -328,6 +328,11 @@ TEST(ScaleTraining, RefusesWhatMakesNoSense) {
   options.batch = 0;
   EXPECT_FALSE(TrainTiny(options));
   options = SmallTraining();
+  options.learn_rounding = true;  // and scales, and ranges
+  EXPECT_FALSE(TrainTiny(options));
+  options.learn_scales = options.learn_ranges = false;  // with steps of all layers together
+  EXPECT_FALSE(TrainTiny(options));
+  options = SmallTraining();
   options.resume = true;
   const auto no_file = TrainTiny(options);
   ASSERT_FALSE(no_file);
