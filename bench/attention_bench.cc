@@ -88,7 +88,8 @@ void Measure(benchmark::State& state, const Setting& setting, int products, doub
   state.counters["GB/s"] = products * setting.shape.kv_heads * slots * row_bytes / best / 1e9;
 }
 
-void BM_Attend(benchmark::State& state, KvType type, bool rotate) {
+void BM_Attend(benchmark::State& state, KvType type, bool rotate,
+               AttentionKernel kernel = AttentionKernel::kAuto) {
   const Setting setting(state);
   const std::int64_t width = setting.Width(), q_width = setting.Heads() * setting.shape.head_dim;
   ThreadPool pool(setting.threads);
@@ -118,11 +119,12 @@ void BM_Attend(benchmark::State& state, KvType type, bool rotate) {
   AttentionScratch scratch;
   Measure(state, setting, 2, static_cast<double>(layers[0].RowBytes()), [&](int layer) {
     pool.Run([&](Worker& worker) {
-      Attend(worker, layers[layer], input, scratch, out.data(), q_width);
+      Attend(worker, layers[layer], input, scratch, out.data(), q_width, kernel);
     });
   });
 }
 BENCHMARK_CAPTURE(BM_Attend, f16, KvType::kF16, true)->Apply(Cases);
+BENCHMARK_CAPTURE(BM_Attend, f16_int8, KvType::kF16, true, AttentionKernel::kInt8)->Apply(Cases);
 BENCHMARK_CAPTURE(BM_Attend, f16_stored_rotated, KvType::kF16, false)->Apply(Cases);
 BENCHMARK_CAPTURE(BM_Attend, q8_0, KvType::kQ8_0, true)->Apply(Cases);
 BENCHMARK_CAPTURE(BM_Attend, q4_0, KvType::kQ4_0, true)->Apply(Cases);

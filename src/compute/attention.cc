@@ -30,6 +30,7 @@ const AttentionKernels& Choose(AttentionKernel kernel) {
 #if defined(__x86_64__)
   static const bool fast = HasAvx512Vnni();
   if (kernel == AttentionKernel::kAuto && fast) return kAvx512Attention;
+  if (kernel == AttentionKernel::kInt8 && fast) return kAvx512ByteAttention;
 #endif
   return kPlainAttention;
 }
@@ -60,6 +61,7 @@ class Problem {
     head.row_bytes = layer_.RowBytes();
     head.keys = layer_.KeyRows(kv_head);
     head.values = layer_.ValueRows(kv_head);
+    head.all_see_first = input_.window == 0;
     if (const Rope* rope = input_.rope; rope != nullptr) {
       head.rope_dims = rope->settings().dims;
       head.neighbours = rope->settings().neighbours;

@@ -44,8 +44,9 @@ class AttentionScratch {
   std::unique_ptr<Buffers> buffers_;
 };
 
-// kScalar is the plain reference; kAuto the fastest this CPU can run.
-enum class AttentionKernel { kAuto, kScalar };
+// kScalar is the plain reference; kAuto the fastest this CPU can run that is as exact as a cache of
+// halves; kInt8 a faster one, where the CPU has it, whose errors are those of 8-bit integers.
+enum class AttentionKernel { kAuto, kInt8, kScalar };
 
 // out[i][h][:] = softmax(scale * q.k) v over the visible slots; rows `out_stride` floats apart.
 // All workers call it together with the same arguments; it has barriers inside, the last one after

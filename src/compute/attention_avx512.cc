@@ -1,5 +1,5 @@
-// Attention of many queries with 16-bit integer dot products (AVX-512 VNNI), which multiply twice
-// as fast as floats and, unlike bfloat16, keep the precision of a half-float cache:
+// Attention of many queries with integer dot products of 16 bits (AVX-512 VNNI), which multiply
+// twice as fast as floats and, unlike bfloat16, keep the precision of a half-float cache:
 //
 //   * A query or key is scaled so that its length squared stays below 2^31: any dot product of two
 //     then fits 32 bits (Cauchy and Schwarz), and a score's error is about 9e-6 of |q| |k|, less
@@ -9,14 +9,23 @@
 //     adding a different threshold for each slot: so many weights of a fraction of a unit come out
 //     right in sum, where rounding would lose them all.
 //
+// Or with 8-bit integers, which multiply twice as fast again, for models whose activations have no
+// more than 8 bits either:
+//
+//   * Queries and keys pass through a Hadamard transform, which leaves their dot products as they
+//     are and spreads outliers; each is then scaled to the largest 8-bit integer. A score's error
+//     is about 1e-3 of |q| |k| / sqrt(dim).
+//   * A value is scaled to the largest 8-bit integer, and of a block's weights, times the values'
+//     scales, the largest is; they are cut like those of 16 bits.
+//
 // Lanes are query rows, so that maxima and sums over slots need no shuffles. Integer sums are
 // exact: their order does not matter.
 #include "compute/attention_integers_avx512.h"
+#include "compute/lanes_avx512.h"
 
 namespace ondine::compute {
 namespace {
 
-constexpr float kMaxMass = 32700.0f;  // of a block's weights; thresholds may add one unit
 // Stands for "no slot seen yet". Finite, so that differences of two of them are.
 constexpr float kNothing = -1e30f;
 // Bit-reversed counting: thresholds in (0, 1) such that any run of slots gets evenly spread ones.
@@ -34,11 +43,6 @@ constexpr Thresholds MakeThresholds() {
 }
 constexpr Thresholds kThresholds = MakeThresholds();
 
-// Of a vector that has `count` elements left, at most all.
-__mmask16 FirstLanes(std::int64_t count) {
-  return static_cast<__mmask16>(count >= kWidth ? 0xffff : (1 << count) - 1);
-}
-
 std::int64_t Smaller(std::int64_t a, std::int64_t b) {
   return a < b ? a : b;
 }
@@ -46,12 +50,82 @@ std::int64_t Smaller(std::int64_t a, std::int64_t b) {
 // kVectors vectors of 16 rows are worked on; arrays have room for two.
 
 struct Queries {
-  alignas(64) std::int32_t pairs[kMaxHeadDim / 2][kTileRows];
-  alignas(64) float factor[kTileRows];  // score = factor * key scale * integer product
+  alignas(64) std::int32_t words[kMaxHeadDim / 2][kTileRows];
+  alignas(64) std::int32_t start[kTileRows];  // of a row's integer products
+  alignas(64) float factor[kTileRows];        // score = factor * key scale * integer product
   alignas(64) std::int32_t first[kTileRows], last[kTileRows];  // visible slots
   std::int64_t highest_first, lowest_last;                     // of all rows
 };
 
+// What differs between the two sizes of integers. kPerWord is how many a word of 32 bits holds.
+
+struct Pairs {
+  static constexpr int kPerWord = 2;
+  // Of a block's weights together; thresholds may add one unit.
+  static constexpr float kMaxUnits = 32700.0f;
+  static __m512 Norm(__m512 sum, __m512 /*largest*/) { return sum; }
+
+  static void AddScores(__m512i& sums, __m512i queries, __m512i key) {
+    AddPairProducts(sums, queries, key);
+  }
+  static void AddValues(__m512i& sums, __m512i weights, __m512i value) {
+    AddPairProducts(sums, weights, value);
+  }
+
+  // 16 rows, of which those of null are zeros.
+  static void Load(const float* const* rows, float scale, int dim, int lane, Queries& out) {
+    IntegerRows integers;
+    ToIntegers(rows, dim, IntegerRange::kDirection, integers);
+    for (int i = 0; i < kWidth; ++i) {
+      out.factor[lane + i] = integers.units[i] * scale;
+      out.start[lane + i] = 0;
+    }
+    for (int d = 0; d < dim; d += 2 * kWidth) {
+      Transpose(integers.values[0] + d, kMaxHeadDim / 2, &out.words[d / 2][lane], kTileRows);
+    }
+  }
+};
+
+struct Bytes {
+  static constexpr int kPerWord = 4;
+  // Of the largest of a block's weights.
+  static constexpr float kMaxUnits = 254.0f;
+  static __m512 Norm(__m512 /*sum*/, __m512 largest) { return largest; }
+
+  // A product of bytes has one factor without a sign: keys that are shifted by 128, and weights.
+  static void AddScores(__m512i& sums, __m512i queries, __m512i key) {
+    AddByteProducts(sums, key, queries);
+  }
+  static void AddValues(__m512i& sums, __m512i weights, __m512i value) {
+    AddByteProducts(sums, weights, value);
+  }
+
+  static void Load(const float* const* rows, float scale, int dim, int lane, Queries& out) {
+    alignas(64) float turned[kWidth][kMaxHeadDim];
+    const float* turned_rows[kWidth] = {};
+    for (int i = 0; i < kWidth && rows[i] != nullptr; ++i) {
+      __builtin_memcpy(turned[i], rows[i], dim * sizeof(float));
+      Hadamard(dim, turned[i]);
+      turned_rows[i] = turned[i];
+    }
+    IntegerRows integers;
+    ToIntegers(turned_rows, dim, IntegerRange::kByte, integers);
+    const float unscale = scale / static_cast<float>(HadamardSize(dim));
+    for (int i = 0; i < kWidth; ++i) {
+      out.factor[lane + i] = integers.units[i] * unscale;
+      std::int32_t sum = 0;
+      for (int d = 0; d < dim; ++d) sum += integers.values[i][d];
+      out.start[lane + i] = -128 * sum;
+    }
+    ByteRows bytes;
+    ToBytes(integers, dim, bytes);
+    for (int d = 0; d < dim; d += 4 * kWidth) {
+      Transpose(bytes.values[0] + d, kMaxHeadDim / 4, &out.words[d / 4][lane], kTileRows);
+    }
+  }
+};
+
+template <typename Form>
 void LoadQueries(const QueryTile& tile, int dim, Queries& queries) {
   queries.highest_first = tile.first[tile.rows - 1];
   queries.lowest_last = tile.last[0];
@@ -61,45 +135,45 @@ void LoadQueries(const QueryTile& tile, int dim, Queries& queries) {
     queries.last[row] = row < tile.rows ? static_cast<std::int32_t>(tile.last[row]) : -1;
   }
   for (int row = 0; row < tile.rows; row += kWidth) {
-    IntegerRows integers;
-    ToIntegers(tile.q + row, dim, IntegerRange::kDirection, integers);
-    for (int i = 0; i < kWidth; ++i) queries.factor[row + i] = integers.units[i] * tile.scale;
-    for (int d = 0; d < dim; d += 2 * kWidth) {
-      Transpose(integers.values[0] + d, kMaxHeadDim / 2, &queries.pairs[d / 2][row], kTileRows);
-    }
+    Form::Load(tile.q + row, tile.scale, dim, row, queries);
   }
 }
 
-// sums[i][v] = sum over `count` steps of left[step][v] * right[step][i], pairs of 16-bit integers.
-// A step is kTileRows on the left and kRightStep on the right.
-template <int kVectors, int kRightStep>
+// sums[i][v] += sum over `count` > 0 steps of left[step][v] * right[step][i], words of integers
+// that `add` multiplies. A step is kTileRows on the left and kRightStep on the right.
+template <int kVectors, int kRightStep, typename Add>
 inline __attribute__((always_inline)) void Multiply(const std::int32_t* left,
-                                                    const std::int32_t* right, int count,
+                                                    const std::int32_t* right, int count, Add add,
                                                     __m512i (&sums)[kGroup][kVectors]) {
-  for (int i = 0; i < kGroup; ++i) {
-    for (int v = 0; v < kVectors; ++v) sums[i][v] = _mm512_setzero_si512();
-  }
-  for (int step = 0; step < count; ++step, left += kTileRows, right += kRightStep) {
+  // A loop that runs at least once: where it may not, GCC 12 keeps a second copy of the sums.
+  int step = 0;
+  do {
     __m512i rows[kVectors];
     for (int v = 0; v < kVectors; ++v) rows[v] = _mm512_load_si512(left + v * kWidth);
 #pragma GCC unroll 8
     for (int i = 0; i < kGroup; ++i) {
-      const __m512i both = _mm512_set1_epi32(right[i]);
-      for (int v = 0; v < kVectors; ++v) {
-        sums[i][v] = _mm512_dpwssd_epi32(sums[i][v], rows[v], both);
-      }
+      const __m512i all = _mm512_set1_epi32(right[i]);
+      for (int v = 0; v < kVectors; ++v) add(sums[i][v], rows[v], all);
     }
-  }
+    left += kTileRows;
+    right += kRightStep;
+  } while (++step < count);
 }
 
 // Scores of `slots` slots (a multiple of 8), still without the rows' factors.
-template <int kVectors>
+template <typename Form, int kVectors>
 void BlockScores(const Queries& queries, const std::int32_t* keys, const float* key_scales, int dim,
                  int slots, float (*scores)[kTileRows]) {
+  const int words = dim / Form::kPerWord;
   for (int slot = 0; slot < slots; slot += kGroup) {
-    const std::int32_t* group = keys + slot / kSlotTile * kSlotTile * (dim / 2) + slot % kSlotTile;
+    const std::int32_t* group = keys + slot / kSlotTile * kSlotTile * words + slot % kSlotTile;
     __m512i sums[kGroup][kVectors];
-    Multiply<kVectors, kSlotTile>(queries.pairs[0], group, dim / 2, sums);
+    for (int i = 0; i < kGroup; ++i) {
+      for (int v = 0; v < kVectors; ++v) {
+        sums[i][v] = _mm512_load_si512(queries.start + v * kWidth);
+      }
+    }
+    Multiply<kVectors, kSlotTile>(queries.words[0], group, words, Form::AddScores, sums);
 #pragma GCC unroll 8
     for (int i = 0; i < kGroup; ++i) {
       const __m512 scale = _mm512_set1_ps(key_scales[slot + i]);
@@ -122,10 +196,10 @@ State StateOf(float* state, int dim) {
   return {state, state + dim * kTileRows, state + (dim + 1) * kTileRows};
 }
 
-// Turns a block's scores into integer weights, pairs of slots together, for the rows of vector `v`.
-// Updates maxima and totals; sets what older sums and the block's integer sums are to be multiplied
-// by.
-template <bool kMasked>
+// Turns a block's scores into integer weights, words of neighbouring slots together, for the rows
+// of vector `v`. Updates maxima and totals; sets what older sums and the block's integer sums are
+// to be multiplied by.
+template <typename Form, bool kMasked>
 void BlockWeights(const Queries& queries, const float* value_scales, std::int64_t block, int slots,
                   int v, float (*scores)[kTileRows], std::int32_t (*weights)[kTileRows],
                   const State& state, __m512& keep, __m512& unit) {
@@ -151,7 +225,7 @@ void BlockWeights(const Queries& queries, const float* value_scales, std::int64_
   const __mmask16 any = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(kNothing), _CMP_GT_OQ);
   largest = _mm512_mask_mul_ps(largest, any, largest, factor);
 
-  __m512 total = _mm512_setzero_ps(), mass = _mm512_setzero_ps();
+  __m512 total = _mm512_setzero_ps(), sum = total, most = total;
 #pragma GCC unroll 4
   for (int slot = 0; slot < slots; ++slot) {
     const __m512 score = _mm512_load_ps(scores[slot] + lane);
@@ -159,57 +233,61 @@ void BlockWeights(const Queries& queries, const float* value_scales, std::int64_
     if constexpr (kMasked) weight = _mm512_maskz_mov_ps(visible(slot), weight);
     total = _mm512_add_ps(total, weight);
     const __m512 scaled = _mm512_mul_ps(weight, _mm512_set1_ps(value_scales[slot]));
-    mass = _mm512_add_ps(mass, scaled);
+    sum = _mm512_add_ps(sum, scaled);
+    most = _mm512_max_ps(most, scaled);
     _mm512_store_ps(scores[slot] + lane, scaled);
   }
 
   // Less than this beside a weight of 1 is nothing, and its reciprocal might overflow.
-  const __mmask16 has_mass = _mm512_cmp_ps_mask(mass, _mm512_set1_ps(1e-30f), _CMP_GT_OQ);
-  const __m512 to_units = _mm512_maskz_div_ps(has_mass, _mm512_set1_ps(kMaxMass), mass);
+  const __m512 norm = Form::Norm(sum, most);
+  const __mmask16 has_mass = _mm512_cmp_ps_mask(norm, _mm512_set1_ps(1e-30f), _CMP_GT_OQ);
+  const __m512 to_units = _mm512_maskz_div_ps(has_mass, _mm512_set1_ps(Form::kMaxUnits), norm);
 #pragma GCC unroll 2
-  for (int slot = 0; slot < slots; slot += 2) {
-    __m512i units[2];
-    for (int i = 0; i < 2; ++i) {
-      units[i] =
+  for (int slot = 0; slot < slots; slot += Form::kPerWord) {
+    __m512i word = _mm512_setzero_si512();
+#pragma GCC unroll 4
+    for (int i = 0; i < Form::kPerWord; ++i) {
+      const __m512i units =
           _mm512_cvttps_epi32(_mm512_fmadd_ps(_mm512_load_ps(scores[slot + i] + lane), to_units,
                                               _mm512_set1_ps(kThresholds.of[slot + i])));
+      word = _mm512_or_si512(word, _mm512_slli_epi32(units, i * 32 / Form::kPerWord));
     }
-    _mm512_store_si512(weights[slot / 2] + lane,
-                       _mm512_or_si512(units[0], _mm512_slli_epi32(units[1], 16)));
+    _mm512_store_si512(weights[slot / Form::kPerWord] + lane, word);
   }
 
   const __m512 before = _mm512_load_ps(state.maxima + lane);
   const __m512 now = _mm512_max_ps(before, largest);
   const __m512 share = Exp2(_mm512_sub_ps(largest, now));
   keep = Exp2(_mm512_sub_ps(before, now));
-  unit = _mm512_mul_ps(_mm512_mul_ps(mass, _mm512_set1_ps(1 / kMaxMass)), share);
+  unit = _mm512_mul_ps(_mm512_mul_ps(norm, _mm512_set1_ps(1 / Form::kMaxUnits)), share);
   _mm512_store_ps(state.maxima + lane, now);
   const __m512 totals = _mm512_load_ps(state.totals + lane);
   _mm512_store_ps(state.totals + lane, _mm512_fmadd_ps(total, share, _mm512_mul_ps(totals, keep)));
 }
 
-template <int kVectors>
+template <typename Form, int kVectors>
 void AddBlocks(const Queries& queries, const Panel& panel, int dim, std::int64_t begin,
                std::int64_t end, const State& state) {
   alignas(64) float scores[kSlotBlock][kTileRows];
-  alignas(64) std::int32_t weights[kBlockPairs][kTileRows];
+  constexpr int kBlockWords = kSlotBlock / Form::kPerWord;
+  alignas(64) std::int32_t weights[kBlockWords][kTileRows];
   for (std::int64_t block = begin; block < end; block += kSlotBlock) {
     const std::int64_t at = block - panel.begin;
     const std::int64_t stop = Smaller(block + kSlotBlock, end);
     const int slots = static_cast<int>((stop - block + kGroup - 1) / kGroup * kGroup);
-    BlockScores<kVectors>(queries, KeyPairs(panel, dim, block), panel.key_scales + at, dim, slots,
-                          scores);
+    BlockScores<Form, kVectors>(queries, KeyWords<Form::kPerWord>(panel, dim, block),
+                                panel.key_scales + at, dim, slots, scores);
     const bool masked = queries.highest_first > block || queries.lowest_last < block + slots - 1;
     __m512 keep[kVectors], unit[kVectors];
     for (int v = 0; v < kVectors; ++v) {
-      const auto make = masked ? BlockWeights<true> : BlockWeights<false>;
+      const auto make = masked ? BlockWeights<Form, true> : BlockWeights<Form, false>;
       make(queries, panel.value_scales + at, block, slots, v, scores, weights, state, keep[v],
            unit[v]);
     }
-    const std::int32_t* values = ValuePairs(panel, dim, block);
-    for (int d = 0; d < dim; d += kGroup, values += kBlockPairs * kGroup) {
-      __m512i sums[kGroup][kVectors];
-      Multiply<kVectors, kGroup>(weights[0], values, slots / 2, sums);
+    const std::int32_t* values = ValueWords<Form::kPerWord>(panel, dim, block);
+    for (int d = 0; d < dim; d += kGroup, values += kBlockWords * kGroup) {
+      __m512i sums[kGroup][kVectors] = {};
+      Multiply<kVectors, kGroup>(weights[0], values, slots / Form::kPerWord, Form::AddValues, sums);
 #pragma GCC unroll 8
       for (int i = 0; i < kGroup; ++i) {
         for (int v = 0; v < kVectors; ++v) {
@@ -228,11 +306,12 @@ void Begin(int dim, float* state) {
   for (int row = 0; row < kTileRows; ++row) of.maxima[row] = kNothing;
 }
 
+template <typename Form>
 void Add(const QueryTile& tile, const Panel& panel, int dim, std::int64_t begin, std::int64_t end,
          float* state) {
   Queries queries;
-  LoadQueries(tile, dim, queries);
-  const auto add = tile.rows > kWidth ? AddBlocks<2> : AddBlocks<1>;
+  LoadQueries<Form>(tile, dim, queries);
+  const auto add = tile.rows > kWidth ? AddBlocks<Form, 2> : AddBlocks<Form, 1>;
   add(queries, panel, dim, begin, end, StateOf(state, dim));
 }
 
@@ -253,17 +332,19 @@ void Finish(const QueryTile& tile, int dim, const float* state, float* const* ou
   }
 }
 
+template <typename Form>
 void Scores(const QueryTile& tile, const Panel& panel, int dim, std::int64_t begin,
             std::int64_t end, float* const* out) {
   Queries queries;
-  LoadQueries(tile, dim, queries);
+  LoadQueries<Form>(tile, dim, queries);
   alignas(64) float scores[kSlotBlock][kTileRows];
   alignas(64) float rows[kWidth][kWidth];
   for (std::int64_t block = begin; block < end; block += kSlotBlock) {
     const int count = static_cast<int>(Smaller(kSlotBlock, end - block));
-    const auto make = tile.rows > kWidth ? BlockScores<2> : BlockScores<1>;
-    make(queries, KeyPairs(panel, dim, block), panel.key_scales + (block - panel.begin), dim,
-         (count + kGroup - 1) / kGroup * kGroup, scores);
+    const auto make = tile.rows > kWidth ? BlockScores<Form, 2> : BlockScores<Form, 1>;
+    make(queries, KeyWords<Form::kPerWord>(panel, dim, block),
+         panel.key_scales + (block - panel.begin), dim, (count + kGroup - 1) / kGroup * kGroup,
+         scores);
     for (int row = 0; row < tile.rows; row += kWidth) {
       for (int slot = 0; slot < count; slot += kWidth) {
         Transpose(scores[slot] + row, kTileRows, rows, kWidth);
@@ -310,9 +391,20 @@ const AttentionKernels kAvx512Attention = {
     .panel_element_bytes = sizeof(std::int16_t),
     .pack = PackAttentionAvx512,
     .begin = Begin,
-    .add = Add,
+    .add = Add<Pairs>,
     .finish = Finish,
-    .scores = Scores,
+    .scores = Scores<Pairs>,
+    .normalise = Normalise,
+    .few = AttendFewAvx512,
+};
+
+const AttentionKernels kAvx512ByteAttention = {
+    .panel_element_bytes = sizeof(std::int8_t),
+    .pack = PackByteAttentionAvx512,
+    .begin = Begin,
+    .add = Add<Bytes>,
+    .finish = Finish,
+    .scores = Scores<Bytes>,
     .normalise = Normalise,
     .few = AttendFewAvx512,
 };

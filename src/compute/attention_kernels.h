@@ -34,6 +34,7 @@ struct StoredHead {
   const float* lane_sin;
   const float* tile_cos;
   const float* tile_sin;
+  bool all_see_first;  // every query sees slot 0
 };
 
 // Slots [begin, ...) of one KV head, converted to what a kernel multiplies fastest.
@@ -83,10 +84,14 @@ struct AttentionKernels {
 };
 
 extern const AttentionKernels kPlainAttention;
-extern const AttentionKernels kAvx512Attention;  // needs VNNI
+// These need VNNI, and multiply integers of 16 or of 8 bits.
+extern const AttentionKernels kAvx512Attention;
+extern const AttentionKernels kAvx512ByteAttention;
 
 void PackAttentionAvx512(const StoredHead& head, std::int64_t begin, std::int64_t end,
                          const Panel& panel);
+void PackByteAttentionAvx512(const StoredHead& head, std::int64_t begin, std::int64_t end,
+                             const Panel& panel);
 void AttendFewAvx512(const QueryTile& tile, const StoredHead& head, std::int64_t begin,
                      std::int64_t end, float* partial);
 

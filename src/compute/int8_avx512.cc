@@ -14,12 +14,6 @@ constexpr std::int64_t kVectorBytes = 64;  // a group of a panel
 constexpr int kMostPanels = 2;             // of a tile: 32 outputs
 constexpr int kMostRows = 8;               // of a tile: 16 sums; of 24, GCC 12 keeps some in memory
 
-// sum += input * weights, four bytes a lane. With _mm512_dpbusd_epi32 GCC 12 keeps a second copy of
-// all sums in memory, written in every step of the loop.
-inline void AddProducts(__m512i& sum, __m512i input, __m512i weights) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(input), "v"(weights));
-}
-
 // kRows rows of x times kPanels panels; outputs is that of the first panel.
 template <int kPanels, int kRows>
 void MultiplyTile(const std::int8_t* panel, std::int64_t panel_bytes, std::int64_t groups,
@@ -46,7 +40,7 @@ void MultiplyTile(const std::int8_t* panel, std::int64_t panel_bytes, std::int64
       const __m512i input = FourBytes(codes + r * code_stride + g * Int8Weights::kGroup);
 #pragma GCC unroll 16
       for (int p = 0; p < kPanels; ++p) {
-        AddProducts(sums[r][p], input, weights[p]);
+        AddByteProducts(sums[r][p], input, weights[p]);
       }
     }
   } while (++g < groups);

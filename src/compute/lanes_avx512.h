@@ -22,6 +22,16 @@ inline __m512i FourBytes(const void* bytes) {
   return _mm512_set1_epi32(four);
 }
 
+// sum += dot products of four numbers of 8 bits a lane, those of `a` without and of `b` with a
+// sign; or of two of 16 bits. With _mm512_dpbusd_epi32 and _mm512_dpwssd_epi32 GCC 12 keeps a
+// second copy of a tile's sums, written in every step of the loop.
+inline void AddByteProducts(__m512i& sum, __m512i a, __m512i b) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+}
+inline void AddPairProducts(__m512i& sum, __m512i a, __m512i b) {
+  asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+}
+
 }  // namespace
 }  // namespace ondine::compute
 

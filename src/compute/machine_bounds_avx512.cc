@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "compute/lanes_avx512.h"
+
 namespace ondine::compute {
 
 double RunInt8DotProducts(std::int64_t rounds, std::int32_t* sink) {
@@ -11,7 +13,7 @@ double RunInt8DotProducts(std::int64_t rounds, std::int32_t* sink) {
   for (__m512i& sum : sums) sum = _mm512_setzero_si512();
   __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
   for (std::int64_t i = 0; i < rounds; ++i) {
-    for (__m512i& sum : sums) sum = _mm512_dpbusd_epi32(sum, a, b);
+    for (__m512i& sum : sums) AddByteProducts(sum, a, b);
     asm volatile("" : "+v"(a), "+v"(b));  // keeps the loop from being folded into one product
   }
   __m512i total = sums[0];

@@ -119,8 +119,10 @@ void DecoderPass::Attention(Worker& worker, int index, KvCache& cache, PassObser
   input.window = kv.local ? spec.window : 0;
   input.rope = cache.RotatesOnRead(kv) ? kv.rope : nullptr;
   if (observer != nullptr) observer->OnAttention(worker, index, kv, input);
-  compute::Attend(worker, kv.store, input, attention_scratch_, attended_.Row(0),
-                  spec.query_width());
+  // Where the projections are of 8-bit integers, attention need not be more exact.
+  compute::Attend(worker, kv.store, input, attention_scratch_, attended_.Row(0), spec.query_width(),
+                  layer.query.input_code() != nullptr ? compute::AttentionKernel::kInt8
+                                                      : compute::AttentionKernel::kAuto);
   const Worker::Range rows = worker.Share(n_);
   for (std::int64_t i = rows.begin; i < rows.end; ++i) Finish(attended_, i, layer.output);
   worker.Barrier();

@@ -233,7 +233,7 @@ TEST_F(ConvertTest, AdaptersRunOnEightBits) {
     const std::vector<adapters::ScaledLora> adapters = {{&lora, 0.3f}};
     const std::vector<float> expected = LogitsWith(decoder, adapters);
     const float effect = LargestDifference(expected, LogitsWith(decoder, {}));
-    EXPECT_LT(LargestDifference(LogitsWith(converted, adapters), expected), 0.3f * effect);
+    EXPECT_LT(LargestDifference(LogitsWith(converted, adapters), expected), 0.4f * effect);
   }
 }
 
