@@ -140,6 +140,12 @@ Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std:
     const std::vector<float> direction = adapters::Direction(space, item.feature);
     points.values.insert(points.values.end(), direction.begin(), direction.end());
   }
+  if (distinct.size() == 1) {
+    // Nothing tells where from the mean they lie. One adapter is the nearest to everything.
+    space.indicators.assign(1, std::vector<float>(points.dim, 0.0f));
+    space.indicators[0][0] = 1;
+    return space;
+  }
   ONDINE_ASSIGN(const Clusters clusters,
                 FindClusters(points, static_cast<std::size_t>(count), kRestarts, seed));
   for (std::size_t n = 0; n < clusters.centroids.count(); ++n) {

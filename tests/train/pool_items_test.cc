@@ -57,5 +57,17 @@ TEST(PoolItems, AloneKeepTheirFeatures) {
   for (int i = 0; i < 5; ++i) EXPECT_EQ(items.items[static_cast<std::size_t>(i)].feature[0], i);
 }
 
+TEST(PoolItems, OfOneFeatureHaveOneAdapterThatPoolFilesTake) {
+  train::PoolItems items;
+  AddItems("set", 3, items);
+  for (train::PoolItem& item : items.items) item.feature = {3, 4};
+  EXPECT_FALSE(train::FindTasks(items, 2, 1));
+  const auto tasks = train::FindTasks(items, 1, 1);
+  ASSERT_TRUE(tasks);
+  EXPECT_EQ(tasks->mean, (std::vector<float>{3, 4}));
+  // Of length 1, as those of a pool file must be.
+  EXPECT_EQ(tasks->indicators, (std::vector<std::vector<float>>{{1, 0}}));
+}
+
 }  // namespace
 }  // namespace ondine::testing
