@@ -138,10 +138,12 @@ Result<adapters::TaskSpace> FindTasks(const PoolItems& training, int count, std:
   points.dim = space.mean.size();
   for (const PoolItem& item : training.items) {
     const std::vector<float> direction = adapters::Direction(space, item.feature);
+    // A feature that is the mean has none.
+    if (std::all_of(direction.begin(), direction.end(), [](float x) { return x == 0; })) continue;
     points.values.insert(points.values.end(), direction.begin(), direction.end());
   }
-  if (distinct.size() == 1) {
-    // Nothing tells where from the mean they lie. One adapter is the nearest to everything.
+  if (points.values.empty()) {
+    // One adapter is the nearest to everything, wherever it is said to be.
     space.indicators.assign(1, std::vector<float>(points.dim, 0.0f));
     space.indicators[0][0] = 1;
     return space;

@@ -61,7 +61,9 @@ class Problem {
     head.row_bytes = layer_.RowBytes();
     head.keys = layer_.KeyRows(kv_head);
     head.values = layer_.ValueRows(kv_head);
-    head.all_see_first = input_.window == 0;
+    // With a window the first slots may be gone. Many queries are more than kCommonSlots.
+    static_assert(kFewQueries >= kCommonSlots);
+    head.takes_off_common = input_.window == 0;
     if (const Rope* rope = input_.rope; rope != nullptr) {
       head.rope_dims = rope->settings().dims;
       head.neighbours = rope->settings().neighbours;
@@ -330,7 +332,8 @@ void AttentionWeights(Worker& worker, const KvLayer& layer, const AttentionInput
                       AttentionKernel kernel) {
   assert(key_limit > 0 && key_limit <= input.past + input.n);
   const Problem problem(layer, input);
-  const AttentionKernels& kernels = Choose(kernel);
+  const AttentionKernels& kernels =
+      Choose(kernel == AttentionKernel::kInt8 ? AttentionKernel::kAuto : kernel);
   Buffers& buffers = scratch.buffers();
   const Panels panels(problem, kernels, buffers, key_limit, false);
   if (worker.index() == 0) panels.Reserve();

@@ -1,8 +1,8 @@
 // Attention of grouped query heads over a KvLayer.
 //
-// Results are bit-identical for any number of threads. A query's result does not depend on the
-// other queries of the call either, except that calls of up to kFewQueries queries sum in another
-// order than longer ones.
+// Results are bit-identical for any number of threads and however a text is cut into calls, except
+// that calls of up to kFewQueries queries sum in another order than longer ones, and in floats
+// where those multiply bytes (AttentionKernel::kInt8).
 #ifndef ONDINE_SRC_COMPUTE_ATTENTION_H_
 #define ONDINE_SRC_COMPUTE_ATTENTION_H_
 
@@ -45,7 +45,8 @@ class AttentionScratch {
 };
 
 // kScalar is the plain reference; kAuto the fastest this CPU can run that is as exact as a cache of
-// halves; kInt8 a faster one, where the CPU has it, whose errors are those of 8-bit integers.
+// halves; kInt8 a faster one for more than kFewQueries queries, where the CPU has it, whose errors
+// are those of 8-bit integers.
 enum class AttentionKernel { kAuto, kInt8, kScalar };
 
 // out[i][h][:] = softmax(scale * q.k) v over the visible slots; rows `out_stride` floats apart.
@@ -57,7 +58,7 @@ void Attend(Worker& worker, const KvLayer& layer, const AttentionInput& input,
 
 // The softmax weights themselves: weights[(h * n + i) * key_limit + j] for slots j < key_limit,
 // normalised over the visible ones among those. 1 <= key_limit <= past + n. Invisible slots get 0.
-// Same calling rule as Attend.
+// Same calling rule as Attend; never in bytes.
 void AttentionWeights(Worker& worker, const KvLayer& layer, const AttentionInput& input,
                       std::int64_t key_limit, AttentionScratch& scratch, float* weights,
                       AttentionKernel kernel = AttentionKernel::kAuto);

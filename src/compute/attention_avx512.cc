@@ -12,9 +12,9 @@
 // Or with 8-bit integers, which multiply twice as fast again, for models whose activations have no
 // more than 8 bits either:
 //
-//   * Queries and keys pass through a Hadamard transform, which leaves their dot products as they
-//     are and spreads outliers; each is then scaled to the largest 8-bit integer. A score's error
-//     is about 1e-3 of |q| |k| / sqrt(dim).
+//   * What all keys have in common is taken off them. Queries and keys pass through a Hadamard
+//     transform, which leaves their dot products as they are and spreads outliers; each is then
+//     scaled to the largest 8-bit integer. A score's error is about 0.009 of |q| |k| / sqrt(dim).
 //   * A value is scaled to the largest 8-bit integer, and of a block's weights, times the values'
 //     scales, the largest is; they are cut like those of 16 bits.
 //
@@ -88,7 +88,7 @@ struct Pairs {
 
 struct Bytes {
   static constexpr int kPerWord = 4;
-  // Of the largest of a block's weights.
+  // Of the largest of a block's weights; thresholds may add one unit, and 255 is a byte.
   static constexpr float kMaxUnits = 254.0f;
   static __m512 Norm(__m512 /*sum*/, __m512 largest) { return largest; }
 
@@ -332,17 +332,16 @@ void Finish(const QueryTile& tile, int dim, const float* state, float* const* ou
   }
 }
 
-template <typename Form>
 void Scores(const QueryTile& tile, const Panel& panel, int dim, std::int64_t begin,
             std::int64_t end, float* const* out) {
   Queries queries;
-  LoadQueries<Form>(tile, dim, queries);
+  LoadQueries<Pairs>(tile, dim, queries);
   alignas(64) float scores[kSlotBlock][kTileRows];
   alignas(64) float rows[kWidth][kWidth];
   for (std::int64_t block = begin; block < end; block += kSlotBlock) {
     const int count = static_cast<int>(Smaller(kSlotBlock, end - block));
-    const auto make = tile.rows > kWidth ? BlockScores<Form, 2> : BlockScores<Form, 1>;
-    make(queries, KeyWords<Form::kPerWord>(panel, dim, block),
+    const auto make = tile.rows > kWidth ? BlockScores<Pairs, 2> : BlockScores<Pairs, 1>;
+    make(queries, KeyWords<Pairs::kPerWord>(panel, dim, block),
          panel.key_scales + (block - panel.begin), dim, (count + kGroup - 1) / kGroup * kGroup,
          scores);
     for (int row = 0; row < tile.rows; row += kWidth) {
@@ -393,7 +392,7 @@ const AttentionKernels kAvx512Attention = {
     .begin = Begin,
     .add = Add<Pairs>,
     .finish = Finish,
-    .scores = Scores<Pairs>,
+    .scores = Scores,
     .normalise = Normalise,
     .few = AttendFewAvx512,
 };
@@ -404,8 +403,8 @@ const AttentionKernels kAvx512ByteAttention = {
     .begin = Begin,
     .add = Add<Bytes>,
     .finish = Finish,
-    .scores = Scores<Bytes>,
-    .normalise = Normalise,
+    .scores = nullptr,  // see AttentionWeights
+    .normalise = nullptr,
     .few = AttendFewAvx512,
 };
 

@@ -21,9 +21,10 @@ constexpr float kMaxLength = 46000.0f;  // its square is below 2^31
 constexpr int kGroup = 8;
 
 // Panels of integers, `kPerWord` of them (two of 16 bits or four of 8) in a word of 32 bits. Keys
-// are [slot / 16][dim / kPerWord][slot % 16] and values [slot / 128][dim / 8][slot % 128 /
-// kPerWord] [dim % 8], each element a word: neighbouring dimensions of a key, neighbouring slots of
-// a value. A register tile so reads both from front to back.
+// are [slot / 16][dim / kPerWord][slot % 16]; values, of words = 128 / kPerWord,
+// [slot / 128][dim / 8][slot / kPerWord % words][dim % 8]. Each element is a word: neighbouring
+// dimensions of a key, neighbouring slots of a value. A register tile so reads both from front to
+// back.
 template <int kPerWord>
 static inline std::int32_t* KeyWords(const Panel& panel, int dim, std::int64_t slot) {
   return static_cast<std::int32_t*>(panel.keys) + (slot - panel.begin) * (dim / kPerWord);

@@ -20,6 +20,7 @@ inline constexpr int kSlotTile = 16;
 // Slots between two updates of the running maximum. Blocks begin at multiples of it, so a row's
 // result does not depend on the rows around it.
 inline constexpr int kSlotBlock = 128;
+inline constexpr int kCommonSlots = 4;
 
 // One KV head as it is stored, with the rotation its keys still need.
 struct StoredHead {
@@ -34,7 +35,8 @@ struct StoredHead {
   const float* lane_sin;
   const float* tile_cos;
   const float* tile_sin;
-  bool all_see_first;  // every query sees slot 0
+  // Slots 0 to kCommonSlots are there and stand for what all keys have in common.
+  bool takes_off_common;
 };
 
 // Slots [begin, ...) of one KV head, converted to what a kernel multiplies fastest.

@@ -115,13 +115,16 @@ void LoadKeys(const StoredHead& head, std::int64_t begin, std::int64_t end, Load
   for (int row = 0; row < count; ++row) Rotate(head, begin / kSlotTile, row, out.floats[row]);
 }
 
-// Takes the first key off all of them, which moves a query's scores alike: what keys have in
-// common, such as a bias, then costs no bits.
-void TakeOffFirst(const StoredHead& head, int count, FloatRows& keys) {
+// Takes the mean of the keys 1 to kCommonSlots off all, which moves a query's scores alike: what
+// keys have in common, such as a bias in channels that hardly turn, then costs no bits. Key 0 is
+// left out, for models often make it unlike all others.
+void TakeOffCommon(const StoredHead& head, int count, FloatRows& keys) {
   LoadedRows first;
-  LoadKeys(head, 0, 1, first);
-  for (int row = 0; row < count; ++row) {
-    for (int d = 0; d < head.head_dim; ++d) keys[row][d] -= first.floats[0][d];
+  LoadKeys(head, 0, kCommonSlots + 1, first);
+  for (int d = 0; d < head.head_dim; ++d) {
+    float common = 0;
+    for (int slot = 1; slot <= kCommonSlots; ++slot) common += first.floats[slot][d];
+    for (int row = 0; row < count; ++row) keys[row][d] -= common / kCommonSlots;
   }
 }
 
@@ -156,7 +159,7 @@ void PackByteAttentionAvx512(const StoredHead& head, std::int64_t begin, std::in
   LoadedRows loaded;
   IntegerRows integers;
   LoadKeys(head, begin, end, loaded);
-  if (head.all_see_first) TakeOffFirst(head, count, loaded.floats);
+  if (head.takes_off_common) TakeOffCommon(head, count, loaded.floats);
   for (int row = 0; row < count; ++row) Hadamard(dim, loaded.floats[row]);
   ToIntegers(loaded.rows, dim, IntegerRange::kByte, integers);
   _mm512_store_ps(panel.key_scales + (begin - panel.begin), _mm512_load_ps(integers.units));

@@ -1,4 +1,4 @@
-// Parts of vectors of 16 numbers.
+// Parts of vectors of 16 numbers, and their integer products.
 #ifndef ONDINE_SRC_COMPUTE_LANES_AVX512_H_
 #define ONDINE_SRC_COMPUTE_LANES_AVX512_H_
 
@@ -23,8 +23,8 @@ inline __m512i FourBytes(const void* bytes) {
 }
 
 // sum += dot products of four numbers of 8 bits a lane, those of `a` without and of `b` with a
-// sign; or of two of 16 bits. With _mm512_dpbusd_epi32 and _mm512_dpwssd_epi32 GCC 12 keeps a
-// second copy of a tile's sums, written in every step of the loop.
+// sign; or of two of 16 bits. For loops over a tile's products: with _mm512_dpbusd_epi32 and
+// _mm512_dpwssd_epi32 GCC 12 keeps a second copy of the sums, written in every step.
 inline void AddByteProducts(__m512i& sum, __m512i a, __m512i b) {
   asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
 }

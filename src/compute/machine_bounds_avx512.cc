@@ -15,6 +15,7 @@ double RunInt8DotProducts(std::int64_t rounds, std::int32_t* sink) {
     asm volatile("" : "+v"(a), "+v"(b));  // keeps the loop from being folded into one product
   }
   __m512i total = sums[0];
+  // Where a loop is left, GCC 12 keeps the sums in memory.
 #pragma GCC unroll 12
   for (int i = 1; i < kChains; ++i) total = _mm512_add_epi32(total, sums[i]);
   *sink = _mm512_cvtsi512_si32(total);      // any lane: all that matters is that it is used

@@ -20,7 +20,7 @@ const std::vector<AttentionKernel> kKernels = {AttentionKernel::kAuto, Attention
 
 // What an error may be: where integers of 8 bits are multiplied, a score of 15 is some 0.05 off.
 double Allowed(AttentionKernel kernel, double exact) {
-  return kernel == AttentionKernel::kInt8 ? 0.1 : exact;
+  return kernel == AttentionKernel::kInt8 ? 0.15 : exact;
 }
 
 struct Shape {
@@ -223,17 +223,22 @@ void FillKeys(Case& c, const Key& key) {
   }
 }
 
-TEST(AttentionTest, AnOutlierInKeysLeavesTheOtherChannelsExact) {
+void LookAwayFrom(int first_channel, int count, Case& c) {
+  for (std::int64_t i = 0; i < c.shape.n; ++i) {
+    for (int h = 0; h < c.shape.heads(); ++h) {
+      std::fill_n(&c.q[i * c.stride() + h * c.shape.head_dim + first_channel], count, 0.0f);
+    }
+  }
+}
+
+TEST(AttentionTest, AnOutlierInKeysLeavesTheOtherChannelsTheirBits) {
   for (const int head_dim : {32, 64, 96, 128}) {
     Case c({.kv_heads = 2, .group = 3, .head_dim = head_dim, .past = 500, .n = 40});
     const int outlier = head_dim - 5;
     FillKeys(c, [&](std::int64_t slot, int channel, float noise) {
       return channel == outlier ? (slot % 3 == 0 ? 20.0f : -20.0f) : noise;
     });
-    // Queries do not look at it.
-    for (std::int64_t i = 0; i < c.shape.n; ++i) {
-      for (int h = 0; h < c.shape.heads(); ++h) c.q[i * c.stride() + h * head_dim + outlier] = 0;
-    }
+    LookAwayFrom(outlier, 1, c);
     for (const AttentionKernel kernel : kKernels) {
       EXPECT_LT(WorstError(c, RunAttend(c, 2, kernel)), Allowed(kernel, 2e-3)) << head_dim;
     }
@@ -252,21 +257,36 @@ TEST(AttentionTest, WhatAllKeysHaveInCommonCostsNothing) {
   }
 }
 
-// A slot of a large weight and a value of nearly nothing, as first tokens are, must not swallow the
-// many small weights around it.
+// As models make it, to have somewhere to look.
+TEST(AttentionTest, AFirstKeyUnlikeAllOthersCostsThemNothing) {
+  Case c({.kv_heads = 2, .group = 3, .head_dim = 64, .past = 500, .n = 40});
+  FillKeys(c, [](std::int64_t slot, int channel, float noise) {
+    return slot == 0 && channel < 32 ? 40 * noise : noise;
+  });
+  LookAwayFrom(0, 32, c);
+  for (const AttentionKernel kernel : kKernels) {
+    EXPECT_LT(WorstError(c, RunAttend(c, 2, kernel)), Allowed(kernel, 2e-3));
+  }
+}
+
+// Many small weights beside a large one must count, even where each is less than a unit of the
+// block's integers.
 TEST(AttentionTest, ManySmallWeightsBesideALargeOneCount) {
   constexpr int kHeadDim = 64;
-  Case c({.kv_heads = 1, .group = 2, .head_dim = kHeadDim, .past = 1000, .n = 30});
-  std::fill(c.q.begin(), c.q.end(), 1.0f);
-  ThreadPool pool(1);
-  for (std::int64_t slot = 0; slot < c.shape.slots(); ++slot) {
-    // Scores of 8 and 0: the first slot's weight is three times that of all the others together.
-    const std::vector<float> k(kHeadDim, slot == 0 ? 1.0f : 0.0f);
-    const std::vector<float> v(kHeadDim, slot == 0 ? 0.01f : 1.0f);
-    pool.Run([&](Worker& worker) { c.layer.Write(worker, slot, 1, k.data(), v.data(), kHeadDim); });
-  }
-  for (const AttentionKernel kernel : kKernels) {
-    EXPECT_LT(WorstError(c, RunAttend(c, 2, kernel)), 0.02);
+  for (const float first_value : {0.01f, 0.3f}) {
+    Case c({.kv_heads = 1, .group = 2, .head_dim = kHeadDim, .past = 1000, .n = 30});
+    std::fill(c.q.begin(), c.q.end(), 1.0f);
+    ThreadPool pool(1);
+    for (std::int64_t slot = 0; slot < c.shape.slots(); ++slot) {
+      // Scores of 8 and 0: the first slot's weight is three times that of all the others together.
+      const std::vector<float> k(kHeadDim, slot == 0 ? 1.0f : 0.0f);
+      const std::vector<float> v(kHeadDim, slot == 0 ? first_value : 1.0f);
+      pool.Run(
+          [&](Worker& worker) { c.layer.Write(worker, slot, 1, k.data(), v.data(), kHeadDim); });
+    }
+    for (const AttentionKernel kernel : kKernels) {
+      EXPECT_LT(WorstError(c, RunAttend(c, 2, kernel)), 0.02) << first_value;
+    }
   }
 }
 
@@ -292,7 +312,7 @@ RC_GTEST_PROP(AttentionTest, DoesNotDependOnTheCutIntoBlocks, (unsigned seed)) {
 // Also of a value so large that it would spoil anything it is added to with weight zero.
 RC_GTEST_PROP(AttentionTest, InvisibleSlotsChangeNothing, (unsigned seed)) {
   Shape s = AnyShape();
-  s.window = *rc::gen::inRange<std::int64_t>(1, 300);
+  s.window = *rc::gen::inRange<std::int64_t>(0, 300);
   Case c(s, seed);
   const AttentionKernel kernel = *rc::gen::elementOf(kKernels);
   const auto i = *rc::gen::inRange<std::int64_t>(0, s.n);
@@ -302,7 +322,9 @@ RC_GTEST_PROP(AttentionTest, InvisibleSlotsChangeNothing, (unsigned seed)) {
   ThreadPool pool(1);
   pool.Run([&](Worker& worker) {
     for (std::int64_t slot = 0; slot < c.layer.capacity(); ++slot) {
-      if (slot > s.past + i || slot <= s.past + i - s.window) {
+      // Bytes without a window take the first keys as an example of all.
+      if (s.window == 0 && slot <= kFewQueries) continue;
+      if (slot > s.past + i || (s.window > 0 && slot <= s.past + i - s.window)) {
         c.layer.Write(worker, slot, 1, huge.data(), huge.data(), width);
       }
     }
@@ -375,7 +397,7 @@ RC_GTEST_PROP(AttentionTest, WeightsAgreeWithTheDefinition, (unsigned seed)) {
     const std::vector<double> want = NaiveWeights(c, head, i, limit);
     for (std::int64_t j = 0; j < limit; ++j) {
       const double got = weights[(head * s.n + i) * limit + j];
-      RC_ASSERT(std::abs(got - want[j]) < Allowed(kernel, 1e-3));
+      RC_ASSERT(std::abs(got - want[j]) < 1e-3);
       RC_ASSERT((want[j] == 0) <= (got == 0));
     }
   }

@@ -216,7 +216,7 @@ TEST_F(ConvertTest, ATokensIntegersDependOnNothingElse) {
       for (const std::int64_t pass_length : {40, 20, 10}) {
         EXPECT_EQ(LogitsWith(converted, {}, threads, pass_length), logits);
       }
-      // Attention of few rows rounds otherwise, so that a code can be the neighbouring one.
+      // Attention of few rows is in floats, that of many in bytes.
       EXPECT_LT(LargestDifference(LogitsWith(converted, {}, threads, 1), logits),
                 0.1f * Size(logits));
     }
