@@ -161,7 +161,8 @@ Cell Summarize(const std::vector<double>& scores) {
   if (binary) {
     const double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
     const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-    cell.ci95 = {std::max(0.0, middle - half), std::min(1.0, middle + half)};
+    // Exact at the ends, where rounding would leave 6e-17.
+    cell.ci95 = {p == 0 ? 0.0 : middle - half, p == 1 ? 1.0 : middle + half};
   } else {
     const double half = n > 1 ? z * std::sqrt(std::max(0.0, squares / n - p * p) / (n - 1)) : 1;
     cell.ci95 = {std::max(0.0, p - half), std::min(1.0, p + half)};

@@ -32,6 +32,10 @@ TEST(Summarize, IsWilsonsIntervalForRightAndWrong) {
   ExpectCell(Summarize(Binary(81, 263)), 263, 81.0 / 263, 0.2553, 0.3662);
   ExpectCell(Summarize(Binary(0, 20)), 20, 0, 0, 0.1611);
   ExpectCell(Summarize(Binary(20, 20)), 20, 1, 0.8389, 1);
+  for (int n = 1; n < 50; ++n) {
+    EXPECT_EQ(Summarize(Binary(0, n)).ci95[0], 0.0);
+    EXPECT_EQ(Summarize(Binary(n, n)).ci95[1], 1.0);
+  }
 }
 
 TEST(Summarize, IsTheNormalApproximationForShares) {
