@@ -38,22 +38,22 @@ struct Setting {
   int Layers() const { return n > 4 ? 1 : 30; }
 };
 
-void ManyQueries(benchmark::internal::Benchmark* b) {
+void AddCases(benchmark::internal::Benchmark* b, const std::vector<int>& queries, int slots) {
   b->ArgNames({"shape", "n", "slots", "threads"})->UseManualTime()->Unit(benchmark::kMicrosecond);
   for (const int threads : {1, 2}) {
     for (const int shape : {0, 1}) {
-      for (const int n : {512, 8}) b->Args({shape, n, 2048, threads});
+      for (const int n : queries) b->Args({shape, n, slots, threads});
     }
   }
 }
 
+void ManyQueries(benchmark::internal::Benchmark* b) {
+  AddCases(b, {512, 8}, 2048);
+}
+
 void Cases(benchmark::internal::Benchmark* b) {
   ManyQueries(b);
-  for (const int threads : {1, 2}) {
-    for (const int shape : {0, 1}) {
-      for (const int slots : {2048, 8192, 32768}) b->Args({shape, 1, slots, threads});
-    }
-  }
+  for (const int slots : {2048, 8192, 32768}) AddCases(b, {1}, slots);
 }
 
 std::vector<float> RandomFloats(std::int64_t size) {

@@ -115,7 +115,8 @@ def main():
     parser.add_argument("--row", action="append", choices=ROWS, metavar="NAME",
                         help="of the table, instead of all; may be repeated")
     parser.add_argument("--scheme", default="w8a8")
-    parser.add_argument("--sequences", type=int, default=128, help="of 512 tokens to calibrate and train with")
+    parser.add_argument("--sequences", type=int, default=128,
+                        help="of 512 tokens to calibrate and train with")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--layer-steps", type=int, default=100)
     parser.add_argument("--batch", type=int, default=2)

@@ -182,11 +182,12 @@ class Panels {
     const std::int64_t stop = std::min(begin + step_, end_);
     const std::int64_t tiles = RoundUp(stop - begin, kSlotTile) / kSlotTile;
     const Worker::Range range = worker.Share(count * tiles);
-    for (std::int64_t unit = range.begin; unit < range.end; ++unit) {
+    for (std::int64_t unit = range.begin; unit < range.end;) {
       const int kv_head = head + static_cast<int>(unit / tiles);
-      const std::int64_t slot = begin + unit % tiles * kSlotTile;
-      kernels_.pack(problem_.Head(kv_head), slot, std::min(slot + kSlotTile, stop),
-                    Get(kv_head, begin));
+      const std::int64_t first = unit % tiles, last = std::min(tiles, first + range.end - unit);
+      kernels_.pack(problem_.Head(kv_head), begin + first * kSlotTile,
+                    std::min(begin + last * kSlotTile, stop), Get(kv_head, begin));
+      unit += last - first;
     }
   }
 
