@@ -1,0 +1,46 @@
+// Pictures as CLIP's image tower takes them: decoded, turned upright, resized to a small square.
+#ifndef ONDINE_SRC_IMAGES_PICTURE_H_
+#define ONDINE_SRC_IMAGES_PICTURE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/clip_spec.h"
+#include "ondine/result.h"
+
+namespace ondine::images {
+
+struct Picture {
+  int size = 0;                      // pixels a side
+  std::vector<std::uint8_t> pixels;  // [size][size][3]: red, green, blue, sRGB
+  // Of the file, upright.
+  int width = 0, height = 0;
+  std::optional<std::int64_t> taken;  // EXIF's DateTimeOriginal, as seconds of a UTC clock
+};
+
+struct PictureForm {
+  int size = 224;
+  models::ResizeMode resize = models::ResizeMode::kShortest;
+};
+
+// Larger pictures are refused, whatever they unpack to.
+inline constexpr std::int64_t kMostPixels = 400'000'000;
+
+// JPEG, PNG, WebP, TIFF, GIF (its first frame), HEIC, AVIF: what the installed libvips reads.
+// Memory is bounded by a few rows of the picture, but for formats that can only be decoded as a
+// whole (progressive JPEG, interlaced PNG, HEIC, AVIF, WebP), where it is bounded by kMostPixels.
+// Transparent pixels become white. Bicubic with antialiasing, within a tolerance of Pillow's.
+// May be called from several threads. Errors: kNotFound, kIo, kCorrupt (cut off or damaged),
+// kUnsupported (no picture, or of a format or size that is not read).
+Result<Picture> LoadPicture(const std::string& path, const PictureForm& form);
+// The same from the bytes of a file; `name` stands in error messages.
+Result<Picture> DecodePicture(std::span<const std::byte> bytes, const PictureForm& form,
+                              const std::string& name);
+
+}  // namespace ondine::images
+
+#endif  // ONDINE_SRC_IMAGES_PICTURE_H_
