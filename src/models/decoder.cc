@@ -1,122 +1,14 @@
 #include "models/decoder.h"
 
 #include <array>
-#include <cmath>
-#include <cstring>
 #include <string>
 
 #include "base/try.h"
 #include "models/architectures.h"
+#include "models/tensor_reader.h"
 
 namespace ondine::models {
 namespace {
-
-// Takes tensors out of the file one by one.
-class TensorReader {
- public:
-  TensorReader(const formats::GgufFile& file, compute::ThreadPool& pool)
-      : file_(file), pool_(pool) {}
-
-  // `code`: of the inputs where the matrix may be of 8-bit integers.
-  Result<compute::Linear> Matrix(const std::string& name, std::int64_t in, std::int64_t out,
-                                 const compute::StaticCode* code = nullptr) {
-    return Rows(name, in, {0, out}, out, code);
-  }
-
-  // Some of the rows of a matrix that has `out` of them.
-  Result<compute::Linear> Rows(const std::string& name, std::int64_t in,
-                               compute::Worker::Range rows, std::int64_t out,
-                               const compute::StaticCode* code) {
-    ONDINE_ASSIGN(const formats::GgufTensor* tensor, Find(name, in, out));
-    const auto row_bytes = static_cast<std::int64_t>(tensor->data.size()) / out;
-    const auto data =
-        tensor->data.subspan(static_cast<std::size_t>(rows.begin * row_bytes),
-                             static_cast<std::size_t>((rows.end - rows.begin) * row_bytes));
-    auto linear =
-        tensor->type == formats::TensorType::kI8
-            ? Int8Matrix(*tensor, data, rows, code)
-            : compute::Linear::Create(tensor->type, in, rows.end - rows.begin, data, pool_);
-    if (!linear) {
-      Error error = std::move(linear).error();
-      error.context = file_.path() + ", tensor " + name;
-      return tl::make_unexpected(std::move(error));
-    }
-    if (rows.end == out) file_.Release(*tensor);
-    return linear;
-  }
-
-  Result<std::vector<float>> Vector(const std::string& name, std::int64_t length) {
-    ONDINE_ASSIGN(const formats::GgufTensor* tensor, Find(name, length, 1));
-    return Values(*tensor);
-  }
-
-  Result<NormWeights> Norm(const DecoderSpec& spec, const std::string& name) {
-    NormWeights norm;
-    ONDINE_ASSIGN(norm.weight, Vector(name + ".weight", spec.width));
-    if (spec.layer_norm) {
-      ONDINE_ASSIGN(norm.bias, Vector(name + ".bias", spec.width));
-    }
-    return norm;
-  }
-
-  bool Has(const std::string& name) const { return file_.FindTensor(name) != nullptr; }
-
- private:
-  Result<compute::Linear> Int8Matrix(const formats::GgufTensor& tensor,
-                                     std::span<const std::byte> data, compute::Worker::Range rows,
-                                     const compute::StaticCode* code) {
-    if (code == nullptr) {
-      return MakeError(ErrorCode::kUnsupported, "8-bit integers without a code of their inputs");
-    }
-    const std::string name = ScalesName(tensor.name);
-    const formats::GgufTensor* scales = file_.FindTensor(name);
-    if (scales == nullptr) return MakeError(ErrorCode::kNotFound, "has no scales: " + name);
-    ONDINE_ASSIGN(const std::vector<float> values, Values(*scales));
-    std::span<const float> of_rows = values;
-    if (of_rows.size() == static_cast<std::size_t>(tensor.shape[1])) {
-      of_rows = of_rows.subspan(static_cast<std::size_t>(rows.begin),
-                                static_cast<std::size_t>(rows.end - rows.begin));
-    }
-    return compute::Linear::CreateInt8(tensor.shape[0], rows.end - rows.begin, data, of_rows, *code,
-                                       pool_);
-  }
-
-  Result<std::vector<float>> Values(const formats::GgufTensor& tensor) const {
-    const std::string place = file_.path() + ", tensor " + tensor.name;
-    if (tensor.type != formats::TensorType::kF32) {
-      return MakeError(ErrorCode::kUnsupported, "a vector of this kind must be stored as F32",
-                       place);
-    }
-    std::vector<float> values(static_cast<std::size_t>(tensor.Elements()));
-    std::memcpy(values.data(), tensor.data.data(), values.size() * sizeof(float));
-    for (float value : values) {
-      if (!std::isfinite(value)) {
-        return MakeError(ErrorCode::kCorrupt, "holds NaN or infinity", place);
-      }
-    }
-    return values;
-  }
-
-  Result<const formats::GgufTensor*> Find(const std::string& name, std::int64_t in,
-                                          std::int64_t out) const {
-    const formats::GgufTensor* tensor = file_.FindTensor(name);
-    if (tensor == nullptr) {
-      return MakeError(ErrorCode::kNotFound, "the tensor " + name + " is missing", file_.path());
-    }
-    if (tensor->shape[0] != in || tensor->shape[1] != out || tensor->shape[2] != 1 ||
-        tensor->shape[3] != 1) {
-      return MakeError(ErrorCode::kCorrupt,
-                       "has shape " + std::to_string(tensor->shape[0]) + " x " +
-                           std::to_string(tensor->shape[1]) + "; the hyper-parameters ask for " +
-                           std::to_string(in) + " x " + std::to_string(out),
-                       file_.path() + ", tensor " + name);
-    }
-    return tensor;
-  }
-
-  const formats::GgufFile& file_;
-  compute::ThreadPool& pool_;
-};
 
 // Matrices that read the same activations must read them in the same form.
 Status CheckReaders(std::initializer_list<const compute::Linear*> matrices,
@@ -133,7 +25,7 @@ Status CheckReaders(std::initializer_list<const compute::Linear*> matrices,
 
 // Queries, keys and values.
 Status LoadProjections(const DecoderSpec& spec, const std::string& prefix,
-                       const compute::StaticCode* code, TensorReader& tensors,
+                       const compute::StaticCode* code, const TensorReader& tensors,
                        DecoderLayer& layer) {
   struct Part {
     const char* name;
@@ -175,11 +67,12 @@ Status LoadProjections(const DecoderSpec& spec, const std::string& prefix,
 
 // `codes`: of a model with 8-bit matrices, else null.
 Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, const LayerCodes* codes,
-                               TensorReader& tensors) {
+                               const TensorReader& tensors) {
   const std::string prefix = "blk." + std::to_string(index) + ".";
   const auto code = [&](CodeSite site) { return codes == nullptr ? nullptr : &codes->at(site); };
   DecoderLayer layer;
-  ONDINE_ASSIGN(layer.attention_norm, tensors.Norm(spec, prefix + "attn_norm"));
+  ONDINE_ASSIGN(layer.attention_norm,
+                tensors.Norm(prefix + "attn_norm", spec.width, spec.layer_norm));
   ONDINE_TRY(LoadProjections(spec, prefix, code(CodeSite::kAttention), tensors, layer));
   ONDINE_ASSIGN(layer.output, tensors.Matrix(prefix + "attn_output.weight", spec.query_width(),
                                              spec.width, code(CodeSite::kOutput)));
@@ -192,7 +85,7 @@ Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, const LayerCo
                   tensors.Vector(prefix + "post_attention_norm.weight", spec.width));
     ONDINE_ASSIGN(layer.post_mlp_norm, tensors.Vector(prefix + "post_ffw_norm.weight", spec.width));
   }
-  ONDINE_ASSIGN(layer.mlp_norm, tensors.Norm(spec, prefix + "ffn_norm"));
+  ONDINE_ASSIGN(layer.mlp_norm, tensors.Norm(prefix + "ffn_norm", spec.width, spec.layer_norm));
   if (spec.gated) {
     ONDINE_ASSIGN(layer.gate, tensors.Matrix(prefix + "ffn_gate.weight", spec.width, spec.hidden,
                                              code(CodeSite::kMlp)));
@@ -221,21 +114,12 @@ void ForEachMatrix(const DecoderLayer& layer, F f) {
 
 }  // namespace
 
-void Normalize(const NormWeights& norm, float epsilon, std::span<const float> x,
-               std::span<float> out) {
-  if (norm.bias.empty()) {
-    compute::RmsNorm(x, norm.weight, epsilon, out);
-  } else {
-    compute::LayerNorm(x, norm.weight, norm.bias, epsilon, out);
-  }
-}
-
 Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& file,
                                                      compute::ThreadPool& pool) {
   auto decoder = std::make_shared<Decoder>();
   ONDINE_ASSIGN(decoder->spec_, ReadDecoderSpec(file));
   const DecoderSpec& spec = decoder->spec_;
-  TensorReader tensors(file, pool);
+  const TensorReader tensors(file, pool);
   ONDINE_ASSIGN(decoder->quantization_, ReadQuantization(file, spec.layers));
   ONDINE_ASSIGN(decoder->fold_, ReadFold(file, spec));
 
@@ -254,7 +138,7 @@ Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& fi
     ONDINE_ASSIGN(decoder->positions_,
                   tensors.Matrix("position_embd.weight", spec.width, spec.trained_context));
   }
-  ONDINE_ASSIGN(decoder->final_norm_, tensors.Norm(spec, "output_norm"));
+  ONDINE_ASSIGN(decoder->final_norm_, tensors.Norm("output_norm", spec.width, spec.layer_norm));
   decoder->layers_.reserve(static_cast<std::size_t>(spec.layers));
   for (int i = 0; i < spec.layers; ++i) {
     const LayerCodes* codes = decoder->quantization_

@@ -14,19 +14,11 @@
 #include "formats/gguf.h"
 #include "models/channel_scales.h"
 #include "models/decoder_spec.h"
+#include "models/norm.h"
 #include "models/quantization.h"
 #include "ondine/result.h"
 
 namespace ondine::models {
-
-struct NormWeights {
-  std::vector<float> weight;  // [width]
-  std::vector<float> bias;    // [width], where the spec has layer_norm
-};
-
-// LayerNorm, or RMS norm where there is no bias, of one row; out may be x.
-void Normalize(const NormWeights& norm, float epsilon, std::span<const float> x,
-               std::span<float> out);
 
 struct DecoderLayer {
   NormWeights attention_norm, mlp_norm;
