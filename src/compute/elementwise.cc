@@ -41,6 +41,14 @@ void Gelu(std::span<float> x) {
   Best().gelu_alone(x.data(), x.size());
 }
 
+void QuickGelu(std::span<float> x) {
+  Best().quick_gelu(x.data(), x.size());
+}
+
+void ExactGelu(std::span<float> x) {
+  Best().exact_gelu(x.data(), x.size());
+}
+
 void ApplyGate(GateActivation activation, std::span<float> gate, std::span<const float> up) {
   const auto apply = activation == GateActivation::kSilu ? Best().silu : Best().gelu;
   apply(gate.data(), up.data(), gate.size());

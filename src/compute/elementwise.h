@@ -21,6 +21,12 @@ void LayerNorm(std::span<const float> x, std::span<const float> weight, std::spa
 // x = GELU(x), in its tanh form.
 void Gelu(std::span<float> x);
 
+// x = x * sigmoid(1.702 x).
+void QuickGelu(std::span<float> x);
+
+// x = GELU(x) itself, x times the normal distribution function, to 5e-7 |x|.
+void ExactGelu(std::span<float> x);
+
 // gate = activation(gate) * up.
 void ApplyGate(GateActivation activation, std::span<float> gate, std::span<const float> up);
 

@@ -4,38 +4,16 @@
 #ifndef ONDINE_SRC_COMPUTE_ELEMENTWISE_LOOPS_H_
 #define ONDINE_SRC_COMPUTE_ELEMENTWISE_LOOPS_H_
 
-#include <bit>
 #include <cstddef>
-#include <cstdint>
 
 #include "compute/elementwise_kernels.h"
+#include "compute/exp.h"
 
 namespace ondine::compute {
 // Deliberately unnamed: every including file needs functions of its own.
 namespace {  // NOLINT(google-build-namespaces)
 
 constexpr std::size_t kLanes = 16;
-
-// e^x to about 1e-7 relative; x is held between -87 and 88. Cephes' reduction: x = n ln2 + r, a
-// polynomial for e^r, n into the exponent.
-inline float Exp(float x) {
-  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the float.
-  constexpr float kRounder = 12582912.0f;
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 88.0f ? 88.0f : x;
-  const float shifted = x * 1.44269504f + kRounder;
-  const float n = shifted - kRounder;
-  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
-  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127) << 23;
-  return p * std::bit_cast<float>(exponent);
-}
 
 inline void SiluLoop(float* gate, const float* up, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) gate[i] = gate[i] / (1.0f + Exp(-gate[i])) * up[i];
@@ -53,6 +31,29 @@ inline void GeluLoop(float* gate, const float* up, std::size_t count) {
 
 inline void GeluAloneLoop(float* x, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) x[i] = Gelu(x[i]);
+}
+
+inline void QuickGeluLoop(float* x, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) x[i] = x[i] / (1.0f + Exp(-1.702f * x[i]));
+}
+
+// The error function to 1.5e-7: Abramowitz and Stegun, 7.1.26.
+inline float Erf(float x) {
+  const float size = x < 0 ? -x : x;
+  const float t = 1.0f / (1.0f + 0.3275911f * size);
+  float p = 1.061405429f;
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const float erf = 1.0f - p * t * Exp(-size * size);
+  return x < 0 ? -erf : erf;
+}
+
+inline void ExactGeluLoop(float* x, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    x[i] = 0.5f * x[i] * (1.0f + Erf(0.70710678f * x[i]));
+  }
 }
 
 // The sum of term(x[i]), a double.
@@ -124,8 +125,8 @@ inline double SumExpLoop(const float* x, float shift, std::size_t count) {
 }
 
 constexpr ElementwiseKernels kLoops = {
-    SiluLoop,       GeluLoop,  GeluAloneLoop,   SumLoop,     SumDeviationsLoop,
-    SumSquaresLoop, ScaleLoop, StandardizeLoop, MaximumLoop, SumExpLoop};
+    SiluLoop,          GeluLoop,       GeluAloneLoop, QuickGeluLoop,   ExactGeluLoop, SumLoop,
+    SumDeviationsLoop, SumSquaresLoop, ScaleLoop,     StandardizeLoop, MaximumLoop,   SumExpLoop};
 
 }  // namespace
 }  // namespace ondine::compute

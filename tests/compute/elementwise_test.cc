@@ -83,6 +83,22 @@ RC_GTEST_PROP(ElementwiseTest, GeluIsAGateOfOnes, ()) {
   RC_ASSERT(alone == gate);
 }
 
+RC_GTEST_PROP(ElementwiseTest, ActivationsOfClipEqualTheirFormulas, ()) {
+  const std::size_t count = RandomCount();
+  const std::vector<float> x =
+      RandomFloats(count, *rc::gen::element(0.1f, 3.0f, 40.0f), RandomSeed());
+  std::vector<float> quick = x, exact = x;
+  QuickGelu(quick);
+  ExactGelu(exact);
+  for (std::size_t i = 0; i < count; ++i) {
+    const double v = x[i];
+    const double expected_quick = v / (1 + std::exp(-1.702 * v));
+    const double expected_exact = v * 0.5 * std::erfc(-v / std::sqrt(2.0));
+    RC_ASSERT(std::fabs(quick[i] - expected_quick) <= 1e-6 * std::fabs(v) + 1e-30);
+    RC_ASSERT(std::fabs(exact[i] - expected_exact) <= 5e-7 * std::fabs(v) + 1e-30);
+  }
+}
+
 RC_GTEST_PROP(ElementwiseTest, GatesEqualTheirFormulas, ()) {
   const std::size_t count = RandomCount();
   const std::vector<float> x =
@@ -157,6 +173,8 @@ RC_GTEST_PROP(ElementwiseTest, Avx512EqualsThePlainLoops, ()) {
   RC_ASSERT(same([&](const auto& k, float* y) { k.silu(y, other.data(), count); }));
   RC_ASSERT(same([&](const auto& k, float* y) { k.gelu(y, other.data(), count); }));
   RC_ASSERT(same([&](const auto& k, float* y) { k.gelu_alone(y, count); }));
+  RC_ASSERT(same([&](const auto& k, float* y) { k.quick_gelu(y, count); }));
+  RC_ASSERT(same([&](const auto& k, float* y) { k.exact_gelu(y, count); }));
   RC_ASSERT(same([&](const auto& k, float* y) {
     k.standardize(y, 0.7f, 0.3f, other.data(), x.data(), count, y);
   }));
