@@ -84,6 +84,13 @@ std::string_view ResizeModeName(ResizeMode mode) {
   return kResizeModes[static_cast<std::size_t>(mode)].second;
 }
 
+std::optional<ResizeMode> FindResizeMode(std::string_view name) {
+  for (const auto& [mode, mode_name] : kResizeModes) {
+    if (name == mode_name) return mode;
+  }
+  return std::nullopt;
+}
+
 Result<ClipSpec> ReadClipSpec(const formats::GgufFile& file) {
   ONDINE_TRY(CheckIsClip(file));
   const Hyperparameters parameters(file, "clip");
@@ -112,18 +119,13 @@ Result<ClipSpec> ReadClipSpec(const formats::GgufFile& file) {
   ONDINE_ASSIGN(spec.mean, ReadColour(file, "clip.vision.image_mean", false));
   ONDINE_ASSIGN(spec.deviation, ReadColour(file, "clip.vision.image_std", true));
   ONDINE_ASSIGN(const std::string resize, parameters.String("vision.resize", "shortest"));
-  bool known = false;
-  for (const auto& [mode, mode_name] : kResizeModes) {
-    if (resize == mode_name) {
-      spec.resize = mode;
-      known = true;
-    }
-  }
-  if (!known) {
+  const std::optional<ResizeMode> mode = FindResizeMode(resize);
+  if (!mode) {
     return MakeError(ErrorCode::kUnsupported,
                      "pictures are resized in a way that is not known: " + base::Quote(resize),
                      file.path());
   }
+  spec.resize = *mode;
   ONDINE_ASSIGN(const std::vector<std::string>* tokens, file.FindStrings("tokenizer.ggml.tokens"));
   spec.vocabulary = tokens == nullptr ? 0 : static_cast<int>(tokens->size());
   return spec;

@@ -3,6 +3,7 @@
 #define ONDINE_SRC_MODELS_CLIP_SPEC_H_
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,7 @@ enum class ResizeMode {
   kSquash,    // each side gets the size
 };
 std::string_view ResizeModeName(ResizeMode mode);  // as in files: "shortest", ...
+std::optional<ResizeMode> FindResizeMode(std::string_view name);
 
 struct ClipSpec {
   std::string name;    // general.name

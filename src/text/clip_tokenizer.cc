@@ -153,6 +153,12 @@ Result<ClipVocabulary> ClipVocabulary::FromMerges(std::string_view text, std::in
   return vocabulary;
 }
 
+void ClipVocabulary::Write(formats::GgufWriter& writer) const {
+  writer.Set("tokenizer.ggml.model", "clip");
+  writer.Set("tokenizer.ggml.tokens", tokens);
+  writer.Set("tokenizer.ggml.merges", merges);
+}
+
 Result<ClipTokenizer> ClipTokenizer::Create(const ClipVocabulary& vocabulary) {
   ONDINE_ASSIGN(PreTokenizer words, PreTokenizer::Create("clip"));
   ClipTokenizer tokenizer(std::move(words));
@@ -235,7 +241,8 @@ std::vector<ClipTokenizer::Token> ClipTokenizer::Encode(std::string_view text) c
       merger.Run(find_merge);
       merger.ForEach([&](const WordMerger::Piece& piece) {
         tokens.push_back({piece.id, normal.origins[begin + piece.begin].begin,
-                          normal.origins[begin + piece.begin + piece.size - 1].end});
+                          normal.origins[begin + piece.begin + piece.size - 1].end,
+                          piece.begin + piece.size == word.size()});
       });
     }
     begin = end;

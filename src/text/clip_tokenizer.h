@@ -31,6 +31,7 @@ struct ClipVocabulary {
   // there are too few.
   static Result<ClipVocabulary> FromMerges(std::string_view text, std::int32_t tokens,
                                            const std::string& path);
+  void Write(formats::GgufWriter& writer) const;  // as ClipTokenizer::FromGguf() reads it
 };
 
 // Immutable; may be shared between threads.
@@ -39,6 +40,7 @@ class ClipTokenizer {
   struct Token {
     TokenId id;
     std::size_t begin, end;  // the bytes of the text that it stands for
+    bool ends_word;
   };
 
   // kCorrupt where the parts of a merge are no tokens.

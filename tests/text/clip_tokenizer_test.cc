@@ -133,6 +133,17 @@ TEST(ClipTokenizer, EmptyTextsHaveNoTokens) {
   EXPECT_THAT(Small().Encode(" \t\n\xE3\x80\x80"), SizeIs(0));
 }
 
+TEST(ClipVocabulary, SurvivesItsFile) {
+  const testing::TempDir folder;
+  formats::GgufWriter writer;
+  SmallVocabulary().Write(writer);
+  ASSERT_TRUE(writer.Write(folder.File("clip.gguf")).has_value());
+  const auto tokenizer =
+      ClipTokenizer::FromGguf(*formats::GgufFile::Open(folder.File("clip.gguf")));
+  ASSERT_TRUE(tokenizer.has_value());
+  EXPECT_EQ(Ids(tokenizer->Encode("abc bc")), Ids(Small().Encode("abc bc")));
+}
+
 TEST(ClipVocabulary, MergesMustBeOfTokensBeforeThem) {
   const auto vocabulary = ClipVocabulary::FromMerges("#v\na b\nabc d\n", 516, "merges.txt");
   ASSERT_FALSE(vocabulary.has_value());
