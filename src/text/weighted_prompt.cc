@@ -70,37 +70,37 @@ class Parser {
   }
 
  private:
-  static constexpr char kNone = '\0';
+  static constexpr std::optional<char> kNone = std::nullopt;
   // Deeper nesting is no query, and would run out of stack.
   static constexpr int kDeepest = 64;
 
   // Up to the bracket that closes it, which is taken too; or, for kNone, up to the end.
-  Result<Group> ParseGroup(char close, std::size_t opened) {
+  Result<Group> ParseGroup(std::optional<char> close, std::size_t opened) {
     Group group;
     group.segments.emplace_back();
     while (at_ < query_.size()) {
       const char c = query_[at_];
-      if (c == close) {
+      if (close && c == *close) {
         ++at_;
         return group;
       }
       if (c == ')' || c == ']') return Wrong("this bracket closes none", at_);
       if (c == '(' || c == '[') {
         ONDINE_TRY(AddBracket(group));
-      } else if (c == '-' && close == kNone && BeginsWord()) {
+      } else if (c == '-' && !close && BeginsWord()) {
         ONDINE_TRY(TakeUnwanted());
-      } else if (c == ':' && close != kNone && FindNumber(close)) {
-        group.number = FindNumber(close);
-        if (close == ']') {
+      } else if (c == ':' && close && FindNumber(*close)) {
+        group.number = FindNumber(*close);
+        if (*close == ']') {
           return Wrong("a weight stands in round brackets, such as (word:0.5)", opened);
         }
         ONDINE_TRY(CheckWeight(*group.number, opened));
-        at_ = query_.find(close, at_);
+        at_ = query_.find(*close, at_);
       } else {
         group.segments.back().text += TakeCharacter();
       }
     }
-    if (close != kNone) return Wrong("this bracket is not closed", opened);
+    if (close) return Wrong("this bracket is not closed", opened);
     return group;
   }
 

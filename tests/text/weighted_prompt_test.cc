@@ -153,7 +153,9 @@ TEST(WeightedPrompt, AnyBytesGiveAPromptOrAnError) {
     }
     ASSERT_LE(end, prompt->text.size());
     const auto again = ParseWeightedPrompt(CanonicalQuery(*prompt));
-    ASSERT_TRUE(again.has_value()) << query << " -> " << CanonicalQuery(*prompt);
+    ASSERT_TRUE(again.has_value())
+        << ::testing::PrintToString(query) << " -> "
+        << ::testing::PrintToString(CanonicalQuery(*prompt)) << again.error().ToString();
   }
 }
 
