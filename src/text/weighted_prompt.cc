@@ -215,9 +215,8 @@ std::string CanonicalQuery(const WeightedPrompt& prompt) {
   plain(prompt.text.size());
   for (const WeightedPrompt::Unwanted& unwanted : prompt.unwanted) {
     while (!query.empty() && IsSpace(query.back())) query.pop_back();
-    query += query.empty()
-                 ? "-("
-                 : " -(" + Escaped(unwanted.text, false) + ':' + Digits(unwanted.strength) + ')';
+    if (!query.empty()) query += ' ';
+    query += "-(" + Escaped(unwanted.text, false) + ':' + Digits(unwanted.strength) + ')';
   }
   return query;
 }

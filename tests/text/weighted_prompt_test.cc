@@ -118,7 +118,7 @@ TEST(WeightedPrompt, WeightsMustMakeSense) {
 TEST(WeightedPrompt, TheCanonicalQuerySaysTheSame) {
   for (const char* query :
        {"a (red:1.6) shoe", "((a [b] c)) d", R"(\(x\) \-y (z:2) -no -(not this:0.25))", "plain",
-        R"(-(a \) b) c\\d)", "a(b:2)-c (-d:3)"}) {
+        R"(-(a \) b) c\\d)", "a(b:2)-c (-d:3)", "-only"}) {
     const auto prompt = ParseWeightedPrompt(query);
     ASSERT_TRUE(prompt.has_value()) << query;
     const std::string canonical = CanonicalQuery(*prompt);
