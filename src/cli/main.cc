@@ -21,7 +21,7 @@ int Main(int argc, char** argv) {
   std::vector<std::pair<CLI::App*, Action>> commands;
   for (Action (*add)(CLI::App&) :
        {AddInfo, AddTokenize, AddRun, AddChat, AddRead, AddCustomize, AddConvertAdapter, AddRoute,
-        AddServe, AddQuantize, AddPerplexity, AddBench, AddEval}) {
+        AddServe, AddQuantize, AddImages, AddConvertClip, AddPerplexity, AddBench, AddEval}) {
     const Action action = add(app);
     commands.emplace_back(app.get_subcommands({}).back(), action);
   }

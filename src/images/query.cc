@@ -1,0 +1,170 @@
+// Clip::EncodeQuery(): a query's markup, tokens, strengths and vector.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "base/try.h"
+#include "images/clip_parts.h"
+#include "text/weighted_prompt.h"
+
+namespace ondine {
+namespace {
+
+using Tokens = std::vector<text::ClipTokenizer::Token>;
+
+// Above this a word leaves little of the others.
+constexpr double kStrong = 10;
+
+// What the encoder reads: start, the text's tokens, end; and the logarithms of their weights.
+struct TowerInput {
+  std::vector<text::TokenId> ids;
+  std::vector<float> log_weights;  // empty where all weights are 1
+
+  models::ClipText Text() const { return {ids, log_weights}; }
+};
+
+TowerInput MakeInput(const text::ClipTokenizer& tokenizer, const Tokens& tokens,
+                     const std::vector<double>& weights) {
+  TowerInput input;
+  input.ids.push_back(tokenizer.start());
+  for (const auto& token : tokens) input.ids.push_back(token.id);
+  input.ids.push_back(tokenizer.end());
+  if (std::ranges::all_of(weights, [](double weight) { return weight == 1; })) return input;
+  input.log_weights.assign(input.ids.size(), 0.0f);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    input.log_weights[i + 1] = weights[i] > 0 ? static_cast<float>(std::log(weights[i]))
+                                              : -std::numeric_limits<float>::infinity();
+  }
+  return input;
+}
+
+double Dot(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+
+class QueryEncoder {
+ public:
+  QueryEncoder(Clip::Parts& parts, const QueryOptions& options) : parts_(parts) {
+    place_.first_block = options.first_block;
+  }
+
+  Result<EncodedQuery> Encode(const text::WeightedPrompt& prompt, bool explain) {
+    Tokens tokens = parts_.tokenizer.Encode(prompt.text);
+    if (tokens.empty()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       prompt.unwanted.empty() ? "the query is empty"
+                                               : "the query names only what is not wanted");
+    }
+    std::vector<double> weights = text::TokenWeights(prompt, tokens);
+    Cut(tokens, weights);
+    const TowerInput input = MakeInput(parts_.tokenizer, tokens, weights);
+    query_.vector = Vector(input);
+    query_.canonical = text::CanonicalQuery(prompt);
+    AddWords(prompt.text, tokens, weights);
+
+    TowerInput plain = input;
+    plain.log_weights.clear();
+    if (!input.log_weights.empty()) query_.plain_similarity = Dot(query_.vector, Vector(plain));
+    if (explain) AddShares(tokens, input, plain);
+    Subtract(prompt.unwanted);
+    return std::move(query_);
+  }
+
+ private:
+  std::vector<float> Vector(const TowerInput& input) {
+    std::vector<float> vector(static_cast<std::size_t>(parts_.info.vector_length));
+    const models::ClipText text = input.Text();
+    parts_.pass->EncodeTexts({&text, 1}, place_, vector.data());
+    return vector;
+  }
+
+  // Drops what the encoder has no place for.
+  void Cut(Tokens& tokens, std::vector<double>& weights) {
+    const auto most = static_cast<std::size_t>(parts_.info.longest_text);
+    if (tokens.size() <= most) return;
+    const auto weighted = std::count_if(weights.begin() + static_cast<std::ptrdiff_t>(most),
+                                        weights.end(), [](double weight) { return weight != 1; });
+    query_.notes.push_back("the query has " + std::to_string(tokens.size()) +
+                           " tokens, of which the first " + std::to_string(most) + " count" +
+                           (weighted > 0 ? "; a strength stands behind them" : ""));
+    tokens.resize(most);
+    weights.resize(most);
+  }
+
+  void AddWords(const std::string& text, const Tokens& tokens, const std::vector<double>& weights) {
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      if (!tokens[i].ends_word && i + 1 < tokens.size()) continue;
+      EncodedQuery::Word word;
+      word.text = text.substr(tokens[first].begin, tokens[i].end - tokens[first].begin);
+      word.weight = weights[first];
+      query_.words.push_back(std::move(word));
+      first = i + 1;
+    }
+    if (std::ranges::any_of(weights, [](double weight) { return weight > kStrong; })) {
+      query_.notes.emplace_back("a strength above 10 leaves little of the other words");
+    }
+  }
+
+  void AddShares(const Tokens& tokens, const TowerInput& input, const TowerInput& plain) {
+    const std::vector<double> with = TokenShares(input), without = TokenShares(plain);
+    std::size_t word = 0;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      query_.words[word].share += with[i + 1];
+      query_.words[word].share_plain += without[i + 1];
+      if (tokens[i].ends_word) ++word;
+    }
+  }
+
+  // Mean over blocks.
+  std::vector<double> TokenShares(const TowerInput& input) {
+    const std::vector<float> shares = parts_.pass->AttentionShares(input.Text(), place_);
+    std::vector<double> mean(input.ids.size());
+    const auto blocks = static_cast<double>(shares.size() / mean.size());
+    for (std::size_t i = 0; i < shares.size(); ++i) mean[i % mean.size()] += shares[i] / blocks;
+    return mean;
+  }
+
+  void Subtract(const std::vector<text::WeightedPrompt::Unwanted>& unwanted) {
+    if (unwanted.empty()) return;
+    for (const auto& phrase : unwanted) {
+      Tokens tokens = parts_.tokenizer.Encode(phrase.text);
+      std::vector<double> weights(tokens.size(), 1.0);
+      Cut(tokens, weights);
+      const std::vector<float> vector = Vector(MakeInput(parts_.tokenizer, tokens, weights));
+      for (std::size_t i = 0; i < vector.size(); ++i) {
+        query_.vector[i] -= static_cast<float>(phrase.strength) * vector[i];
+      }
+      query_.unwanted.push_back(phrase.text);
+    }
+    const double length = std::sqrt(Dot(query_.vector, query_.vector));
+    for (float& value : query_.vector) {
+      value = length > 0 ? static_cast<float>(value / length) : 0.0f;
+    }
+  }
+
+  Clip::Parts& parts_;
+  models::WeightPlace place_;
+  EncodedQuery query_;
+};
+
+}  // namespace
+
+Result<EncodedQuery> Clip::EncodeQuery(std::string_view query, const QueryOptions& options) {
+  const int blocks = parts_->weights->spec().text.layers;
+  if (options.first_block < 0 || options.first_block >= blocks) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "the text encoder has the blocks 0 to " + std::to_string(blocks - 1));
+  }
+  text::WeightedPrompt prompt;
+  if (options.literal) {
+    prompt.text = query;
+  } else {
+    ONDINE_ASSIGN(prompt, text::ParseWeightedPrompt(query));
+  }
+  return QueryEncoder(*parts_, options).Encode(prompt, options.explain);
+}
+
+}  // namespace ondine
