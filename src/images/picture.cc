@@ -156,9 +156,9 @@ class Reader {
   Result<Picture> Read() {
     const char* loader = vips_foreign_find_load_source(source_);
     if (loader == nullptr || std::ranges::find(kLoaders, loader) == kLoaders.end()) {
-      return MakeError(
-          ErrorCode::kUnsupported,
-          "is no picture of a kind that is read: JPEG, PNG, WebP, TIFF, GIF, HEIC, AVIF", name_);
+      return MakeError(ErrorCode::kUnsupported,
+                       "cannot be read as a JPEG, PNG, WebP, TIFF, GIF, HEIC or AVIF picture",
+                       name_);
     }
     Image image = Open(loader, 1);
     if (image == nullptr) return Damaged();
