@@ -338,4 +338,20 @@ Result<Picture> LoadPicture(const std::string& path, const PictureForm& form) {
   return Read(Source(vips_source_new_from_descriptor(fd)), form, path);
 }
 
+Result<std::string> EncodeJpeg(const Picture& picture) {
+  constexpr const char* kWhat = "thumbnail";
+  if (!StartVips()) return NotStarted(kWhat);
+  const Image image(vips_image_new_from_memory(picture.pixels.data(), picture.pixels.size(),
+                                               picture.size, picture.size, 3, VIPS_FORMAT_UCHAR));
+  void* bytes = nullptr;
+  std::size_t length = 0;
+  if (image == nullptr ||
+      vips_jpegsave_buffer(image.get(), &bytes, &length, "Q", 85, nullptr) != 0) {
+    vips_error_clear();
+    return MakeError(ErrorCode::kInternal, "cannot be made a JPEG", kWhat);
+  }
+  const std::unique_ptr<void, decltype(&g_free)> owner(bytes, g_free);
+  return std::string(static_cast<const char*>(bytes), length);
+}
+
 }  // namespace ondine::images
