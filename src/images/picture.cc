@@ -156,9 +156,9 @@ class Reader {
   Result<Picture> Read() {
     const char* loader = vips_foreign_find_load_source(source_);
     if (loader == nullptr || std::ranges::find(kLoaders, loader) == kLoaders.end()) {
-      return MakeError(
-          ErrorCode::kUnsupported,
-          "is no picture of a kind that is read: JPEG, PNG, WebP, TIFF, GIF, HEIC, AVIF", name_);
+      return MakeError(ErrorCode::kUnsupported,
+                       "cannot be read as a JPEG, PNG, WebP, TIFF, GIF, HEIC or AVIF picture",
+                       name_);
     }
     Image image = Open(loader, 1);
     if (image == nullptr) return Damaged();
@@ -336,6 +336,22 @@ Result<Picture> LoadPicture(const std::string& path, const PictureForm& form) {
   }
   if (info.st_size == 0) return MakeError(ErrorCode::kCorrupt, "is empty", path);
   return Read(Source(vips_source_new_from_descriptor(fd)), form, path);
+}
+
+Result<std::string> EncodeJpeg(const Picture& picture) {
+  constexpr const char* kWhat = "thumbnail";
+  if (!StartVips()) return NotStarted(kWhat);
+  const Image image(vips_image_new_from_memory(picture.pixels.data(), picture.pixels.size(),
+                                               picture.size, picture.size, 3, VIPS_FORMAT_UCHAR));
+  void* bytes = nullptr;
+  std::size_t length = 0;
+  if (image == nullptr ||
+      vips_jpegsave_buffer(image.get(), &bytes, &length, "Q", 85, nullptr) != 0) {
+    vips_error_clear();
+    return MakeError(ErrorCode::kInternal, "cannot be made a JPEG", kWhat);
+  }
+  const std::unique_ptr<void, decltype(&g_free)> owner(bytes, g_free);
+  return std::string(static_cast<const char*>(bytes), length);
 }
 
 }  // namespace ondine::images

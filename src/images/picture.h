@@ -41,6 +41,9 @@ Result<Picture> LoadPicture(const std::string& path, const PictureForm& form);
 Result<Picture> DecodePicture(std::span<const std::byte> bytes, const PictureForm& form,
                               const std::string& name);
 
+// As a JPEG file to look at.
+Result<std::string> EncodeJpeg(const Picture& picture);
+
 }  // namespace ondine::images
 
 #endif  // ONDINE_SRC_IMAGES_PICTURE_H_

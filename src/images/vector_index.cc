@@ -1,0 +1,168 @@
+#include "images/vector_index.h"
+
+#include <faiss/utils/distances.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <new>
+#include <thread>
+#include <utility>
+
+#include "base/try.h"
+#include "images/vector_file.h"
+
+namespace ondine::images {
+namespace {
+
+// Below, a search is over before another thread has begun.
+constexpr std::size_t kRowsPerThread = 8192;
+constexpr std::size_t kRowsAtOnce = 1024;  // whose scores stay in the cache
+constexpr std::size_t kListsSearched = 8;  // one of so many
+
+class MemorySink final : public base::FileSink {
+ public:
+  explicit MemorySink(std::vector<std::byte>& bytes) : bytes_(bytes) {}
+  Status Write(std::span<const std::byte> bytes) override {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    return {};
+  }
+
+ private:
+  std::vector<std::byte>& bytes_;
+};
+
+bool Better(const VectorIndex::Hit& a, const VectorIndex::Hit& b) {
+  return a.score != b.score ? a.score > b.score : a.id < b.id;
+}
+
+void InnerProducts(std::span<const float> query, const float* rows, std::size_t count,
+                   float* products) {
+  faiss::fvec_inner_products_ny(products, query.data(), rows, query.size(), count);
+}
+
+}  // namespace
+
+bool VectorIndex::Use(std::span<const std::byte> bytes, const PhotoDatabase::Version& version,
+                      std::size_t length) {
+  const auto parts = ReadVectorFile(bytes, version, length);
+  if (!parts) return false;
+  length_ = length;
+  vectors_ = parts->vectors;
+  ids_ = parts->ids;
+  centres_ = parts->centres;
+  begins_ = parts->begins;
+  return true;
+}
+
+Result<VectorIndex> VectorIndex::Open(const PhotoDatabase& database, int threads) try {
+  VectorIndex index;
+  index.threads_ = threads;
+  const std::string path = database.path() + ".vectors";
+  const auto length = static_cast<std::size_t>(database.encoder().length);
+  const auto load = [&]() -> Result<bool> {
+    ONDINE_ASSIGN(const auto version, database.ReadVersion());
+    auto mapping = base::MappedFile::Open(path);
+    if (!mapping || !index.Use(mapping->bytes(), version, length)) return false;
+    index.mapping_ = std::move(*mapping);
+    return true;
+  };
+  ONDINE_ASSIGN(const bool fits, load());
+  if (fits) return index;
+  const Status written = base::WriteFileAtomically(
+      path, [&](base::FileSink& sink) { return WriteVectors(database, sink); });
+  if (written) {
+    // An indexer may have committed something since; then what is in memory is at least consistent.
+    ONDINE_ASSIGN(const bool fits_now, load());
+    if (fits_now) return index;
+  }
+  while (true) {
+    index.memory_.clear();
+    MemorySink sink(index.memory_);
+    ONDINE_TRY(WriteVectors(database, sink));
+    ONDINE_ASSIGN(const auto version, database.ReadVersion());
+    if (index.Use(index.memory_, version, length)) return index;
+  }
+} catch (const std::bad_alloc&) {
+  return MakeError(ErrorCode::kOutOfMemory, "no memory for its vectors", database.path());
+}
+
+std::vector<VectorIndex::Range> VectorIndex::Nearest(std::span<const float> query) const {
+  const std::size_t lists = begins_.size() - 1;
+  std::vector<float> products(lists);
+  InnerProducts(query, centres_.data(), lists, products.data());
+  std::vector<std::size_t> order(lists);
+  for (std::size_t i = 0; i < lists; ++i) {
+    order[i] = i;
+    if (products[i] != products[i]) products[i] = -std::numeric_limits<float>::infinity();
+  }
+  const auto searched = static_cast<std::ptrdiff_t>((lists + kListsSearched - 1) / kListsSearched);
+  std::ranges::partial_sort(order, order.begin() + searched, std::greater<>(),
+                            [&](std::size_t list) { return products[list]; });
+  std::vector<Range> ranges;
+  for (std::ptrdiff_t i = 0; i < searched; ++i) {
+    const std::size_t list = order[static_cast<std::size_t>(i)];
+    ranges.push_back({begins_[list], begins_[list + 1]});
+  }
+  return ranges;
+}
+
+void VectorIndex::SearchRange(std::span<const float> query, std::size_t count, Range range,
+                              const std::optional<std::vector<ContentId>>& allowed,
+                              std::vector<Hit>& best) const {
+  std::array<float, kRowsAtOnce> products;
+  for (std::size_t row = range.begin; row < range.end; row += kRowsAtOnce) {
+    const std::size_t rows = std::min(kRowsAtOnce, range.end - row);
+    InnerProducts(query, vectors_.data() + row * length_, rows, products.data());
+    for (std::size_t i = 0; i < rows; ++i) {
+      const Hit hit{ids_[row + i], products[i]};
+      if (hit.score != hit.score) continue;  // damaged vectors are found by nothing
+      if (best.size() == count && !Better(hit, best.front())) continue;
+      if (allowed && !std::ranges::binary_search(*allowed, hit.id)) continue;
+      if (best.size() == count) {
+        std::ranges::pop_heap(best, Better);
+        best.pop_back();
+      }
+      best.push_back(hit);
+      std::ranges::push_heap(best, Better);
+    }
+  }
+}
+
+std::vector<VectorIndex::Hit> VectorIndex::Search(
+    std::span<const float> query, std::size_t count,
+    const std::optional<std::vector<ContentId>>& allowed) const {
+  if (count == 0 || size() == 0) return {};
+  std::vector<Range> ranges = {{0, size()}};
+  if (begins_.size() > 2 && !allowed) ranges = Nearest(query);
+  std::size_t rows = 0;
+  for (const Range& range : ranges) rows += range.end - range.begin;
+  const std::size_t threads =
+      std::clamp<std::size_t>(rows / kRowsPerThread, 1, static_cast<std::size_t>(threads_));
+
+  // Each thread takes the same share of every range.
+  std::vector<std::vector<Hit>> found(threads);
+  const auto search = [&](std::size_t thread) {
+    for (const Range& range : ranges) {
+      const std::size_t length = range.end - range.begin;
+      SearchRange(
+          query, count,
+          {range.begin + length * thread / threads, range.begin + length * (thread + 1) / threads},
+          allowed, found[thread]);
+    }
+  };
+  std::vector<std::thread> others;
+  for (std::size_t i = 1; i < threads; ++i) others.emplace_back(search, i);
+  search(0);
+  for (std::thread& thread : others) thread.join();
+
+  std::vector<Hit> best = std::move(found.front());
+  for (std::size_t i = 1; i < threads; ++i) {
+    best.insert(best.end(), found[i].begin(), found[i].end());
+  }
+  std::ranges::sort(best, Better);
+  if (best.size() > count) best.resize(count);
+  return best;
+}
+
+}  // namespace ondine::images
