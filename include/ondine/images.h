@@ -1,15 +1,21 @@
 // Texts and pictures as vectors that can be compared (CLIP), with a strength for every word of the
-// text. Radford et al., 2021, arXiv 2103.00020; the strengths: SToRI, Kim et al., Findings of EMNLP
-// 2024, arXiv 2410.08469, which may be covered by patents.
+// text, and photo libraries to search in. Radford et al., 2021, arXiv 2103.00020; the strengths:
+// SToRI, Kim et al., Findings of EMNLP 2024, arXiv 2410.08469, which may be covered by patents.
 #ifndef ONDINE_IMAGES_H_
 #define ONDINE_IMAGES_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "ondine/progress.h"
 #include "ondine/result.h"
 
 namespace ondine {
@@ -26,16 +32,16 @@ struct ClipInfo {
 struct QueryOptions {
   bool literal = false;  // brackets are text
   int first_block = 0;   // of the text encoder, from which on strengths act
-  bool explain = false;  // fill EncodedQuery::Word::share and share_plain
+  bool explain = false;  // fill what EncodedQuery has for explanations
 };
 
 struct EncodedQuery {
   struct Word {
     std::string text;
     double weight = 1;
-    // How much of the attention of the token that stands for the whole text goes to this word, mean
-    // over blocks and heads, and how much would without strengths. The rest goes to the start and
-    // end.
+    // For explanations: how much of the attention of the token that stands for the whole text goes
+    // to this word, mean over blocks and heads, and how much would without strengths. The rest goes
+    // to the start and end.
     double share = 0, share_plain = 0;
   };
   std::vector<float> vector;          // [vector_length], norm 1
@@ -43,6 +49,7 @@ struct EncodedQuery {
   std::vector<std::string> unwanted;  // texts whose vectors were subtracted
   std::string canonical;              // a query that says the same, with a number for each strength
   double plain_similarity = 1;        // cosine to the vector of the same text without strengths
+  std::vector<float> plain_vector;    // for explanations: of the text without strengths
   std::vector<std::string> notes;     // what the user should know, a line each
 };
 
@@ -80,6 +87,95 @@ class Clip {
 // open_clip_config.json, open_clip_model.safetensors and the same. Errors name the file or tensor:
 // kNotFound, kCorrupt, kUnsupported, kIo.
 Status ConvertClip(const std::string& folder, const std::string& output, bool floats = false);
+
+struct IndexProgress {
+  std::int64_t done = 0, total = 0;  // photos
+  double photos_per_second = 0;      // of those that had to be read
+  double seconds_left = 0;
+};
+
+struct IndexOptions {
+  int threads = 1;  // that read and decode, beside those of the encoder
+  StopToken stop = {};
+  std::function<void(const IndexProgress&)> progress = {};  // about ten times a second
+};
+
+struct IndexReport {
+  std::int64_t unchanged = 0;
+  std::int64_t added = 0;    // not seen before
+  std::int64_t copied = 0;   // new files with a content that was known
+  std::int64_t moved = 0;    // known under a name that is gone
+  std::int64_t changed = 0;  // the same name with another content
+  std::int64_t removed = 0;
+  // Files that cannot be read or decoded: they are in none of the numbers above.
+  std::vector<Error> broken;
+  std::vector<Error> unreadable_folders;  // what was known in them stays known
+  double seconds = 0;
+
+  std::int64_t Photos() const { return unchanged + added + copied + moved + changed; }
+};
+
+// Brings a library, one SQLite file that is made where it is not there, up to date with a folder.
+// Files whose size and time are those that the library knows are not read; others are, and if their
+// content is known, its vector is used again. Photos of `folder` that are gone are forgotten, those
+// of other folders stay. The work is committed every few seconds: after an error, kCancelled or a
+// crash, the next call goes on from there. Memory does not grow with the photos but by some 200
+// bytes each. Errors: kNotFound (no such folder, or no photo in it), kMismatch (vectors of another
+// CLIP), kCancelled, kUnsupported (no photo library), kIo (read-only, in use, no room).
+Result<IndexReport> IndexPhotos(const std::string& library, const std::string& folder, Clip& clip,
+                                const IndexOptions& options = {});
+
+struct Photo {
+  std::string path;
+  std::int64_t bytes = 0;  // of the file
+  int width = 0, height = 0;
+  std::optional<std::int64_t> taken;  // seconds of a UTC clock
+};
+
+struct PhotoFilter {
+  std::optional<std::int64_t> from = {}, to = {};  // taken at `from` or later, and before `to`
+  std::string folder = {};                         // all that is below it; empty: everywhere
+
+  bool empty() const { return !from && !to && folder.empty(); }
+};
+
+struct SearchOptions {
+  std::size_t top = 10;
+  float min_score = -std::numeric_limits<float>::infinity();
+  PhotoFilter filter = {};
+};
+
+struct FoundPhoto {
+  Photo photo;
+  float score = 0;  // cosine of the two vectors
+};
+
+// A photo library to search in, as it was when it was opened: what is indexed meanwhile is found
+// after opening it again. One thread at a time.
+class PhotoLibrary {
+ public:
+  // Errors: kNotFound, kCorrupt, kUnsupported (no photo library), kIo, kOutOfMemory.
+  static Result<std::unique_ptr<PhotoLibrary>> Open(const std::string& path, int threads = 0);
+  ~PhotoLibrary();
+
+  std::size_t vectors() const;  // copies of a photo share theirs
+  // kMismatch where the library's vectors are another CLIP's, naming both.
+  Status CheckMadeBy(Clip& clip) const;
+
+  // The best first; of equals by path. kInvalidArgument: a query of another length.
+  Result<std::vector<FoundPhoto>> Search(std::span<const float> query,
+                                         const SearchOptions& options = {}) const;
+
+ private:
+  struct Parts;
+  explicit PhotoLibrary(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+// Photos as one HTML file that needs nothing else: thumbnails with name and score under `title`, in
+// the order given; a photo that can no longer be read has its error in place of the thumbnail.
+Status WriteContactSheet(const std::string& path, const std::string& title,
+                         std::span<const FoundPhoto> photos);
 
 }  // namespace ondine
 

@@ -1,10 +1,15 @@
-// ondine images: texts and pictures as vectors.
+// ondine images: photo libraries, and vectors of texts and pictures.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -26,6 +31,223 @@ struct ClipChoice {
   Result<std::unique_ptr<Clip>> Load() const { return Clip::Load(path, threads); }
 };
 
+std::string Line(const nlohmann::json& record) {
+  return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+struct IndexCommand {
+  ClipChoice clip;
+  std::string folder, library;
+  bool json = false, progress = false;
+};
+
+nlohmann::json ToJson(const std::vector<Error>& errors) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Error& error : errors) {
+    list.push_back({{"path", error.context}, {"reason", error.message}});
+  }
+  return list;
+}
+
+Status Index(const IndexCommand& command) {
+  ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
+  ProgressLine line(command.progress);
+  IndexOptions options;
+  options.threads = std::max(1, command.clip.threads);
+  options.stop = InterruptToken();
+  options.progress = [&](const IndexProgress& progress) {
+    line.Show(Grouped(progress.done) + " of " + Grouped(progress.total) + " photos, " +
+              Fixed(progress.photos_per_second, 0) + " a second, " +
+              HumanSeconds(progress.seconds_left) + " left");
+  };
+  ONDINE_ASSIGN(const IndexReport report,
+                IndexPhotos(command.library, command.folder, *clip, options));
+  line.Clear();
+  if (command.json) {
+    std::cout << Dump({{"photos", report.Photos()},
+                       {"unchanged", report.unchanged},
+                       {"added", report.added},
+                       {"copied", report.copied},
+                       {"moved", report.moved},
+                       {"changed", report.changed},
+                       {"removed", report.removed},
+                       {"broken", ToJson(report.broken)},
+                       {"unreadable_folders", ToJson(report.unreadable_folders)},
+                       {"seconds", report.seconds}})
+              << "\n";
+    return {};
+  }
+  for (const Error& error : report.broken) PrintNote(error.ToString());
+  for (const Error& error : report.unreadable_folders) PrintNote(error.ToString());
+  std::cout << Grouped(report.Photos()) << " photos: " << Grouped(report.added) << " new, "
+            << Grouped(report.changed) << " changed, " << Grouped(report.moved + report.copied)
+            << " moved or copied, " << Grouped(report.removed) << " gone, "
+            << Grouped(report.unchanged) << " as they were";
+  if (!report.broken.empty()) std::cout << "; " << report.broken.size() << " files cannot be read";
+  std::cout << ". " << HumanSeconds(report.seconds) << ".\n";
+  return {};
+}
+
+struct SearchCommand {
+  ClipChoice clip;
+  std::string library, query, folder, from, to, sheet;
+  std::size_t top = 10;
+  std::optional<double> min_score;
+  int first_block = 0;
+  bool literal = false, explain = false, vector = false, json = false;
+};
+
+// Seconds of the beginning of a day, "2021-06-30".
+Result<std::int64_t> ParseDay(const std::string& text) {
+  int year = 0;
+  unsigned month = 0, day = 0;
+  char rest = 0;
+  namespace chrono = std::chrono;
+  if (std::sscanf(text.c_str(), "%d-%u-%u%c", &year, &month, &day, &rest) == 3) {
+    const chrono::year_month_day date{chrono::year(year), chrono::month(month), chrono::day(day)};
+    if (date.ok()) {
+      return std::int64_t{chrono::sys_days(date).time_since_epoch().count()} * 24 * 60 * 60;
+    }
+  }
+  return MakeError(ErrorCode::kInvalidArgument, "no day such as 2021-06-30: " + text);
+}
+
+std::string DayOf(std::int64_t seconds) {
+  namespace chrono = std::chrono;
+  const chrono::year_month_day date{
+      chrono::floor<chrono::days>(chrono::sys_seconds(chrono::seconds(seconds)))};
+  char text[32];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02u", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+  return text;
+}
+
+Result<SearchOptions> OptionsOf(const SearchCommand& command) {
+  SearchOptions options;
+  options.top = command.top;
+  if (command.min_score) options.min_score = static_cast<float>(*command.min_score);
+  options.filter.folder = command.folder;
+  if (!command.from.empty()) {
+    ONDINE_ASSIGN(options.filter.from, ParseDay(command.from));
+  }
+  if (!command.to.empty()) {  // that day included
+    ONDINE_ASSIGN(const std::int64_t day, ParseDay(command.to));
+    options.filter.to = day + 24 * 60 * 60;
+  }
+  return options;
+}
+
+// Where a photo stands in a list, from 1.
+std::optional<std::size_t> RankIn(const std::vector<FoundPhoto>& list, const std::string& path) {
+  const auto found = std::ranges::find_if(
+      list, [&](const FoundPhoto& candidate) { return candidate.photo.path == path; });
+  if (found == list.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - list.begin()) + 1;
+}
+
+// What the search found, and what the plain text would have.
+struct Found {
+  EncodedQuery query;
+  std::vector<FoundPhoto> photos, plain;  // `plain` of many more, where it is to be explained
+  double milliseconds = 0;
+};
+
+nlohmann::json ToJson(const Found& found, bool explain) {
+  nlohmann::json words = nlohmann::json::array(), results = nlohmann::json::array();
+  for (const EncodedQuery::Word& word : found.query.words) {
+    nlohmann::json entry = {{"text", word.text}, {"weight", word.weight}};
+    if (explain) {
+      entry["share"] = word.share;
+      entry["share_plain"] = word.share_plain;
+    }
+    words.push_back(std::move(entry));
+  }
+  for (const FoundPhoto& photo : found.photos) {
+    nlohmann::json entry = {{"path", photo.photo.path},
+                            {"score", photo.score},
+                            {"width", photo.photo.width},
+                            {"height", photo.photo.height}};
+    if (photo.photo.taken) entry["taken"] = DayOf(*photo.photo.taken);
+    if (explain) {
+      const auto rank = RankIn(found.plain, photo.photo.path);
+      entry["plain_rank"] = rank ? nlohmann::json(*rank) : nlohmann::json();
+    }
+    results.push_back(std::move(entry));
+  }
+  return {{"query", found.query.canonical},    {"words", words},
+          {"unwanted", found.query.unwanted},  {"plain_similarity", found.query.plain_similarity},
+          {"notes", found.query.notes},        {"results", results},
+          {"milliseconds", found.milliseconds}};
+}
+
+void PrintExplanation(const EncodedQuery& query) {
+  std::cout << "Read as: " << Visible(query.canonical) << "\n\n";
+  std::cout << "  strength  attention (without)  word\n";
+  for (const EncodedQuery::Word& word : query.words) {
+    char line[64];
+    std::snprintf(line, sizeof line, "  %8.4g  %7.1f %%  (%5.1f %%)  ", word.weight,
+                  100 * word.share, 100 * word.share_plain);
+    std::cout << line << Visible(word.text) << "\n";
+  }
+  for (const std::string& text : query.unwanted) {
+    std::cout << "  subtracted: " << Visible(text) << "\n";
+  }
+  std::cout << "\nCosine to the same text without strengths: " << Fixed(query.plain_similarity, 4)
+            << "\n\n";
+}
+
+void Print(const Found& found, bool explain) {
+  if (explain) PrintExplanation(found.query);
+  for (const FoundPhoto& photo : found.photos) {
+    std::cout << Fixed(photo.score, 4) << "  ";
+    if (explain) {
+      const auto rank = RankIn(found.plain, photo.photo.path);
+      char moved[32] = "(new)  ";
+      if (rank) std::snprintf(moved, sizeof moved, "(%4zu)  ", *rank);
+      std::cout << moved;
+    }
+    std::cout << Visible(photo.photo.path) << "\n";
+  }
+  if (explain) std::cout << "\n(in brackets: the place without strengths)\n";
+}
+
+Status Search(const SearchCommand& command) {
+  ONDINE_ASSIGN(const SearchOptions options, OptionsOf(command));
+  ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
+  QueryOptions query_options;
+  query_options.literal = command.literal;
+  query_options.explain = command.explain;
+  query_options.first_block = command.first_block;
+  base::Timer timer;
+  Found found;
+  ONDINE_ASSIGN(found.query, clip->EncodeQuery(command.query, query_options));
+  double seconds = timer.Elapsed();
+  if (command.vector) {
+    std::cout << Line({{"query", found.query.canonical}, {"vector", found.query.vector}});
+    return {};
+  }
+  ONDINE_ASSIGN(const auto library, PhotoLibrary::Open(command.library, command.clip.threads));
+  ONDINE_TRY(library->CheckMadeBy(*clip));
+  timer = {};
+  ONDINE_ASSIGN(found.photos, library->Search(found.query.vector, options));
+  found.milliseconds = 1000 * (seconds + timer.Elapsed());
+  if (command.explain) {
+    SearchOptions many = options;
+    many.top = std::max<std::size_t>(1000, 10 * options.top);
+    ONDINE_ASSIGN(found.plain, library->Search(found.query.plain_vector, many));
+  }
+  if (!command.sheet.empty()) {
+    ONDINE_TRY(WriteContactSheet(command.sheet, found.query.canonical, found.photos));
+  }
+  if (command.json) {
+    std::cout << Dump(ToJson(found, command.explain)) << "\n";
+    return {};
+  }
+  for (const std::string& note : found.query.notes) PrintNote(note);
+  Print(found, command.explain);
+  return {};
+}
+
 struct EncodeOptions {
   ClipChoice clip;
   std::vector<std::string> queries, pictures;
@@ -40,13 +262,10 @@ Status Encode(const EncodeOptions& options) {
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, options.clip.Load());
   QueryOptions query_options;
   query_options.literal = options.literal;
-  const auto print = [](const nlohmann::json& record) {
-    std::cout << record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-  };
   for (const std::string& query : options.queries) {
     ONDINE_ASSIGN(const EncodedQuery encoded, clip->EncodeQuery(query, query_options));
     for (const std::string& note : encoded.notes) PrintNote(note);
-    print({{"query", query}, {"vector", encoded.vector}});
+    std::cout << Line({{"query", query}, {"vector", encoded.vector}});
   }
   std::size_t failed = 0;
   for (const std::string& picture : options.pictures) {
@@ -56,7 +275,7 @@ Status Encode(const EncodeOptions& options) {
       ++failed;
       continue;
     }
-    print({{"picture", picture}, {"vector", *vector}});
+    std::cout << Line({{"picture", picture}, {"vector", *vector}});
   }
   if (failed == 0) return {};
   return MakeError(ErrorCode::kCorrupt, std::to_string(failed) + " of " +
@@ -67,8 +286,55 @@ Status Encode(const EncodeOptions& options) {
 }  // namespace
 
 Action AddImages(CLI::App& app) {
-  CLI::App* images = app.add_subcommand("images", "Vectors of texts and pictures");
+  CLI::App* images =
+      app.add_subcommand("images", "Photo libraries: index, search by words that have a strength");
   images->require_subcommand(1);
+  images->footer(
+      "Example:\n  ondine images index Pictures/ --clip clip.gguf --db photos.db\n"
+      "  ondine images search --clip clip.gguf --db photos.db \"a (red:1.6) running shoe\"");
+
+  auto index_options = std::make_shared<IndexCommand>();
+  CLI::App* index = images->add_subcommand("index", "Bring a library up to date with a folder");
+  index->footer("Example:\n  ondine images index Pictures/ --clip clip.gguf --db photos.db");
+  index->add_option("folder", index_options->folder, "with photos, also in folders below it")
+      ->required();
+  index_options->clip.AddTo(*index);
+  index
+      ->add_option("--db", index_options->library,
+                   "library, a file that is made if it is not there")
+      ->required();
+  index->add_flag("--json", index_options->json, "print as JSON");
+  index->add_flag("--progress", index_options->progress, "show progress though nobody watches");
+
+  auto search_options = std::make_shared<SearchCommand>();
+  CLI::App* search = images->add_subcommand("search", "Find photos by a text");
+  search->footer(
+      "(word) strengthens, (word:1.6) by a number, [word] weakens, -word is not wanted;\n"
+      "\\( \\) \\[ \\] are brackets themselves.\n\nExample:\n"
+      "  ondine images search --clip clip.gguf --db photos.db \"a (red:1.6) running shoe\" "
+      "--explain");
+  search->add_option("query", search_options->query)->required();
+  search_options->clip.AddTo(*search);
+  search->add_option("--db", search_options->library, "library that `images index` made");
+  search->add_option("--top", search_options->top, "results")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  search->add_option("--min-score", search_options->min_score, "leave out results below it");
+  search->add_option("--folder", search_options->folder, "only photos below it");
+  search->add_option("--from", search_options->from, "taken that day or later, such as 2021-06-30");
+  search->add_option("--to", search_options->to, "taken that day or before");
+  search
+      ->add_option("--first-block", search_options->first_block,
+                   "of the text encoder, from which on strengths act")
+      ->capture_default_str();
+  search->add_flag("--literal", search_options->literal, "brackets are text");
+  search->add_flag("--explain", search_options->explain,
+                   "show strengths, attention with and without them, and how results moved");
+  search->add_option("--sheet", search_options->sheet, "HTML file to write, with thumbnails");
+  search->add_flag("--vector", search_options->vector,
+                   "print the query's vector, for other databases, and end");
+  search->add_flag("--json", search_options->json, "print as JSON");
+
   auto encode_options = std::make_shared<EncodeOptions>();
   CLI::App* encode = images->add_subcommand("encode", "Print vectors as JSON, one record a line");
   encode->footer(
@@ -77,7 +343,15 @@ Action AddImages(CLI::App& app) {
   encode->add_option("query", encode_options->queries, "texts, in which words may have strengths");
   encode->add_option("--picture", encode_options->pictures, "files");
   encode->add_flag("--literal", encode_options->literal, "brackets are text");
-  return [encode_options] { return Encode(*encode_options); };
+
+  return [=]() -> Status {
+    if (index->parsed()) return Index(*index_options);
+    if (encode->parsed()) return Encode(*encode_options);
+    if (search_options->library.empty() && !search_options->vector) {
+      return MakeError(ErrorCode::kInvalidArgument, "--db is required");
+    }
+    return Search(*search_options);
+  };
 }
 
 }  // namespace ondine::cli

@@ -14,12 +14,12 @@ namespace {
 // activations stay in the caches.
 constexpr std::size_t kRowsTogether = 512;
 
-int ThreadCount(int wanted) {
+}  // namespace
+
+int images::ThreadCount(int wanted) {
   if (wanted > 0) return std::min(wanted, 256);
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
-
-}  // namespace
 
 images::EncoderIdentity Clip::Parts::identity() const {
   return {info.name, fingerprint, info.vector_length};
@@ -57,7 +57,7 @@ Result<std::unique_ptr<Clip>> Clip::Load(const std::string& path, int threads) {
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
   ONDINE_ASSIGN(const models::ClipSpec spec, models::ReadClipSpec(file));
   ONDINE_ASSIGN(text::ClipTokenizer tokenizer, text::ClipTokenizer::FromGguf(file));
-  auto parts = std::make_unique<Parts>(ThreadCount(threads), std::move(tokenizer));
+  auto parts = std::make_unique<Parts>(images::ThreadCount(threads), std::move(tokenizer));
   parts->fingerprint = formats::Fingerprint(file);
   ONDINE_ASSIGN(parts->weights, models::Clip::Load(file, parts->pool));
   parts->pass = std::make_unique<models::ClipPass>(parts->weights, parts->pool);

@@ -16,6 +16,12 @@
 #include "text/clip_tokenizer.h"
 
 namespace ondine {
+namespace images {
+
+// 0: one per core.
+int ThreadCount(int wanted);
+
+}  // namespace images
 
 struct Clip::Parts : images::PhotoEncoder {
   Parts(int threads, text::ClipTokenizer text_tokenizer)

@@ -1,5 +1,3 @@
-#include "images/contact_sheet.h"
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -9,8 +7,9 @@
 #include "base/file.h"
 #include "base/try.h"
 #include "images/picture.h"
+#include "ondine/images.h"
 
-namespace ondine::images {
+namespace ondine {
 namespace {
 
 constexpr int kThumbnail = 240;  // pixels a side
@@ -66,9 +65,9 @@ std::string Figure(const FoundPhoto& found) {
   const std::string name = Escape(found.photo.path);
   std::string figure = "<figure>";
   Result<std::string> jpeg = MakeError(ErrorCode::kInternal, "");
-  const auto picture =
-      LoadPicture(found.photo.path, {.size = kThumbnail, .resize = models::ResizeMode::kLongest});
-  if (picture) jpeg = EncodeJpeg(*picture);
+  const auto picture = images::LoadPicture(
+      found.photo.path, {.size = kThumbnail, .resize = models::ResizeMode::kLongest});
+  if (picture) jpeg = images::EncodeJpeg(*picture);
   if (jpeg) {
     figure += "<img alt=\"\" src=\"data:image/jpeg;base64," +
               Base64(std::as_bytes(std::span(*jpeg))) + "\">";
@@ -97,4 +96,4 @@ Status WriteContactSheet(const std::string& path, const std::string& title,
   });
 }
 
-}  // namespace ondine::images
+}  // namespace ondine

@@ -1,5 +1,3 @@
-#include "images/library.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <optional>
@@ -7,9 +5,15 @@
 #include <tuple>
 #include <utility>
 
+#include "base/quote.h"
 #include "base/try.h"
+#include "images/clip_parts.h"
+#include "images/photo_database.h"
+#include "images/photo_indexer.h"
+#include "images/vector_index.h"
+#include "ondine/images.h"
 
-namespace ondine::images {
+namespace ondine {
 namespace {
 
 // As the scan of a folder writes it.
@@ -25,30 +29,54 @@ std::string AbsoluteFolder(const std::string& folder) {
 
 }  // namespace
 
-Result<PhotoLibrary> PhotoLibrary::Open(const std::string& path, int threads) {
-  ONDINE_ASSIGN(PhotoDatabase database, PhotoDatabase::Open(path));
-  ONDINE_ASSIGN(VectorIndex index, VectorIndex::Open(database, threads));
-  return PhotoLibrary(std::move(database), std::move(index));
+struct PhotoLibrary::Parts {
+  images::PhotoDatabase database;
+  images::VectorIndex index;
+};
+
+PhotoLibrary::PhotoLibrary(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+PhotoLibrary::~PhotoLibrary() = default;
+
+Result<std::unique_ptr<PhotoLibrary>> PhotoLibrary::Open(const std::string& path, int threads) {
+  ONDINE_ASSIGN(images::PhotoDatabase database, images::PhotoDatabase::Open(path));
+  ONDINE_ASSIGN(images::VectorIndex index,
+                images::VectorIndex::Open(database, images::ThreadCount(threads)));
+  return std::unique_ptr<PhotoLibrary>(
+      new PhotoLibrary(std::make_unique<Parts>(Parts{std::move(database), std::move(index)})));
+}
+
+std::size_t PhotoLibrary::vectors() const {
+  return parts_->index.size();
+}
+
+Status PhotoLibrary::CheckMadeBy(Clip& clip) const {
+  const images::EncoderIdentity& made = parts_->database.encoder();
+  const images::EncoderIdentity given = clip.parts().identity();
+  if (made.fingerprint == given.fingerprint) return {};
+  return MakeError(ErrorCode::kMismatch,
+                   "its vectors are of another CLIP, " + base::Quote(made.name) + "; this one is " +
+                       base::Quote(given.name),
+                   parts_->database.path());
 }
 
 Result<std::vector<FoundPhoto>> PhotoLibrary::Search(std::span<const float> query,
                                                      const SearchOptions& options) const {
-  if (query.size() != index_.length()) {
+  if (query.size() != parts_->index.length()) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "a query of " + std::to_string(query.size()) + " numbers among vectors of " +
-                         std::to_string(index_.length()),
-                     database_.path());
+                         std::to_string(parts_->index.length()),
+                     parts_->database.path());
   }
   PhotoFilter filter = options.filter;
   filter.folder = AbsoluteFolder(filter.folder);
-  std::optional<std::vector<ContentId>> allowed;
+  std::optional<std::vector<images::ContentId>> allowed;
   if (!filter.empty()) {
-    ONDINE_ASSIGN(allowed, database_.Find(filter));
+    ONDINE_ASSIGN(allowed, parts_->database.Find(filter));
   }
   std::vector<FoundPhoto> found;
-  for (const VectorIndex::Hit& hit : index_.Search(query, options.top, allowed)) {
+  for (const images::VectorIndex::Hit& hit : parts_->index.Search(query, options.top, allowed)) {
     if (hit.score < options.min_score) break;
-    ONDINE_ASSIGN(std::vector<Photo> photos, database_.PhotosWith(hit.id, filter));
+    ONDINE_ASSIGN(std::vector<Photo> photos, parts_->database.PhotosWith(hit.id, filter));
     for (Photo& photo : photos) found.push_back({std::move(photo), hit.score});
   }
   std::ranges::sort(found, [](const FoundPhoto& a, const FoundPhoto& b) {
@@ -58,4 +86,9 @@ Result<std::vector<FoundPhoto>> PhotoLibrary::Search(std::span<const float> quer
   return found;
 }
 
-}  // namespace ondine::images
+Result<IndexReport> IndexPhotos(const std::string& library, const std::string& folder, Clip& clip,
+                                const IndexOptions& options) {
+  return images::IndexPhotos(library, folder, clip.parts(), options);
+}
+
+}  // namespace ondine

@@ -17,6 +17,7 @@
 #include "images/content_hash.h"
 #include "images/photo_encoder.h"
 #include "images/sqlite.h"
+#include "ondine/images.h"
 #include "ondine/result.h"
 
 namespace ondine::images {
@@ -36,20 +37,6 @@ struct KnownContent {
   ContentHash hash{};
   ContentId id = 0;
   std::string problem;
-};
-
-struct Photo {
-  std::string path;
-  std::int64_t bytes = 0;  // of the file
-  int width = 0, height = 0;
-  std::optional<std::int64_t> taken;  // seconds of a UTC clock
-};
-
-struct PhotoFilter {
-  std::optional<std::int64_t> from = {}, to = {};  // taken at `from` or later, and before `to`
-  std::string folder = {};  // absolute; all that is below it; empty: everywhere
-
-  bool empty() const { return !from && !to && folder.empty(); }
 };
 
 // One thread at a time. Errors of all: kCorrupt (damaged, or no photo library), kIo (read-only, in

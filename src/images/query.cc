@@ -66,8 +66,12 @@ class QueryEncoder {
 
     TowerInput plain = input;
     plain.log_weights.clear();
-    if (!input.log_weights.empty()) query_.plain_similarity = Dot(query_.vector, Vector(plain));
-    if (explain) AddShares(tokens, input, plain);
+    std::vector<float> plain_vector = input.log_weights.empty() ? query_.vector : Vector(plain);
+    if (!input.log_weights.empty()) query_.plain_similarity = Dot(query_.vector, plain_vector);
+    if (explain) {
+      query_.plain_vector = std::move(plain_vector);
+      AddShares(tokens, input, plain);
+    }
     Subtract(prompt.unwanted);
     return std::move(query_);
   }

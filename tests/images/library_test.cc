@@ -1,10 +1,9 @@
-#include "images/library.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "images/contact_sheet.h"
+#include "images/photo_database.h"
 #include "images/photo_folder.h"
+#include "ondine/images.h"
 
 namespace ondine::images {
 namespace {
@@ -50,14 +49,15 @@ TEST(PhotoLibrary, FindsByScoreDateAndFolder) {
 
   const auto library = PhotoLibrary::Open(folder.Database(), 1);
   ASSERT_TRUE(library);
-  const auto found = library->Search(red, {.top = 1});
+  const auto found = (*library)->Search(red, {.top = 1});
   ASSERT_TRUE(found);
   const Photo& photo = found->front().photo;
   EXPECT_EQ(photo.width, 8);
   EXPECT_EQ(photo.height, 6);
   EXPECT_EQ(photo.taken, 1625054400);
   EXPECT_EQ(photo.bytes, static_cast<std::int64_t>(fs::file_size(photo.path)));
-  EXPECT_EQ(library->Search(std::vector<float>(4), {}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ((*library)->Search(std::vector<float>(4), {}).error().code,
+            ErrorCode::kInvalidArgument);
 }
 
 TEST(PhotoLibrary, AnotherEncoderCannotAddToIt) {
@@ -66,7 +66,7 @@ TEST(PhotoLibrary, AnotherEncoderCannotAddToIt) {
   ASSERT_TRUE(folder.Index());
   folder.encoder.fingerprint = "2";
   EXPECT_EQ(folder.Index().error().code, ErrorCode::kMismatch);
-  EXPECT_EQ(PhotoLibrary::Open(folder.Database(), 1)->encoder().fingerprint, "1");
+  EXPECT_EQ(images::PhotoDatabase::Open(folder.Database())->encoder().fingerprint, "1");
 }
 
 TEST(ContactSheet, HoldsThumbnailsAndEscapesNames) {
@@ -76,7 +76,7 @@ TEST(ContactSheet, HoldsThumbnailsAndEscapesNames) {
   ASSERT_TRUE(folder.Index());
   const auto library = PhotoLibrary::Open(folder.Database(), 1);
   ASSERT_TRUE(library);
-  const auto found = library->Search(std::vector<float>{1, 0, 0}, {});
+  const auto found = (*library)->Search(std::vector<float>{1, 0, 0}, {});
   ASSERT_TRUE(found);
   fs::remove(folder.Path("gone.png"));
   const std::string path = folder.Database() + ".html";

@@ -9,9 +9,9 @@
 
 #include "base/temp_dir.h"
 #include "images/fake_encoder.h"
-#include "images/library.h"
 #include "images/photo_indexer.h"
 #include "images/test_pictures.h"
+#include "ondine/images.h"
 
 namespace ondine::testing {
 
@@ -36,21 +36,21 @@ class PhotoFolder {
     }
   }
 
-  Result<images::IndexReport> Index(const images::IndexOptions& options = {.threads = 2}) {
+  Result<IndexReport> Index(const IndexOptions& options = {.threads = 2}) {
     encoder.encoded = 0;
     return images::IndexPhotos(Database(), Path(""), encoder, options);
   }
 
   // Names of what is found, best first.
   std::vector<std::string> Search(const std::vector<float>& query,
-                                  const images::SearchOptions& options = {}) const {
-    const auto library = images::PhotoLibrary::Open(Database(), 2);
+                                  const SearchOptions& options = {}) const {
+    const auto library = PhotoLibrary::Open(Database(), 2);
     if (!library) return {library.error().ToString()};
-    const auto found = library->Search(query, options);
+    const auto found = (*library)->Search(query, options);
     if (!found) return {found.error().ToString()};
     std::vector<std::string> names;
     const std::string root = std::filesystem::canonical(Path("")).string() + "/";
-    for (const images::FoundPhoto& photo : *found) {
+    for (const FoundPhoto& photo : *found) {
       names.push_back(photo.photo.path.substr(root.size()));
     }
     return names;
