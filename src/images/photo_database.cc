@@ -38,9 +38,13 @@ constexpr const char* kSchema = R"(
     hash BLOB NOT NULL UNIQUE,
     width INTEGER NOT NULL,
     height INTEGER NOT NULL,
-    taken INTEGER,     -- seconds of a UTC clock
-    vector BLOB,       -- float32, little-endian
-    problem TEXT       -- why there is no vector
+    taken INTEGER,  -- seconds of a UTC clock
+    problem TEXT    -- why there is no vector
+  ) STRICT;
+  -- A table of their own, so that whoever asks for something else need not read past them.
+  CREATE TABLE vectors (
+    content INTEGER PRIMARY KEY,
+    vector BLOB NOT NULL  -- float32, little-endian
   ) STRICT;
   CREATE TABLE photos (
     path TEXT NOT NULL PRIMARY KEY,
@@ -112,7 +116,7 @@ struct PhotoDatabase::Lock {
 };
 
 struct PhotoDatabase::Writing {
-  SqliteStatement find, add, set_file, remove_file;
+  SqliteStatement find, add, add_vector, set_file, remove_file;
   std::int64_t changes = 0;  // before the transaction
 };
 
@@ -193,14 +197,17 @@ Result<PhotoDatabase> PhotoDatabase::OpenToIndex(const std::string& path,
   ONDINE_ASSIGN(SqliteStatement find,
                 connection.Prepare("SELECT id, problem FROM contents WHERE hash = ?1"));
   ONDINE_ASSIGN(SqliteStatement add,
-                connection.Prepare("INSERT INTO contents (hash, width, height, taken, vector, "
-                                   "problem) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"));
+                connection.Prepare("INSERT INTO contents (hash, width, height, taken, problem) "
+                                   "VALUES (?1, ?2, ?3, ?4, ?5)"));
+  ONDINE_ASSIGN(SqliteStatement add_vector,
+                connection.Prepare("INSERT INTO vectors VALUES (?1, ?2)"));
   ONDINE_ASSIGN(SqliteStatement set_file,
                 connection.Prepare("INSERT OR REPLACE INTO photos VALUES (?1, ?2, ?3, ?4)"));
   ONDINE_ASSIGN(SqliteStatement remove_file,
                 connection.Prepare("DELETE FROM photos WHERE path = ?1"));
-  database.writing_ = std::make_unique<Writing>(
-      Writing{std::move(find), std::move(add), std::move(set_file), std::move(remove_file)});
+  database.writing_ =
+      std::make_unique<Writing>(Writing{std::move(find), std::move(add), std::move(add_vector),
+                                        std::move(set_file), std::move(remove_file)});
   return database;
 }
 
@@ -242,17 +249,15 @@ Result<std::vector<KnownContent>> PhotoDatabase::Contents() const {
 }
 
 Result<std::int64_t> PhotoDatabase::CountVectors() const {
-  ONDINE_ASSIGN(SqliteStatement row,
-                connection_.Prepare("SELECT count(*) FROM contents WHERE problem IS NULL"));
+  ONDINE_ASSIGN(SqliteStatement row, connection_.Prepare("SELECT count(*) FROM vectors"));
   ONDINE_TRY(row.Step());
   return row.Number(0);
 }
 
 Status PhotoDatabase::ReadVectors(
     const std::function<Status(ContentId, std::span<const float>)>& take) const {
-  ONDINE_ASSIGN(
-      SqliteStatement row,
-      connection_.Prepare("SELECT id, vector FROM contents WHERE problem IS NULL ORDER BY id"));
+  ONDINE_ASSIGN(SqliteStatement row,
+                connection_.Prepare("SELECT content, vector FROM vectors ORDER BY content"));
   std::vector<float> vector(static_cast<std::size_t>(encoder_.length));
   while (true) {
     ONDINE_ASSIGN(const bool more, row.Step());
@@ -271,11 +276,10 @@ Status PhotoDatabase::ReadVectors(
 
 Result<std::vector<ContentId>> PhotoDatabase::Find(const PhotoFilter& filter) const {
   const PathRange range = filter.folder.empty() ? PathRange() : Below(filter.folder);
-  ONDINE_ASSIGN(
-      SqliteStatement row,
-      connection_.Prepare("SELECT DISTINCT contents.id FROM contents JOIN photos ON content = "
-                          "contents.id WHERE problem IS NULL AND " +
-                          std::string(kPasses) + " ORDER BY contents.id"));
+  ONDINE_ASSIGN(SqliteStatement row,
+                connection_.Prepare("SELECT DISTINCT content FROM photos JOIN contents ON "
+                                    "contents.id = content WHERE " +
+                                    std::string(kPasses) + " ORDER BY content"));
   row.Bind(1, range.begin).Bind(2, range.end).Bind(3, filter.from).Bind(4, filter.to);
   std::vector<ContentId> ids;
   while (true) {
@@ -343,14 +347,15 @@ Result<ContentId> PhotoDatabase::AddPicture(const ContentHash& hash, const Pictu
                                             std::span<const float> vector) {
   SqliteStatement& add = writing_->add;
   add.Bind(1, std::span<const std::byte>(hash)).Bind(2, picture.width).Bind(3, picture.height);
-  add.Bind(4, picture.taken).Bind(5, std::as_bytes(vector));
-  ONDINE_TRY(add.Run());
-  return connection_.LastRowId();
+  ONDINE_TRY(add.Bind(4, picture.taken).Run());
+  const ContentId id = connection_.LastRowId();
+  ONDINE_TRY(writing_->add_vector.Bind(1, id).Bind(2, std::as_bytes(vector)).Run());
+  return id;
 }
 
 Result<ContentId> PhotoDatabase::AddProblem(const ContentHash& hash, const std::string& problem) {
   SqliteStatement& add = writing_->add;
-  add.Bind(1, std::span<const std::byte>(hash)).Bind(2, 0).Bind(3, 0).Bind(6, problem);
+  add.Bind(1, std::span<const std::byte>(hash)).Bind(2, 0).Bind(3, 0).Bind(5, problem);
   ONDINE_TRY(add.Run());
   return connection_.LastRowId();
 }
@@ -365,7 +370,9 @@ Status PhotoDatabase::RemoveFile(const std::string& path) {
 }
 
 Status PhotoDatabase::RemoveUnusedContents() {
-  return connection_.Run("DELETE FROM contents WHERE id NOT IN (SELECT content FROM photos)");
+  return connection_.Run(
+      "DELETE FROM contents WHERE id NOT IN (SELECT content FROM photos);"
+      "DELETE FROM vectors WHERE content NOT IN (SELECT id FROM contents)");
 }
 
 Status PhotoDatabase::Close() {

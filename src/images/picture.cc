@@ -136,7 +136,7 @@ std::optional<std::int64_t> ParseExifTime(const char* text) {
   const bool valid = date.ok() && year > 0 && hour >= 0 && hour < 24 && minute >= 0 &&
                      minute < 60 && second >= 0 && second < 61;
   if (!valid) return std::nullopt;
-  const std::int64_t days = chrono::sys_days(date).time_since_epoch().count();
+  const std::int64_t days = chrono::sys_days{date}.time_since_epoch().count();
   return ((days * 24 + hour) * 60 + minute) * 60 + second;
 }
 

@@ -1,7 +1,5 @@
 #include "images/vector_index.h"
 
-#include <faiss/utils/distances.h>
-
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -36,9 +34,27 @@ bool Better(const VectorIndex::Hit& a, const VectorIndex::Hit& b) {
   return a.score != b.score ? a.score > b.score : a.id < b.id;
 }
 
+// FAISS's own function for this adds one product after the other where it is built for any CPU, as
+// Debian's is; in sixteen sums it goes at the speed of memory.
+float InnerProduct(const float* a, const float* b, std::size_t length) {
+  constexpr std::size_t kLanes = 16;
+  std::array<float, kLanes> sums{};
+  std::size_t i = 0;
+  for (; i + kLanes <= length; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+  }
+  for (; i < length; ++i) sums[i % kLanes] += a[i] * b[i];
+  for (std::size_t step = kLanes / 2; step > 0; step /= 2) {
+    for (std::size_t lane = 0; lane < step; ++lane) sums[lane] += sums[lane + step];
+  }
+  return sums[0];
+}
+
 void InnerProducts(std::span<const float> query, const float* rows, std::size_t count,
                    float* products) {
-  faiss::fvec_inner_products_ny(products, query.data(), rows, query.size(), count);
+  for (std::size_t row = 0; row < count; ++row) {
+    products[row] = InnerProduct(query.data(), rows + row * query.size(), query.size());
+  }
 }
 
 }  // namespace
