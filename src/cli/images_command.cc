@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/options.h"
 #include "cli/report.h"
 #include "ondine/images.h"
 
@@ -24,11 +26,19 @@ struct ClipChoice {
   int threads = 0;
 
   void AddTo(CLI::App& command) {
-    command.add_option("--clip", path, "CLIP model, a GGUF file")->required();
+    command.add_option(
+        "--clip", path,
+        "CLIP model, a GGUF file (default: $ONDINE_CLIP, else the one that comes along)");
     command.add_option("-t,--threads", threads, "(default: one per core)")
         ->check(CLI::Range(1, 256));
   }
-  Result<std::unique_ptr<Clip>> Load() const { return Clip::Load(path, threads); }
+  Result<std::unique_ptr<Clip>> Load() const {
+    const char* variable = std::getenv("ONDINE_CLIP");
+    std::string chosen = path;
+    if (chosen.empty() && variable != nullptr) chosen = variable;
+    if (chosen.empty()) chosen = DefaultClipPath();
+    return Clip::Load(chosen, threads);
+  }
 };
 
 std::string Line(const nlohmann::json& record) {

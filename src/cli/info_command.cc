@@ -16,8 +16,8 @@ namespace {
 
 struct Options {
   std::string file;
-  bool default_model = false, default_pool = false, default_scales = false, json = false,
-       tensors = false;
+  bool default_model = false, default_pool = false, default_scales = false, default_clip = false,
+       json = false, tensors = false;
 };
 
 nlohmann::json Plain(const formats::GgufValue& value) {
@@ -93,10 +93,14 @@ Status Info(const Options& options) {
     std::cout << DefaultScalesPath() << "\n";
     return {};
   }
+  if (options.default_clip) {
+    std::cout << DefaultClipPath() << "\n";
+    return {};
+  }
   if (options.file.empty()) {
     return MakeError(ErrorCode::kInvalidArgument,
-                     "name a file, or ask for --default-model, --default-pool or "
-                     "--default-scales");
+                     "name a file, or ask for --default-model, --default-pool, --default-scales or "
+                     "--default-clip");
   }
   nlohmann::json out;
   auto pot = formats::PotFile::Open(options.file);
@@ -130,6 +134,7 @@ Action AddInfo(CLI::App& app) {
                     "print where the pool of adapters for the default model lies");
   command->add_flag("--default-scales", options->default_scales,
                     "print where the channel scales for the default model lie");
+  command->add_flag("--default-clip", options->default_clip, "print where the CLIP lies");
   command->add_flag("--json", options->json, "print as JSON");
   return [options] { return Info(*options); };
 }

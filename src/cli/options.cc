@@ -39,6 +39,10 @@ std::string DefaultScalesPath() {
   return AssetPath("SmolLM2-135M-Instruct.scales.gguf");
 }
 
+std::string DefaultClipPath() {
+  return AssetPath("fashion.clip.gguf");
+}
+
 void ModelChoice::AddTo(CLI::App& command) {
   command.add_option("-m,--model", path,
                      "GGUF file (default: $ONDINE_MODEL, else the default model)");

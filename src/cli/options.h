@@ -45,11 +45,12 @@ struct AdapterChoice {
   Result<Customization> LoadWithTask(const std::shared_ptr<const Model>& model) const;
 };
 
-// Where scripts/bootstrap puts the default model, and where the pool and the scales for it lie that
-// come along with the program; may not exist.
+// Where scripts/bootstrap puts the default model, and where the pool and the scales for it and the
+// CLIP lie that come along with the program; may not exist.
 std::string DefaultModelPath();
 std::string DefaultPoolPath();
 std::string DefaultScalesPath();
+std::string DefaultClipPath();
 
 struct PotChoice {
   std::int64_t slots = 0;  // 0: not given
