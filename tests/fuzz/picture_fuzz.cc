@@ -10,8 +10,9 @@ using ondine::testing::PictureFile;
 std::vector<std::string> ondine::testing::FuzzSeeds() {
   PictureFile file{.width = 24, .height = 17, .orientation = 6, .taken = "2021:06:30 12:00:00"};
   std::vector<std::string> seeds;
+  // Without AVIF: libdav1d 1.0 loses memory on damaged files.
   for (const char* suffix : {".jpg", ".jpg[interlace]", ".png", ".png[interlace]", ".webp", ".tif",
-                             ".tif[compression=lzw]", ".gif", ".avif"}) {
+                             ".tif[compression=lzw]", ".gif"}) {
     std::string seed =
         file.Bytes(suffix, [](int x, int y, int c) { return x * y * (c + 1) % 256; });
     if (!seed.empty()) seeds.push_back(std::move(seed));
