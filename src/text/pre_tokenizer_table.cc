@@ -118,6 +118,8 @@ const std::vector<Family>& Families() {
         true}},
       {{"poro-chat", "bloom", "gpt3-finnish"}, {{kBloom}}},
       {{"viking"}, {{kBloom, kDigit}}},
+      // Words without their spaces; the spaces between them are words of their own.
+      {{"clip"}, {{R"('s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+)"}}},
       {{"default", ""}, {{R"([\p{P}\$\+<=>\^~\|]+)", kGpt2, R"(\p{N}+)", kThreeDigits}}},
   };
   return families;
