@@ -1,0 +1,341 @@
+#include "images/picture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vips/vips.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "base/try.h"
+
+namespace ondine::images {
+namespace {
+
+struct Unref {
+  void operator()(gpointer object) const { g_object_unref(object); }
+};
+using Image = std::unique_ptr<VipsImage, Unref>;
+using Source = std::unique_ptr<VipsSource, Unref>;
+
+// The classes that libvips finds for a picture by its first bytes. What it can read besides, SVG
+// and PDF above all, are programs more than pictures and no photos.
+constexpr std::string_view kJpegLoader = "VipsForeignLoadJpegSource";
+constexpr std::array<std::string_view, 6> kLoaders = {kJpegLoader,
+                                                      "VipsForeignLoadPngSource",
+                                                      "VipsForeignLoadWebpSource",
+                                                      "VipsForeignLoadTiffSource",
+                                                      "VipsForeignLoadNsgifSource",
+                                                      "VipsForeignLoadHeifSource"};
+
+// A JPEG is made smaller while it is decoded where at least this factor is left to the bicubic
+// filter. Of 12 million pixels, a third of the time then makes 224 x 224 that differ from Pillow's
+// by 0.33 of 255 in the mean instead of 0.16, and by 6 at most.
+constexpr int kLeftToBicubic = 4;
+
+bool StartVips() {
+  static const bool started = [] {
+    // Damaged pictures are errors of ours; what libvips has to say of them goes nowhere.
+    g_log_set_handler(
+        "VIPS", static_cast<GLogLevelFlags>(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION),
+        [](const gchar*, GLogLevelFlags, const gchar*, gpointer) {}, nullptr);
+    if (vips_init("ondine") != 0) return false;
+    vips_concurrency_set(1);  // our threads have a picture each
+    vips_cache_set_max(0);    // no picture is read twice
+    return true;
+  }();
+  return started;
+}
+
+// Replaces `image` by what an operation makes of it; false where that fails.
+template <typename Operation>
+bool Apply(Image& image, Operation operation) {
+  VipsImage* result = nullptr;
+  if (operation(image.get(), &result) != 0) return false;
+  image.reset(result);
+  return true;
+}
+
+struct Size {
+  int width = 0, height = 0;
+};
+
+// What is done to the pixels, in the order of the file or upright.
+struct Layout {
+  Size resized;           // of the whole picture
+  int left = 0, top = 0;  // of what is kept of that
+  Size kept;
+};
+
+// Sizes and offsets are rounded as Hugging Face's CLIPImageProcessor (kShortest) and OpenCLIP
+// (kLongest) round them.
+Layout LayoutOf(Size upright, const PictureForm& form) {
+  const std::int64_t size = form.size, width = upright.width, height = upright.height;
+  Layout layout;
+  if (form.resize == models::ResizeMode::kSquash) {
+    layout.resized = {form.size, form.size};
+  } else if (form.resize == models::ResizeMode::kShortest) {
+    const std::int64_t shorter = std::min(width, height);
+    layout.resized = {
+        static_cast<int>(std::min<std::int64_t>(size * width / shorter, VIPS_MAX_COORD)),
+        static_cast<int>(std::min<std::int64_t>(size * height / shorter, VIPS_MAX_COORD))};
+  } else {
+    const double scale = static_cast<double>(std::max(width, height)) / static_cast<double>(size);
+    const auto scaled = [&](std::int64_t side) {
+      return std::max(1, static_cast<int>(std::nearbyint(static_cast<double>(side) / scale)));
+    };
+    layout.resized = {scaled(width), scaled(height)};
+  }
+  layout.kept = {std::min(layout.resized.width, form.size),
+                 std::min(layout.resized.height, form.size)};
+  layout.left = (layout.resized.width - layout.kept.width) / 2;
+  layout.top = (layout.resized.height - layout.kept.height) / 2;
+  return layout;
+}
+
+bool SwapsSides(int orientation) {
+  return orientation >= 5;
+}
+
+// The same layout of the pixels as they are stored, which EXIF's orientation turns upright.
+Layout Stored(const Layout& upright, int orientation) {
+  Layout stored = upright;
+  if (SwapsSides(orientation)) {
+    std::swap(stored.resized.width, stored.resized.height);
+    std::swap(stored.kept.width, stored.kept.height);
+    std::swap(stored.left, stored.top);
+  }
+  const bool from_right =
+      orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool from_bottom =
+      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  if (from_right) stored.left = stored.resized.width - stored.kept.width - stored.left;
+  if (from_bottom) stored.top = stored.resized.height - stored.kept.height - stored.top;
+  return stored;
+}
+
+// "2021:06:30 23:59:59 (...)", as libvips shows it.
+std::optional<std::int64_t> ParseExifTime(const char* text) {
+  namespace chrono = std::chrono;
+  int year = 0, hour = 0, minute = 0, second = 0;
+  unsigned month = 0, day = 0;
+  if (std::sscanf(text, "%4d:%2u:%2u %2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second) !=
+      6) {
+    return std::nullopt;
+  }
+  const chrono::year_month_day date{chrono::year(year), chrono::month(month), chrono::day(day)};
+  const bool valid = date.ok() && year > 0 && hour >= 0 && hour < 24 && minute >= 0 &&
+                     minute < 60 && second >= 0 && second < 61;
+  if (!valid) return std::nullopt;
+  const std::int64_t days = chrono::sys_days(date).time_since_epoch().count();
+  return ((days * 24 + hour) * 60 + minute) * 60 + second;
+}
+
+std::optional<std::int64_t> TimeTaken(VipsImage* image) {
+  constexpr const char* kField = "exif-ifd2-DateTimeOriginal";
+  const char* text = nullptr;
+  if (vips_image_get_typeof(image, kField) == 0) return std::nullopt;
+  if (vips_image_get_string(image, kField, &text) != 0) return std::nullopt;
+  return ParseExifTime(text);
+}
+
+class Reader {
+ public:
+  Reader(VipsSource* source, const PictureForm& form, const std::string& name)
+      : source_(source), form_(form), name_(name) {}
+
+  Result<Picture> Read() {
+    const char* loader = vips_foreign_find_load_source(source_);
+    if (loader == nullptr || std::ranges::find(kLoaders, loader) == kLoaders.end()) {
+      return MakeError(
+          ErrorCode::kUnsupported,
+          "is no picture of a kind that is read: JPEG, PNG, WebP, TIFF, GIF, HEIC, AVIF", name_);
+    }
+    Image image = Open(loader, 1);
+    if (image == nullptr) return Damaged();
+    const Size size = {vips_image_get_width(image.get()), vips_image_get_height(image.get())};
+    if (std::int64_t{size.width} * size.height > kMostPixels) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "has " + std::to_string(size.width) + " x " + std::to_string(size.height) +
+                           " pixels; at most " + std::to_string(kMostPixels / 1'000'000) +
+                           " million are read",
+                       name_);
+    }
+    const int orientation = vips_image_get_orientation(image.get());
+    Picture picture;
+    picture.size = form_.size;
+    picture.width = SwapsSides(orientation) ? size.height : size.width;
+    picture.height = SwapsSides(orientation) ? size.width : size.height;
+    picture.taken = TimeTaken(image.get());
+
+    const Layout upright = LayoutOf({picture.width, picture.height}, form_);
+    if (std::max(upright.resized.width, upright.resized.height) >= VIPS_MAX_COORD) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "is too long and thin: " + std::to_string(size.width) + " x " +
+                           std::to_string(size.height) + " pixels",
+                       name_);
+    }
+    const Layout stored = Stored(upright, orientation);
+    if (loader == kJpegLoader) {
+      const int left =
+          std::min(size.width / stored.resized.width, size.height / stored.resized.height);
+      const int shrink = left >= 8 * kLeftToBicubic   ? 8
+                         : left >= 4 * kLeftToBicubic ? 4
+                         : left >= 2 * kLeftToBicubic ? 2
+                                                      : 1;
+      if (shrink > 1) image = Open(loader, shrink);
+      if (image == nullptr) return Damaged();
+    }
+    if (!Convert(image) || !Resize(image, stored) || !Finish(image, picture)) return Damaged();
+    return picture;
+  }
+
+ private:
+  Image Open(const char* loader, int shrink) {
+    VipsImage* image = nullptr;
+    const int failed =
+        shrink == 1 ? vips_call(loader, source_, &image, "access", VIPS_ACCESS_SEQUENTIAL,
+                                "fail_on", VIPS_FAIL_ON_TRUNCATED, nullptr)
+                    : vips_call(loader, source_, &image, "access", VIPS_ACCESS_SEQUENTIAL,
+                                "fail_on", VIPS_FAIL_ON_TRUNCATED, "shrink", shrink, nullptr);
+    return Image(failed != 0 ? nullptr : image);
+  }
+
+  // libvips keeps its messages in one place for all threads, so that they cannot be told apart.
+  tl::unexpected<Error> Damaged() const {
+    vips_error_clear();
+    return MakeError(ErrorCode::kCorrupt, "the picture is damaged or cut off", name_);
+  }
+
+  // To red, green and blue bytes.
+  static bool Convert(Image& image) {
+    if (!Apply(image, [](VipsImage* in, VipsImage** out) {
+          return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, nullptr);
+        })) {
+      return false;
+    }
+    const bool flattened =
+        vips_image_hasalpha(image.get()) == 0 || Apply(image, [](VipsImage* in, VipsImage** out) {
+          const double white[] = {255, 255, 255};
+          VipsArrayDouble* background = vips_array_double_new(white, 3);
+          const int failed = vips_flatten(in, out, "background", background, nullptr);
+          vips_area_unref(VIPS_AREA(background));
+          return failed;
+        });
+    return flattened &&
+           Apply(image, [](VipsImage* in,
+                           VipsImage** out) { return vips_cast_uchar(in, out, nullptr); }) &&
+           vips_image_get_bands(image.get()) == 3;
+  }
+
+  static bool Resize(Image& image, const Layout& stored) {
+    const double across =
+        static_cast<double>(stored.resized.width) / vips_image_get_width(image.get());
+    const double down =
+        static_cast<double>(stored.resized.height) / vips_image_get_height(image.get());
+    return Reduce(image, std::min(across, 1.0), std::min(down, 1.0)) &&
+           Enlarge(image, std::max(across, 1.0), std::max(down, 1.0)) &&
+           Apply(image, [&](VipsImage* in, VipsImage** out) {
+             return vips_extract_area(in, out, stored.left, stored.top, stored.kept.width,
+                                      stored.kept.height, nullptr);
+           });
+  }
+
+  static bool Reduce(Image& image, double across, double down) {
+    return (across == 1 && down == 1) || Apply(image, [&](VipsImage* in, VipsImage** out) {
+             return vips_resize(in, out, across, "vscale", down, "kernel", VIPS_KERNEL_CUBIC, "gap",
+                                0.0, nullptr);
+           });
+  }
+
+  // vips_resize() would move the picture by a part of a pixel here.
+  static bool Enlarge(Image& image, double across, double down) {
+    if (across == 1 && down == 1) return true;
+    const std::unique_ptr<VipsInterpolate, Unref> cubic(vips_interpolate_new("bicubic"));
+    return cubic != nullptr && Apply(image, [&](VipsImage* in, VipsImage** out) {
+             return vips_affine(in, out, across, 0, 0, down, "interpolate", cubic.get(), "idx",
+                                0.5 - 0.5 / across, "idy", 0.5 - 0.5 / down, "extend",
+                                VIPS_EXTEND_COPY, nullptr);
+           });
+  }
+
+  // Turns it and puts it on a white square. The rows came one by one so far and now are few.
+  bool Finish(Image& image, Picture& picture) const {
+    Image small(vips_image_copy_memory(image.get()));
+    if (small == nullptr) return false;
+    const bool done =
+        Apply(small,
+              [](VipsImage* in, VipsImage** out) { return vips_autorot(in, out, nullptr); }) &&
+        Apply(small, [&](VipsImage* in, VipsImage** out) {
+          return vips_embed(in, out, (form_.size - vips_image_get_width(in)) / 2,
+                            (form_.size - vips_image_get_height(in)) / 2, form_.size, form_.size,
+                            "extend", VIPS_EXTEND_WHITE, nullptr);
+        });
+    if (!done) return false;
+    std::size_t bytes = 0;
+    const std::unique_ptr<void, decltype(&g_free)> pixels(
+        vips_image_write_to_memory(small.get(), &bytes), g_free);
+    const auto* first = static_cast<const std::uint8_t*>(pixels.get());
+    if (first == nullptr) return false;
+    picture.pixels.assign(first, first + bytes);
+    return true;
+  }
+
+  VipsSource* source_;
+  const PictureForm& form_;
+  const std::string& name_;
+};
+
+Result<Picture> Read(Source source, const PictureForm& form, const std::string& name) {
+  if (source == nullptr) {
+    return MakeError(ErrorCode::kOutOfMemory, "no memory to read the picture", name);
+  }
+  return Reader(source.get(), form, name).Read();
+}
+
+tl::unexpected<Error> NotStarted(const std::string& name) {
+  return MakeError(ErrorCode::kInternal, "libvips does not start", name);
+}
+
+}  // namespace
+
+Result<Picture> DecodePicture(std::span<const std::byte> bytes, const PictureForm& form,
+                              const std::string& name) {
+  if (bytes.empty()) return MakeError(ErrorCode::kCorrupt, "is empty", name);
+  if (!StartVips()) return NotStarted(name);
+  return Read(Source(vips_source_new_from_memory(bytes.data(), bytes.size())), form, name);
+}
+
+Result<Picture> LoadPicture(const std::string& path, const PictureForm& form) {
+  if (!StartVips()) return NotStarted(path);
+  // Without O_NONBLOCK a named pipe would block here before it can be refused.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const auto failed = [&](int number) {
+    return MakeError(number == ENOENT || number == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo,
+                     "cannot read: " + std::generic_category().message(number), path);
+  };
+  if (fd < 0) return failed(errno);
+  struct Closer {
+    int fd;
+    ~Closer() { close(fd); }
+  } const closer{fd};
+  struct stat info;
+  if (fstat(fd, &info) != 0) return failed(errno);
+  if (S_ISDIR(info.st_mode)) return MakeError(ErrorCode::kIo, "is a directory", path);
+  if (!S_ISREG(info.st_mode)) {
+    return MakeError(ErrorCode::kUnsupported, "is not a regular file", path);
+  }
+  if (info.st_size == 0) return MakeError(ErrorCode::kCorrupt, "is empty", path);
+  return Read(Source(vips_source_new_from_descriptor(fd)), form, path);
+}
+
+}  // namespace ondine::images
