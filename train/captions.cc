@@ -86,20 +86,26 @@ std::string WithArticle(const std::string& phrase) {
   return (vowel && !phrase.starts_with("uni") ? "an " : "a ") + phrase;
 }
 
-// A phrase in the making: what stands before its noun, the noun, and what stands behind.
+// A phrase in the making: what stands before its noun, the colour last, and what stands behind.
 struct Phrase {
-  std::vector<std::string> before, after;
+  std::vector<std::string> before;
+  std::string colour;
   Noun noun;
+  std::vector<std::string> after;
+
+  bool nameless() const { return noun.one.empty() && noun.many.empty(); }
 
   std::string Say(Random& random) const {
-    Noun head = noun;
-    const bool nameless = head.one.empty() && head.many.empty();
-    if (nameless && before.empty() && Chance(random, 0.5)) return base::Join(after, " ");
+    if (nameless() && before.empty() && colour.empty() && Chance(random, 0.5)) {
+      return base::Join(after, " ");
+    }
     std::vector<std::string> words = before;
-    if (nameless && Chance(random, 0.4)) {
+    if (!colour.empty()) words.push_back(colour);
+    if (nameless() && before.empty() && Chance(random, 0.4)) {
       words.insert(words.begin(), "something");
     } else {
-      if (nameless) head.one = Pick(random, {"thing", "product", "item"});
+      Noun head = noun;
+      if (nameless()) head.one = Pick(random, {"thing", "product", "item"});
       const bool one = head.many.empty() || (!head.one.empty() && Chance(random, 0.6));
       words.push_back(one ? head.one : head.many);
       words = {one ? WithArticle(base::Join(words, " ")) : base::Join(words, " ")};
@@ -119,25 +125,25 @@ void AddGender(const std::string& gender, Random& random, Phrase& phrase) {
     return;
   }
   const std::string many = Lower(gender);
-  switch (random() % 3) {
-    case 0: phrase.before.push_back(many.ends_with('s') ? many + "'" : many + "'s"); return;
-    case 1: phrase.before.push_back(many); return;
-    default: phrase.after.push_back("for " + many);
+  const std::uint64_t form = random() % 3;
+  if (form == 0) {
+    phrase.after.push_back("for " + many);
+  } else if (form == 1 && !phrase.nameless()) {
+    phrase.before.push_back(many);  // as names have it
+  } else {
+    phrase.before.push_back(many.ends_with('s') ? many + "'" : many + "'s");
   }
 }
 
 // "sports", "for sports", "sports wear"
 void AddPurpose(const std::string& purpose, Random& random, Phrase& phrase) {
   const std::string word = Lower(purpose);
-  const bool nameless = phrase.noun.one.empty() && phrase.noun.many.empty();
-  if (nameless && Chance(random, 0.5)) {
+  if (phrase.nameless() && Chance(random, 0.5)) {
     phrase.before.push_back(word);
     phrase.noun.many = "wear";
   } else if (Chance(random, 0.6)) {
     // Not "a casual casual shoe".
-    if (!(" " + phrase.noun.many + phrase.noun.one).starts_with(" " + word)) {
-      phrase.before.push_back(word);
-    }
+    if (!(phrase.noun.many + phrase.noun.one).starts_with(word)) phrase.before.push_back(word);
   } else {
     phrase.after.push_back("for " + word + (Chance(random, 0.3) ? " wear" : ""));
   }
@@ -163,7 +169,7 @@ std::string AttributePhrase(const FashionItem& item, std::uint32_t stated, Rando
     const std::string colour = label == "Multi" ? "multicoloured" : Lower(label);
     if (stated == Bit(Attribute::kColour) && Chance(random, 0.2)) return colour;
     if (Chance(random, 0.9)) {
-      phrase.before.push_back(colour);
+      phrase.colour = colour;
     } else {
       phrase.after.push_back("in " + colour);
     }
@@ -206,7 +212,8 @@ std::uint32_t DrawStated(Random& random) {
 }
 
 std::string Framed(const std::string& phrase, double share, Random& random) {
-  if (!Chance(random, share)) return phrase;
+  const bool suffix = phrase.starts_with("for ") || phrase.starts_with("in ");
+  if (suffix || !Chance(random, share)) return phrase;
   return Pick(random, {"a photo of ", "a photo of ", "a product photo of ", "a picture of "}) +
          phrase;
 }

@@ -25,7 +25,7 @@ struct ClipTrainingOptions {
   double weight_decay = 0.1;  // not of norms, biases, positions and the logit scale
   double warmup = 0.05;
   double max_gradient = 1;  // longer gradients are scaled to this length
-  int epochs = 24;
+  int epochs = 32;
   std::int64_t max_steps = 0;  // 0: as many as the epochs have
   std::int64_t batch = 256;    // photos a step, of all processes together
   // Share of each picture's patches that is read, drawn anew each time (FLIP: Li et al., CVPR 2023,

@@ -62,7 +62,9 @@ TEST(Captions, SayWhatTheyState) {
   for (const auto& [stated, texts] : phrases) {
     EXPECT_THAT(texts, Each(Not(HasSubstr("casual casual"))));
     EXPECT_THAT(texts, Each(Not(HasSubstr("  "))));
-    if ((stated & colour) == 0) EXPECT_THAT(texts, Each(Not(HasSubstr("red"))));
+    if ((stated & colour) == 0) {
+      EXPECT_THAT(texts, Each(Not(HasSubstr("red"))));
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/random.h"
@@ -43,7 +44,7 @@ inline text::ClipVocabulary TinyClipVocabulary() {
 inline text::ClipTokenizer TinyClipTokenizer() {
   auto tokenizer = text::ClipTokenizer::Create(TinyClipVocabulary());
   EXPECT_TRUE(tokenizer) << tokenizer.error().ToString();
-  return *tokenizer;
+  return std::move(*tokenizer);
 }
 
 // Every photo of a colour and a type has the same name; noise tells them apart.

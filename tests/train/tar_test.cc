@@ -34,9 +34,10 @@ TEST(Tar, GivesEveryFile) {
 TEST(Tar, WhatIsDamagedOrCutOffIsAnError) {
   const std::string whole =
       TarMember("1.jpg", std::string(600, 'x')) + TarMember("2.jpg", "second");
-  for (std::size_t length = 1; length < whole.size(); length += 37) {
+  const std::size_t second = whole.find("second");
+  for (std::size_t length = 1; length < second + 6; length += 37) {
     const auto members = Read(whole.substr(0, length));
-    if (members) EXPECT_LT(members->size(), 2u) << length;
+    EXPECT_LT(members.value_or(std::vector<train::TarMember>()).size(), 2u) << length;
   }
   EXPECT_EQ(Read(whole.substr(0, 700)).error().code, ErrorCode::kCorrupt);
   std::string other = whole;
