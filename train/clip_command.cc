@@ -182,9 +182,10 @@ void AddOptions(CLI::App& app, ClipCommand& command) {
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   AddRunOptions(app, training);
-  app.add_flag("--bfloat16", training.bfloat16,
-               "multiply with the layers' matrices in bfloat16: twice as fast where the processor "
-               "has such instructions");
+  app.add_flag(
+      "--bfloat16", training.bfloat16,
+      "multiply with the layers' matrices in bfloat16: faster where the processor has such "
+      "instructions");
 }
 
 }  // namespace

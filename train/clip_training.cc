@@ -80,8 +80,7 @@ class Training {
         validation_(validation),
         options_(options),
         observer_(observer),
-        optimizer_(Groups(twin_, options),
-                   torch::optim::AdamWOptions(options.learning_rate).betas({0.9, 0.98}).eps(1e-6)) {
+        optimizer_(Groups(twin_, options), torch::optim::AdamWOptions(options.learning_rate)) {
     for (const torch::optim::OptimizerParamGroup& group_of : optimizer_.param_groups()) {
       parameters_.insert(parameters_.end(), group_of.params().begin(), group_of.params().end());
     }
