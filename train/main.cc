@@ -7,8 +7,10 @@
 #include <exception>
 #include <functional>
 #include <limits>
+#include <map>
 #include <string>
 
+#include "train/clip_command.h"
 #include "train/pool_command.h"
 #include "train/scales_command.h"
 
@@ -36,8 +38,10 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Example:\n  ondine-train pool -m model.gguf --data ../shared/data -o pool.gguf");
   app.set_version_flag("--version", std::string("ondine-train ") + ONDINE_VERSION);
-  const std::function<Status()> pool = AddPool(app, Interrupt());
-  const std::function<Status()> scales = AddScales(app, Interrupt());
+  const std::map<std::string, std::function<Status()>> commands = {
+      {"pool", AddPool(app, Interrupt())},
+      {"scales", AddScales(app, Interrupt())},
+      {"clip", AddClip(app, Interrupt())}};
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -52,7 +56,7 @@ int Main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   std::signal(SIGINT, HandleInterrupt);
   std::signal(SIGTERM, HandleInterrupt);
-  const Status status = app.got_subcommand("pool") ? pool() : scales();
+  const Status status = commands.at(app.get_subcommands().front()->get_name())();
   if (status) return 0;
   return Fail(status.error().ToString(),
               status.error().code == ErrorCode::kInvalidArgument ? 2 : 1);

@@ -5,8 +5,6 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 #include <vector>
 
 #include "base/file.h"
@@ -21,6 +19,7 @@
 #include "train/guard.h"
 #include "train/lora_pool_module.h"
 #include "train/process_group.h"
+#include "train/schedule.h"
 #include "train/tensors.h"
 
 namespace ondine::train {
@@ -152,7 +151,7 @@ class Training {
 
     StepReport report;
     report.gradient = ShareGradients(parameters_, group_, options_.max_gradient);
-    report.learning_rate = LearningRate(step);
+    report.learning_rate = WarmedUpRate(options_.learning_rate, step, steps_, options_.warmup);
     static_cast<torch::optim::AdamWOptions&>(optimizer_.param_groups().front().options())
         .lr(report.learning_rate);
     optimizer_.step();
@@ -212,14 +211,6 @@ class Training {
     sums.Add(Sums::kRight, losses.right.sum().item<double>());
     sums.Add(Sums::kItems, static_cast<double>(group.size()));
     return losses;
-  }
-
-  double LearningRate(std::int64_t step) const {
-    const double warmup = std::max(1.0, std::round(options_.warmup * static_cast<double>(steps_)));
-    const auto done = static_cast<double>(step);
-    if (done < warmup) return options_.learning_rate * (done + 1) / warmup;
-    const double share = (done - warmup) / std::max(1.0, static_cast<double>(steps_) - warmup);
-    return options_.learning_rate * 0.5 * (1 + std::cos(std::numbers::pi * share));
   }
 
   void Validate(std::int64_t step) {

@@ -6,7 +6,7 @@
 
 namespace ondine::train {
 
-// Of PoolTrainingOptions or ScaleTrainingOptions.
+// Of PoolTrainingOptions, ScaleTrainingOptions or ClipTrainingOptions.
 template <typename TrainingOptions>
 void AddRunOptions(CLI::App& app, TrainingOptions& training) {
   app.add_option("--seed", training.seed)->capture_default_str();

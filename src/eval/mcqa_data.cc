@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/quote.h"
 #include "base/try.h"
+#include "eval/bucket.h"
 #include "eval/csv.h"
 #include "eval/json_records.h"
 #include "eval/mcqa_forms.h"
@@ -134,16 +135,6 @@ constexpr std::array kSubjects = {"abstract_algebra",
                                   "us_foreign_policy",
                                   "virology",
                                   "world_religions"};
-
-// 64-bit FNV-1a, modulo 100.
-int Bucket(std::string_view key) {
-  std::uint64_t hash = 14695981039346656037U;
-  for (const char c : key) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 1099511628211U;
-  }
-  return static_cast<int>(hash % 100);
-}
 
 McqaPart PartOf(std::string_view key, const Cut& cut) {
   const int bucket = Bucket(key);

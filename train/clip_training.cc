@@ -1,0 +1,303 @@
+#include "train/clip_training.h"
+
+#include <ATen/Parallel.h>
+#include <torch/optim/adamw.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/file.h"
+#include "base/stopwatch.h"
+#include "base/try.h"
+#include "train/checkpoint.h"
+#include "train/clip_batches.h"
+#include "train/clip_pictures.h"
+#include "train/clip_twin.h"
+#include "train/clip_validation.h"
+#include "train/contrastive_loss.h"
+#include "train/device.h"
+#include "train/guard.h"
+#include "train/process_group.h"
+#include "train/schedule.h"
+#include "train/tensors.h"
+
+namespace ondine::train {
+namespace {
+
+using torch::Tensor;
+
+const double kMostLogitScale = std::log(100.0);
+
+bool Decays(const NamedWeight& weight) {
+  return weight.values.dim() > 1 && weight.name.find("position_embd") == std::string::npos;
+}
+
+// Also what only decides how sums are rounded: a training that goes on ends, bit for bit, where it
+// would have ended.
+Settings SettingsOf(const ClipTrainingOptions& options, const models::ClipSpec& spec,
+                    const ClipBatches& batches, const ProcessGroup& group) {
+  Settings settings = options.origin;
+  settings.Add("data", batches.Fingerprint());
+  settings.Add("image-size", spec.image_size);
+  settings.Add("patch", spec.patch_size);
+  settings.Add("width", spec.image.width);
+  settings.Add("layers", spec.image.layers);
+  settings.Add("heads", spec.image.heads);
+  settings.Add("text-width", spec.text.width);
+  settings.Add("text-layers", spec.text.layers);
+  settings.Add("text-heads", spec.text.heads);
+  settings.Add("vocabulary", spec.vocabulary);
+  settings.Add("context", spec.context);
+  settings.Add("projection", spec.projection);
+  settings.Add("epochs", options.epochs);
+  settings.Add("steps", options.max_steps > 0 ? std::to_string(options.max_steps) : "all");
+  settings.Add("batch", options.batch);
+  settings.Add("learning-rate", options.learning_rate);
+  settings.Add("weight-decay", options.weight_decay);
+  settings.Add("warmup", options.warmup);
+  settings.Add("max-gradient", options.max_gradient);
+  settings.Add("keep-patches", options.keep_patches);
+  settings.Add("full-share", options.full_share);
+  settings.Add("seed", options.seed);
+  settings.Add("dtype", options.bfloat16 ? "bfloat16" : "float32");
+  settings.Add("device", options.device);
+  settings.Add("processes", group.size());
+  settings.Add("threads", at::get_num_threads());
+  return settings;
+}
+
+class Training {
+ public:
+  Training(ClipTwin twin, Settings settings, ProcessGroup group, ClipBatches batches,
+           const ClipValidation& validation, const ClipTrainingOptions& options,
+           const ClipTrainingObserver& observer)
+      : twin_(std::move(twin)),
+        settings_(std::move(settings)),
+        group_(std::move(group)),
+        batches_(std::move(batches)),
+        validation_(validation),
+        options_(options),
+        observer_(observer),
+        optimizer_(Groups(twin_, options), torch::optim::AdamWOptions(options.learning_rate)) {
+    for (const torch::optim::OptimizerParamGroup& group_of : optimizer_.param_groups()) {
+      parameters_.insert(parameters_.end(), group_of.params().begin(), group_of.params().end());
+    }
+    for (Tensor& parameter : parameters_) parameter.requires_grad_();
+    steps_ = batches_.steps_per_epoch() * options.epochs;
+    if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
+    full_from_ = steps_ - std::llround(options.full_share * static_cast<double>(steps_));
+  }
+
+  Result<TrainedClip> Run() {
+    TrainingState state{settings_, parameters_, &optimizer_, 0};
+    if (options_.resume) ONDINE_TRY(LoadCheckpoint(options_.checkpoint, state));
+    if (group_.rank() == 0) {
+      if (!options_.checkpoint.empty()) ONDINE_TRY(base::CheckWritable(options_.checkpoint));
+      if (observer_.on_start) ONDINE_TRY(observer_.on_start(settings_));
+    }
+    if (state.step == 0) Validate(0);
+    base::Timer since_checkpoint;
+    while (state.step < steps_) {
+      if (Stopped()) {
+        ONDINE_TRY(Save(state));
+        return MakeError(ErrorCode::kCancelled,
+                         "stopped after step " + std::to_string(state.step) +
+                             (options_.checkpoint.empty() ? "" : "; --resume goes on from here"));
+      }
+      Step(state.step);
+      ++state.step;
+      if (state.step % options_.validate_every == 0 || state.step == steps_) Validate(state.step);
+      if (since_checkpoint.Elapsed() > 60 * options_.checkpoint_minutes || state.step == steps_) {
+        ONDINE_TRY(Save(state));
+        since_checkpoint = {};
+      }
+    }
+    return Trained();
+  }
+
+ private:
+  static std::vector<torch::optim::OptimizerParamGroup> Groups(const ClipTwin& twin,
+                                                               const ClipTrainingOptions& options) {
+    std::vector<Tensor> decaying, others = {twin.logit_scale()};
+    for (const NamedWeight& weight : twin.Weights()) {
+      (Decays(weight) ? decaying : others).push_back(weight.values);
+    }
+    const auto decay = [&](double share) {
+      return std::make_unique<torch::optim::AdamWOptions>(
+          torch::optim::AdamWOptions(options.learning_rate)
+              .betas({0.9, 0.98})
+              .eps(1e-6)
+              .weight_decay(share));
+    };
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    groups.emplace_back(decaying, decay(options.weight_decay));
+    groups.emplace_back(others, decay(0));
+    return groups;
+  }
+
+  // Any of the processes.
+  bool Stopped() const {
+    Tensor stopped = torch::tensor(observer_.stop_token.Stopped() ? 1.0 : 0.0);
+    group_.Sum(stopped);
+    return stopped.item<double>() > 0;
+  }
+
+  void Step(std::int64_t step) {
+    const base::Timer timer;
+    // Of the step's number, so that a training that goes on draws what it would have drawn; and the
+    // same in all processes, so that their number decides nothing.
+    torch::manual_seed(options_.seed * 1000003 + static_cast<std::uint64_t>(step));
+    const ClipBatch batch = batches_.Draw(step, group_);
+    optimizer_.zero_grad();
+    const Tensor pictures = Pictures(batch, step);
+    std::vector<std::vector<std::int32_t>> texts = batch.names;
+    texts.insert(texts.end(), batch.phrases.begin(), batch.phrases.end());
+    // [part][three kinds][projection]
+    const Tensor own =
+        torch::cat({pictures.unsqueeze(1),
+                    twin_.EncodeTexts(texts).view({2, pictures.size(0), -1}).transpose(0, 1)},
+                   1);
+    const std::vector<Tensor> vectors = Gathered(own, batches_.size(), group_).unbind(1);
+    // All processes compute the same loss: one of them is to learn the scale from it.
+    const Tensor& logarithm = twin_.logit_scale();
+    const Tensor scale = (group_.rank() == 0 ? logarithm : logarithm.detach()).exp();
+    const auto loss_of = [&](const Tensor& texts_of, const Tensor& stated) {
+      const Tensor holds = Holds(batch.traits, stated).to(twin_.device());
+      return ContrastiveLoss(scale * torch::matmul(vectors[0], texts_of.t()), holds);
+    };
+    const Tensor name_loss = loss_of(vectors[1], batch.stated_by_names);
+    const Tensor attribute_loss = loss_of(vectors[2], batch.stated_by_phrases);
+    const Tensor loss = (name_loss + attribute_loss) / 2;
+    loss.backward();
+
+    ClipStepReport report;
+    report.gradient = ShareGradients(parameters_, group_, options_.max_gradient);
+    report.learning_rate = WarmedUpRate(options_.learning_rate, step, steps_, options_.warmup);
+    for (torch::optim::OptimizerParamGroup& parameters : optimizer_.param_groups()) {
+      static_cast<torch::optim::AdamWOptions&>(parameters.options()).lr(report.learning_rate);
+    }
+    optimizer_.step();
+    {
+      const torch::NoGradGuard no_gradient;
+      Tensor(logarithm).clamp_(0, kMostLogitScale);
+    }
+    if (group_.rank() != 0 || !observer_.on_step) return;
+    report.step = step + 1;
+    report.steps = steps_;
+    report.epoch = static_cast<double>(step + 1) / static_cast<double>(batches_.steps_per_epoch());
+    report.loss = loss.item<double>();
+    report.name_loss = name_loss.item<double>();
+    report.attribute_loss = attribute_loss.item<double>();
+    report.logit_scale = std::exp(logarithm.item<double>());
+    report.photos_per_second = static_cast<double>(batches_.size()) / timer.Elapsed();
+    report.seconds = since_start_.Elapsed();
+    observer_.on_step(report);
+  }
+
+  // Vectors of the process's own part. What varies them is drawn for the whole batch.
+  Tensor Pictures(const ClipBatch& batch, std::int64_t step) const {
+    const Part part = Part::Own(batches_.size(), group_);
+    const auto own = [&](std::int64_t draws) {
+      return torch::rand({batches_.size(), draws})
+          .narrow(0, part.begin, part.size())
+          .to(twin_.device());
+    };
+    const models::ClipSpec& spec = twin_.spec();
+    const Tensor pixels = Varied(batch.photos.to(twin_.device()), own(kPictureDraws), spec);
+    if (step >= full_from_ || options_.keep_patches >= 1) return twin_.EncodePictures(pixels);
+    const auto kept = std::max<std::int64_t>(
+        1, std::llround(options_.keep_patches * static_cast<double>(spec.Patches())));
+    return twin_.EncodePictures(
+        pixels, own(spec.Patches()).argsort(std::int64_t{1}, false).narrow(1, 0, kept));
+  }
+
+  void Validate(std::int64_t step) {
+    const ClipScores scores = validation_.Measure(twin_, group_);
+    if (group_.rank() == 0 && observer_.on_validation) observer_.on_validation(step, scores);
+  }
+
+  Status Save(const TrainingState& state) const {
+    if (options_.checkpoint.empty() || group_.rank() != 0) return {};
+    return SaveCheckpoint(state, options_.checkpoint);
+  }
+
+  TrainedClip Trained() const {
+    TrainedClip trained;
+    trained.spec = twin_.spec();
+    trained.spec.logit_scale = static_cast<float>(std::exp(twin_.logit_scale().item<double>()));
+    if (group_.rank() != 0) return trained;
+    for (const NamedWeight& weight : twin_.Weights()) {
+      trained.weights.push_back({weight.name, weight.values.sizes().vec(), Floats(weight.values)});
+    }
+    return trained;
+  }
+
+  ClipTwin twin_;
+  const Settings settings_;
+  const ProcessGroup group_;
+  ClipBatches batches_;
+  const ClipValidation& validation_;
+  const ClipTrainingOptions& options_;
+  const ClipTrainingObserver& observer_;
+  torch::optim::AdamW optimizer_;
+  std::vector<Tensor> parameters_;
+  std::int64_t steps_ = 0;
+  std::int64_t full_from_ = 0;  // the step from which on all patches are read
+  base::Timer since_start_;
+};
+
+Status Check(const models::ClipSpec& spec, const PhotoSet& training, const PhotoSet& validation,
+             const ClipTrainingOptions& options) {
+  const auto wrong = [](const std::string& what) {
+    return MakeError(ErrorCode::kInvalidArgument, what);
+  };
+  if (training.items.empty() || validation.items.empty()) return wrong("there are no photos");
+  if (validation.size != spec.image_size) return wrong("the photos have another size");
+  if (spec.patch_size < 1 || spec.image_size % spec.patch_size != 0) {
+    return wrong("a picture's side is not a whole number of patches");
+  }
+  for (const models::TowerSpec& tower : {spec.text, spec.image}) {
+    if (tower.layers < 1 || tower.heads < 1 || tower.width % tower.heads != 0) {
+      return wrong("a tower's width is not a whole number of channels for each head");
+    }
+  }
+  if (spec.context < 2) return wrong("a text has a start and an end: a context of 2 at least");
+  if (options.batch < 1 || options.epochs < 1 || options.validate_every < 1) {
+    return wrong("batch, epochs and the steps between validations are at least 1");
+  }
+  if (!(options.keep_patches > 0 && options.keep_patches <= 1) ||
+      !(options.full_share >= 0 && options.full_share <= 1)) {
+    return wrong("the shares of patches and of steps are between 0 and 1");
+  }
+  if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
+  return {};
+}
+
+}  // namespace
+
+Result<TrainedClip> TrainClip(const models::ClipSpec& spec, const text::ClipTokenizer& tokenizer,
+                              const PhotoSet& training, const PhotoSet& validation,
+                              const ClipTrainingOptions& options,
+                              const ClipTrainingObserver& observer) {
+  ONDINE_TRY(Check(spec, training, validation, options));
+  ONDINE_ASSIGN(ProcessGroup group, ProcessGroup::FromEnvironment());
+  return Guarded([&]() -> Result<TrainedClip> {
+    if (options.threads > 0) at::set_num_threads(options.threads);
+    ONDINE_ASSIGN(const torch::Device device, FindDevice(options.device));
+    ClipBatches batches(training, tokenizer, spec.context, options.batch, options.seed);
+    if (batches.size() < group.size()) {
+      return MakeError(ErrorCode::kInvalidArgument, "a batch has fewer photos than processes");
+    }
+    torch::manual_seed(options.seed);
+    ClipTwin twin(spec, device, options.bfloat16 ? torch::kBFloat16 : torch::kFloat);
+    Settings settings = SettingsOf(options, spec, batches, group);
+    const ClipValidation measure(validation, training.items, tokenizer, spec);
+    return Training(std::move(twin), std::move(settings), std::move(group), std::move(batches),
+                    measure, options, observer)
+        .Run();
+  });
+}
+
+}  // namespace ondine::train

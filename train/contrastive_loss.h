@@ -1,0 +1,38 @@
+// What pictures and texts of a batch teach each other (Radford et al., 2021), where a text may hold
+// for more pictures than its own.
+#ifndef ONDINE_TRAIN_CONTRASTIVE_LOSS_H_
+#define ONDINE_TRAIN_CONTRASTIVE_LOSS_H_
+
+#include <torch/types.h>
+
+#include "train/process_group.h"
+
+namespace ondine::train {
+
+// Which text holds for which picture, [pictures][texts] bool: all that it states is so. `traits`
+// [pictures][kinds] int64 are the pictures', text i is made from picture i, and `stated`
+// [texts][kinds] bool says which of these it states.
+torch::Tensor Holds(const torch::Tensor& traits, const torch::Tensor& stated);
+
+// Mean over both directions of the cross-entropy between the softmax of logits [pictures][texts]
+// and a target that is spread evenly over all that holds (UniCL: Yang et al., CVPR 2022, arXiv
+// 2204.03610). Of every row and column something must hold.
+torch::Tensor ContrastiveLoss(const torch::Tensor& logits, const torch::Tensor& holds);
+
+// Which part of `count` things this process computes.
+struct Part {
+  std::int64_t begin = 0, end = 0;
+
+  static Part Own(std::int64_t count, const ProcessGroup& group) {
+    return {count * group.rank() / group.size(), count * (group.rank() + 1) / group.size()};
+  }
+  std::int64_t size() const { return end - begin; }
+};
+
+// [count][...] from what each process computed of it, own [part][...]; gradients flow to `own`
+// alone.
+torch::Tensor Gathered(const torch::Tensor& own, std::int64_t count, const ProcessGroup& group);
+
+}  // namespace ondine::train
+
+#endif  // ONDINE_TRAIN_CONTRASTIVE_LOSS_H_
