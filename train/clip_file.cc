@@ -63,9 +63,7 @@ Status WriteClip(const TrainedClip& clip, const text::ClipVocabulary& vocabulary
                  const std::string& provenance, TensorType type, const std::string& path) {
   formats::GgufWriter writer;
   models::WriteClipSpec(clip.spec, writer);
-  writer.Set("tokenizer.ggml.model", std::string("clip"));
-  writer.Set("tokenizer.ggml.tokens", vocabulary.tokens);
-  writer.Set("tokenizer.ggml.merges", vocabulary.merges);
+  vocabulary.Write(writer);
   writer.Set("ondine.clip.provenance", provenance);
   for (const TrainedWeight& weight : clip.weights) {
     const TensorType stored = TypeOf(weight, type);

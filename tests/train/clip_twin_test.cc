@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/temp_dir.h"
+#include "models/clip_pass.h"
 #include "train/clip_file.h"
 #include "train/clip_fixture.h"
 #include "train/clip_vectors.h"
@@ -148,6 +149,7 @@ train::TrainedClip Trained(const ClipTwin& twin) {
 
 TEST(ClipTwin, IsReadFromTheFileThatItWasWrittenTo) {
   const TempDir folder;
+  torch::manual_seed(1);
   const ClipTwin twin(TinyClipSpec(), torch::kCPU);
   const Tensor pixels = Noise(3, 2 * 3 * 8 * 8).view({2, 3, 8, 8});
   const std::vector<std::vector<std::int32_t>> texts = {{515, 97, 98, 516}, {515, 516}};
@@ -171,6 +173,37 @@ TEST(ClipTwin, IsReadFromTheFileThatItWasWrittenTo) {
     EXPECT_LT((read->EncodePictures(pixels) - twin.EncodePictures(pixels)).norm().item<double>(),
               tolerance);
   }
+}
+
+// A file that training wrote, read by the engine.
+TEST(ClipTwin, TheEngineComputesTheSame) {
+  const models::ClipSpec spec = TinyClipSpec();
+  torch::manual_seed(1);
+  const ClipTwin twin(spec, torch::kCPU);
+  const TempDir folder;
+  const std::string path = folder.File("clip.gguf");
+  ASSERT_TRUE(
+      WriteClip(Trained(twin), TinyClipVocabulary(), "made here", formats::TensorType::kF32, path));
+  compute::ThreadPool pool(2);
+  const auto clip = models::Clip::Load(*formats::GgufFile::Open(path), pool);
+  ASSERT_TRUE(clip) << clip.error().ToString();
+  models::ClipPass pass(*clip, pool);
+
+  const std::vector<std::int32_t> tokens = {515, 512, 70, 513, 516};
+  std::vector<float> vector(static_cast<std::size_t>(spec.projection));
+  const models::ClipText text{tokens};
+  pass.EncodeTexts({&text, 1}, {}, vector.data());
+  ExpectNear(twin.EncodeTexts({tokens}), vector, 1e-5F);
+
+  std::vector<std::uint8_t> bytes(8 * 8 * 3);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * 37);
+  const std::uint8_t* picture = bytes.data();
+  pass.EncodePictures({&picture, 1}, vector.data());
+  const Tensor pixels = torch::from_blob(bytes.data(), {1, 8, 8, 3}, torch::kByte)
+                            .to(torch::kFloat)
+                            .permute({0, 3, 1, 2}) /
+                        255;
+  ExpectNear(twin.EncodePictures((pixels - 0.5) / 0.5), vector, 1e-5F);
 }
 
 TEST(ClipTwin, AFileWithoutATensorIsRefused) {
