@@ -1,0 +1,162 @@
+// Photo libraries from the command line.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "cli/program.h"
+#include "images/test_pictures.h"
+#include "images/tiny_clip.h"
+
+namespace ondine::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr int kFailed = 1, kUsage = 2;
+
+class ImagesCommand : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(TinyClip().WriteGguf(clip_));
+    fs::create_directories(Path("photos/below"));
+    Write("photos/red.png", PlainPicture(8, 8, {200, 0, 0}));
+    Write("photos/blue.png", PlainPicture(8, 8, {0, 0, 200}));
+    Write("photos/below/green.png", PlainPicture(8, 8, {0, 200, 0}));
+  }
+
+  std::vector<std::string> Index(const std::string& folder = "photos") const {
+    return {"images", "index", Path(folder), "--clip", clip_, "--db", library_, "--json"};
+  }
+  std::vector<std::string> Search(const std::string& query,
+                                  const std::vector<std::string>& more = {"--json"}) const {
+    std::vector<std::string> command = {"images", "search", query,   "--clip",
+                                        clip_,    "--db",   library_};
+    command.insert(command.end(), more.begin(), more.end());
+    return command;
+  }
+
+  const std::string clip_ = Path("clip.gguf"), library_ = Path("photos.db");
+};
+
+TEST_F(ImagesCommand, IndexSaysWhatThereIsAndWhatChanged) {
+  Write("photos/broken.jpg", "not a picture");
+  json report = Json(Index());
+  EXPECT_EQ(report.at("photos"), 3);
+  EXPECT_EQ(report.at("added"), 3);
+  ASSERT_EQ(report.at("broken").size(), 1u);
+  EXPECT_THAT(report.at("broken")[0].at("path").get<std::string>(), HasSubstr("broken.jpg"));
+  fs::rename(Path("photos/red.png"), Path("photos/below/r.png"));
+  fs::remove(Path("photos/blue.png"));
+  report = Json(Index());
+  EXPECT_EQ(report.at("unchanged"), 1);
+  EXPECT_EQ(report.at("moved"), 1);
+  EXPECT_EQ(report.at("removed"), 1);
+  EXPECT_EQ(report.at("added"), 0);
+}
+
+TEST_F(ImagesCommand, SearchPrintsTheKeysOfTheContract) {
+  Json(Index());
+  const json found = Json(Search("a (red:4) [shoe]"));
+  ASSERT_EQ(found.at("results").size(), 3u);
+  double last = 1;
+  for (const json& result : found.at("results")) {
+    EXPECT_TRUE(fs::exists(result.at("path").get<std::string>()));
+    EXPECT_LE(result.at("score"), last);
+    last = result.at("score");
+  }
+  ASSERT_EQ(found.at("words").size(), 3u);
+  EXPECT_EQ(found.at("words")[1].at("text"), "red");
+  EXPECT_EQ(found.at("words")[1].at("weight"), 4);
+  EXPECT_GT(found.at("milliseconds"), 0);
+  EXPECT_EQ(Json(Search("red", {"--json", "--top", "1"})).at("results").size(), 1u);
+  EXPECT_EQ(Json(Search("red", {"--json", "--min-score", "1.1"})).at("results").size(), 0u);
+  EXPECT_EQ(Json(Search("red", {"--json", "--folder", Path("photos/below")})).at("results").size(),
+            1u);
+  EXPECT_EQ(Json(Search("red", {"--json", "--from", "2020-01-01"})).at("results").size(), 0u);
+}
+
+TEST_F(ImagesCommand, StrengthsOfOneChangeNothing) {
+  Json(Index());
+  EXPECT_EQ(Json(Search("a (red:1) (shoe:1.0)")).at("results"),
+            Json(Search("a red shoe")).at("results"));
+}
+
+TEST_F(ImagesCommand, ExplainsAQuery) {
+  Json(Index());
+  EXPECT_THAT(Output(Search("a (red:2) shoe -laces", {"--explain"})),
+              AllOf(HasSubstr("a (red:2) shoe -(laces:1)"), HasSubstr("red"),
+                    HasSubstr("subtracted: laces"), HasSubstr("without strengths")));
+  const json found = Json(Search("a (red:2) shoe", {"--explain", "--json"}));
+  EXPECT_GT(found.at("words")[1].at("share"), found.at("words")[1].at("share_plain"));
+  EXPECT_TRUE(found.at("results")[0].at("plain_rank").is_number());
+}
+
+TEST_F(ImagesCommand, WritesAContactSheet) {
+  Json(Index());
+  const std::string sheet = Path("sheet.html");
+  Output(Search("a (red:2) shoe", {"--sheet", sheet}));
+  EXPECT_GT(fs::file_size(sheet), 1000u);
+}
+
+TEST_F(ImagesCommand, PrintsVectorsOfLengthOne) {
+  const auto length = [](const json& record) {
+    double squares = 0;
+    for (const json& value : record.at("vector")) squares += std::pow(value.get<double>(), 2);
+    return std::sqrt(squares);
+  };
+  const json query = Json({"images", "search", "a (red:2) shoe", "--clip", clip_, "--vector"});
+  EXPECT_EQ(query.at("vector").size(), 24u);
+  EXPECT_NEAR(length(query), 1, 1e-5);
+  const json encoded = Json({"images", "encode", "a (red:2) shoe", "--clip", clip_});
+  EXPECT_EQ(encoded.at("vector"), query.at("vector"));
+  const json picture =
+      Json({"images", "encode", "--clip", clip_, "--picture", Path("photos/red.png")});
+  EXPECT_NEAR(length(picture), 1, 1e-5);
+}
+
+TEST_F(ImagesCommand, BadInputIsRefusedInOneLine) {
+  Json(Index());
+  for (const char* query :
+       {"", "a (red", "a (red:-1) shoe", "a (red:nan) shoe", "a (red:1e99) shoe", "-red"}) {
+    Refusal(kUsage, Search(query));
+  }
+  EXPECT_THAT(Refusal(kUsage, Search("red", {"--from", "yesterday"})), HasSubstr("yesterday"));
+  fs::create_directories(Path("none"));
+  EXPECT_THAT(Refusal(kFailed, Index("none")), HasSubstr("no photo"));
+  Refusal(kFailed, Index("not there"));
+  fs::resize_file(clip_, 4000);
+  EXPECT_THAT(Refusal(kFailed, Search("red")), HasSubstr("clip.gguf"));
+}
+
+TEST_F(ImagesCommand, ALibraryOfAnotherClipIsRefused) {
+  Json(Index());
+  ASSERT_TRUE(TinyClip(models::ClipActivation::kGelu, 5).WriteGguf(clip_));
+  EXPECT_THAT(Refusal(kFailed, Search("red")), HasSubstr("another CLIP"));
+  Refusal(kFailed, Index());
+  EXPECT_THAT(Refusal(kFailed, {"images", "search", "red", "--clip", clip_, "--db", clip_}),
+              Not(HasSubstr("\n\n")));
+}
+
+TEST_F(ImagesCommand, ConvertsACheckpoint) {
+  fs::create_directories(Path("checkpoint"));
+  TinyClip().WriteTransformers(Path("checkpoint"));
+  const json report = Json(
+      {"convert-clip", Path("checkpoint"), "-o", Path("made.gguf"), "--json", "--type", "f32"});
+  EXPECT_EQ(report.at("vector_length"), 24);
+  EXPECT_EQ(report.at("picture_size"), 32);
+  EXPECT_EQ(Json({"images", "encode", "red", "--clip", Path("made.gguf")}),
+            Json({"images", "encode", "red", "--clip", clip_}));
+  fs::remove(Path("checkpoint/model.safetensors"));
+  EXPECT_THAT(Refusal(kFailed, {"convert-clip", Path("checkpoint"), "-o", Path("other.gguf")}),
+              HasSubstr("model.safetensors"));
+  EXPECT_FALSE(fs::exists(Path("other.gguf")));
+}
+
+}  // namespace
+}  // namespace ondine::testing
