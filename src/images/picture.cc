@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <vips/vips.h>
 
 #include <algorithm>
 #include <array>
@@ -17,12 +16,13 @@
 #include <utility>
 
 #include "base/try.h"
+#include "images/vips_library.h"
 
 namespace ondine::images {
 namespace {
 
 struct Unref {
-  void operator()(gpointer object) const { g_object_unref(object); }
+  void operator()(gpointer object) const { Vips().g_object_unref(object); }
 };
 using Image = std::unique_ptr<VipsImage, Unref>;
 using Source = std::unique_ptr<VipsSource, Unref>;
@@ -41,20 +41,6 @@ constexpr std::array<std::string_view, 6> kLoaders = {kJpegLoader,
 // filter. Of 12 million pixels, a third of the time then makes 224 x 224 that differ from Pillow's
 // by 0.33 of 255 in the mean instead of 0.16, and by 6 at most.
 constexpr int kLeftToBicubic = 4;
-
-bool StartVips() {
-  static const bool started = [] {
-    // Damaged pictures are errors of ours; what libvips has to say of them goes nowhere.
-    g_log_set_handler(
-        "VIPS", static_cast<GLogLevelFlags>(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION),
-        [](const gchar*, GLogLevelFlags, const gchar*, gpointer) {}, nullptr);
-    if (vips_init("ondine") != 0) return false;
-    vips_concurrency_set(1);  // our threads have a picture each
-    vips_cache_set_max(0);    // no picture is read twice
-    return true;
-  }();
-  return started;
-}
 
 // Replaces `image` by what an operation makes of it; false where that fails.
 template <typename Operation>
@@ -143,8 +129,8 @@ std::optional<std::int64_t> ParseExifTime(const char* text) {
 std::optional<std::int64_t> TimeTaken(VipsImage* image) {
   constexpr const char* kField = "exif-ifd2-DateTimeOriginal";
   const char* text = nullptr;
-  if (vips_image_get_typeof(image, kField) == 0) return std::nullopt;
-  if (vips_image_get_string(image, kField, &text) != 0) return std::nullopt;
+  if (Vips().vips_image_get_typeof(image, kField) == 0) return std::nullopt;
+  if (Vips().vips_image_get_string(image, kField, &text) != 0) return std::nullopt;
   return ParseExifTime(text);
 }
 
@@ -154,7 +140,7 @@ class Reader {
       : source_(source), form_(form), name_(name) {}
 
   Result<Picture> Read() {
-    const char* loader = vips_foreign_find_load_source(source_);
+    const char* loader = Vips().vips_foreign_find_load_source(source_);
     if (loader == nullptr || std::ranges::find(kLoaders, loader) == kLoaders.end()) {
       return MakeError(ErrorCode::kUnsupported,
                        "cannot be read as a JPEG, PNG, WebP, TIFF, GIF, HEIC or AVIF picture",
@@ -162,7 +148,8 @@ class Reader {
     }
     Image image = Open(loader, 1);
     if (image == nullptr) return Damaged();
-    const Size size = {vips_image_get_width(image.get()), vips_image_get_height(image.get())};
+    const Size size = {Vips().vips_image_get_width(image.get()),
+                       Vips().vips_image_get_height(image.get())};
     if (std::int64_t{size.width} * size.height > kMostPixels) {
       return MakeError(ErrorCode::kUnsupported,
                        "has " + std::to_string(size.width) + " x " + std::to_string(size.height) +
@@ -170,7 +157,7 @@ class Reader {
                            " million are read",
                        name_);
     }
-    const int orientation = vips_image_get_orientation(image.get());
+    const int orientation = Vips().vips_image_get_orientation(image.get());
     Picture picture;
     picture.size = form_.size;
     picture.width = SwapsSides(orientation) ? size.height : size.width;
@@ -203,87 +190,89 @@ class Reader {
   Image Open(const char* loader, int shrink) {
     VipsImage* image = nullptr;
     const int failed =
-        shrink == 1 ? vips_call(loader, source_, &image, "access", VIPS_ACCESS_SEQUENTIAL,
-                                "fail_on", VIPS_FAIL_ON_TRUNCATED, nullptr)
-                    : vips_call(loader, source_, &image, "access", VIPS_ACCESS_SEQUENTIAL,
-                                "fail_on", VIPS_FAIL_ON_TRUNCATED, "shrink", shrink, nullptr);
+        shrink == 1
+            ? Vips().vips_call(loader, source_, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+                               VIPS_FAIL_ON_TRUNCATED, nullptr)
+            : Vips().vips_call(loader, source_, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+                               VIPS_FAIL_ON_TRUNCATED, "shrink", shrink, nullptr);
     return Image(failed != 0 ? nullptr : image);
   }
 
   // libvips keeps its messages in one place for all threads, so that they cannot be told apart.
   tl::unexpected<Error> Damaged() const {
-    vips_error_clear();
+    Vips().vips_error_clear();
     return MakeError(ErrorCode::kCorrupt, "the picture is damaged or cut off", name_);
   }
 
   // To red, green and blue bytes.
   static bool Convert(Image& image) {
     if (!Apply(image, [](VipsImage* in, VipsImage** out) {
-          return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, nullptr);
+          return Vips().vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, nullptr);
         })) {
       return false;
     }
-    const bool flattened =
-        vips_image_hasalpha(image.get()) == 0 || Apply(image, [](VipsImage* in, VipsImage** out) {
-          const double white[] = {255, 255, 255};
-          VipsArrayDouble* background = vips_array_double_new(white, 3);
-          const int failed = vips_flatten(in, out, "background", background, nullptr);
-          vips_area_unref(VIPS_AREA(background));
-          return failed;
-        });
+    const bool flattened = Vips().vips_image_hasalpha(image.get()) == 0 ||
+                           Apply(image, [](VipsImage* in, VipsImage** out) {
+                             const double white[] = {255, 255, 255};
+                             VipsArrayDouble* background = Vips().vips_array_double_new(white, 3);
+                             const int failed =
+                                 Vips().vips_flatten(in, out, "background", background, nullptr);
+                             Vips().vips_area_unref(reinterpret_cast<VipsArea*>(background));
+                             return failed;
+                           });
     return flattened &&
            Apply(image, [](VipsImage* in,
-                           VipsImage** out) { return vips_cast_uchar(in, out, nullptr); }) &&
-           vips_image_get_bands(image.get()) == 3;
+                           VipsImage** out) { return Vips().vips_cast_uchar(in, out, nullptr); }) &&
+           Vips().vips_image_get_bands(image.get()) == 3;
   }
 
   static bool Resize(Image& image, const Layout& stored) {
     const double across =
-        static_cast<double>(stored.resized.width) / vips_image_get_width(image.get());
+        static_cast<double>(stored.resized.width) / Vips().vips_image_get_width(image.get());
     const double down =
-        static_cast<double>(stored.resized.height) / vips_image_get_height(image.get());
+        static_cast<double>(stored.resized.height) / Vips().vips_image_get_height(image.get());
     return Reduce(image, std::min(across, 1.0), std::min(down, 1.0)) &&
            Enlarge(image, std::max(across, 1.0), std::max(down, 1.0)) &&
            Apply(image, [&](VipsImage* in, VipsImage** out) {
-             return vips_extract_area(in, out, stored.left, stored.top, stored.kept.width,
-                                      stored.kept.height, nullptr);
+             return Vips().vips_extract_area(in, out, stored.left, stored.top, stored.kept.width,
+                                             stored.kept.height, nullptr);
            });
   }
 
   static bool Reduce(Image& image, double across, double down) {
     return (across == 1 && down == 1) || Apply(image, [&](VipsImage* in, VipsImage** out) {
-             return vips_resize(in, out, across, "vscale", down, "kernel", VIPS_KERNEL_CUBIC, "gap",
-                                0.0, nullptr);
+             return Vips().vips_resize(in, out, across, "vscale", down, "kernel", VIPS_KERNEL_CUBIC,
+                                       "gap", 0.0, nullptr);
            });
   }
 
-  // vips_resize() would move the picture by a part of a pixel here.
+  // Vips().vips_resize() would move the picture by a part of a pixel here.
   static bool Enlarge(Image& image, double across, double down) {
     if (across == 1 && down == 1) return true;
-    const std::unique_ptr<VipsInterpolate, Unref> cubic(vips_interpolate_new("bicubic"));
+    const std::unique_ptr<VipsInterpolate, Unref> cubic(Vips().vips_interpolate_new("bicubic"));
     return cubic != nullptr && Apply(image, [&](VipsImage* in, VipsImage** out) {
-             return vips_affine(in, out, across, 0, 0, down, "interpolate", cubic.get(), "idx",
-                                0.5 - 0.5 / across, "idy", 0.5 - 0.5 / down, "extend",
-                                VIPS_EXTEND_COPY, nullptr);
+             return Vips().vips_affine(in, out, across, 0, 0, down, "interpolate", cubic.get(),
+                                       "idx", 0.5 - 0.5 / across, "idy", 0.5 - 0.5 / down, "extend",
+                                       VIPS_EXTEND_COPY, nullptr);
            });
   }
 
   // Turns it and puts it on a white square. The rows came one by one so far and now are few.
   bool Finish(Image& image, Picture& picture) const {
-    Image small(vips_image_copy_memory(image.get()));
+    Image small(Vips().vips_image_copy_memory(image.get()));
     if (small == nullptr) return false;
     const bool done =
-        Apply(small,
-              [](VipsImage* in, VipsImage** out) { return vips_autorot(in, out, nullptr); }) &&
+        Apply(small, [](VipsImage* in,
+                        VipsImage** out) { return Vips().vips_autorot(in, out, nullptr); }) &&
         Apply(small, [&](VipsImage* in, VipsImage** out) {
-          return vips_embed(in, out, (form_.size - vips_image_get_width(in)) / 2,
-                            (form_.size - vips_image_get_height(in)) / 2, form_.size, form_.size,
-                            "extend", VIPS_EXTEND_WHITE, nullptr);
+          return Vips().vips_embed(in, out, (form_.size - Vips().vips_image_get_width(in)) / 2,
+                                   (form_.size - Vips().vips_image_get_height(in)) / 2, form_.size,
+                                   form_.size, "extend", VIPS_EXTEND_WHITE, nullptr);
         });
     if (!done) return false;
     std::size_t bytes = 0;
     const std::unique_ptr<void, decltype(&g_free)> pixels(
-        vips_image_write_to_memory(small.get(), &bytes), g_free);
+        Vips().vips_image_write_to_memory(small.get(), &bytes), Vips().g_free);
     const auto* first = static_cast<const std::uint8_t*>(pixels.get());
     if (first == nullptr) return false;
     picture.pixels.assign(first, first + bytes);
@@ -303,7 +292,8 @@ Result<Picture> Read(Source source, const PictureForm& form, const std::string& 
 }
 
 tl::unexpected<Error> NotStarted(const std::string& name) {
-  return MakeError(ErrorCode::kInternal, "libvips does not start", name);
+  return MakeError(ErrorCode::kUnsupported,
+                   "libvips, which reads pictures, is not installed or does not start", name);
 }
 
 }  // namespace
@@ -311,12 +301,12 @@ tl::unexpected<Error> NotStarted(const std::string& name) {
 Result<Picture> DecodePicture(std::span<const std::byte> bytes, const PictureForm& form,
                               const std::string& name) {
   if (bytes.empty()) return MakeError(ErrorCode::kCorrupt, "is empty", name);
-  if (!StartVips()) return NotStarted(name);
-  return Read(Source(vips_source_new_from_memory(bytes.data(), bytes.size())), form, name);
+  if (FindVips() == nullptr) return NotStarted(name);
+  return Read(Source(Vips().vips_source_new_from_memory(bytes.data(), bytes.size())), form, name);
 }
 
 Result<Picture> LoadPicture(const std::string& path, const PictureForm& form) {
-  if (!StartVips()) return NotStarted(path);
+  if (FindVips() == nullptr) return NotStarted(path);
   // Without O_NONBLOCK a named pipe would block here before it can be refused.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   const auto failed = [&](int number) {
@@ -335,22 +325,23 @@ Result<Picture> LoadPicture(const std::string& path, const PictureForm& form) {
     return MakeError(ErrorCode::kUnsupported, "is not a regular file", path);
   }
   if (info.st_size == 0) return MakeError(ErrorCode::kCorrupt, "is empty", path);
-  return Read(Source(vips_source_new_from_descriptor(fd)), form, path);
+  return Read(Source(Vips().vips_source_new_from_descriptor(fd)), form, path);
 }
 
 Result<std::string> EncodeJpeg(const Picture& picture) {
   constexpr const char* kWhat = "thumbnail";
-  if (!StartVips()) return NotStarted(kWhat);
-  const Image image(vips_image_new_from_memory(picture.pixels.data(), picture.pixels.size(),
-                                               picture.size, picture.size, 3, VIPS_FORMAT_UCHAR));
+  if (FindVips() == nullptr) return NotStarted(kWhat);
+  const Image image(Vips().vips_image_new_from_memory(picture.pixels.data(), picture.pixels.size(),
+                                                      picture.size, picture.size, 3,
+                                                      VIPS_FORMAT_UCHAR));
   void* bytes = nullptr;
   std::size_t length = 0;
   if (image == nullptr ||
-      vips_jpegsave_buffer(image.get(), &bytes, &length, "Q", 85, nullptr) != 0) {
-    vips_error_clear();
+      Vips().vips_jpegsave_buffer(image.get(), &bytes, &length, "Q", 85, nullptr) != 0) {
+    Vips().vips_error_clear();
     return MakeError(ErrorCode::kInternal, "cannot be made a JPEG", kWhat);
   }
-  const std::unique_ptr<void, decltype(&g_free)> owner(bytes, g_free);
+  const std::unique_ptr<void, decltype(&g_free)> owner(bytes, Vips().g_free);
   return std::string(static_cast<const char*>(bytes), length);
 }
 
