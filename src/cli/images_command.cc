@@ -116,7 +116,7 @@ Result<std::int64_t> ParseDay(const std::string& text) {
   if (std::sscanf(text.c_str(), "%d-%u-%u%c", &year, &month, &day, &rest) == 3) {
     const chrono::year_month_day date{chrono::year(year), chrono::month(month), chrono::day(day)};
     if (date.ok()) {
-      return std::int64_t{chrono::sys_days(date).time_since_epoch().count()} * 24 * 60 * 60;
+      return std::int64_t{chrono::sys_days{date}.time_since_epoch().count()} * 24 * 60 * 60;
     }
   }
   return MakeError(ErrorCode::kInvalidArgument, "no day such as 2021-06-30: " + text);

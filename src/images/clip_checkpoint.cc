@@ -91,10 +91,11 @@ void NameList::AddBlocks(const TowerSpec& spec, const std::string& ours, const s
     AddNorm(to + "ln2", from + names.norm2, width);
     for (const Part& part : parts) {
       const Form form = names.joined ? part.joined : Form::kWhole;
-      const std::string dot = form == Form::kWhole ? "." : "";
-      Add(to + part.ours + ".weight", from + part.theirs + dot + "weight", {part.out, part.in},
-          form);
-      Add(to + part.ours + ".bias", from + part.theirs + dot + "bias", {part.out}, form);
+      const std::string name = to + part.ours;
+      std::string source = from + part.theirs;
+      if (form == Form::kWhole) source += '.';
+      Add(name + ".weight", source + "weight", {part.out, part.in}, form);
+      Add(name + ".bias", source + "bias", {part.out}, form);
     }
   }
 }

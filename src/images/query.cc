@@ -126,7 +126,7 @@ class QueryEncoder {
   std::vector<double> TokenShares(const TowerInput& input) {
     const std::vector<float> shares = parts_.pass->AttentionShares(input.Text(), place_);
     std::vector<double> mean(input.ids.size());
-    const auto blocks = static_cast<double>(shares.size() / mean.size());
+    const double blocks = parts_.weights->spec().text.layers;
     for (std::size_t i = 0; i < shares.size(); ++i) mean[i % mean.size()] += shares[i] / blocks;
     return mean;
   }

@@ -4,7 +4,11 @@
 #ifndef ONDINE_SRC_IMAGES_VIPS_LIBRARY_H_
 #define ONDINE_SRC_IMAGES_VIPS_LIBRARY_H_
 
+// The second needs the first.
+// clang-format off
 #include <vips/vips.h>
+#include <vips/vector.h>
+// clang-format on
 
 namespace ondine::images {
 
@@ -42,7 +46,8 @@ namespace ondine::images {
   F(vips_jpegsave_buffer)            \
   F(vips_resize)                     \
   F(vips_source_new_from_descriptor) \
-  F(vips_source_new_from_memory)
+  F(vips_source_new_from_memory)     \
+  F(vips_vector_set_enabled)
 
 struct VipsLibrary {
 #define ONDINE_VIPS_POINTER(name) decltype(&::name) name = nullptr;

@@ -36,12 +36,16 @@ Result<TowerSpec> ReadTower(const Hyperparameters& parameters, const formats::Gg
   return tower;
 }
 
+void SetInt(formats::GgufWriter& writer, const std::string& key, int value) {
+  writer.Set(key, std::int64_t{value});
+}
+
 void WriteTower(const TowerSpec& tower, const std::string& section, formats::GgufWriter& writer) {
   const std::string prefix = "clip." + section + '.';
-  writer.Set(prefix + "block_count", std::uint64_t(tower.layers));
-  writer.Set(prefix + "embedding_length", std::uint64_t(tower.width));
-  writer.Set(prefix + "attention.head_count", std::uint64_t(tower.heads));
-  writer.Set(prefix + "feed_forward_length", std::uint64_t(tower.hidden));
+  SetInt(writer, prefix + "block_count", tower.layers);
+  SetInt(writer, prefix + "embedding_length", tower.width);
+  SetInt(writer, prefix + "attention.head_count", tower.heads);
+  SetInt(writer, prefix + "feed_forward_length", tower.hidden);
   writer.Set(prefix + "attention.layer_norm_epsilon", static_cast<double>(tower.norm_epsilon));
 }
 
@@ -140,11 +144,11 @@ void WriteClipSpec(const ClipSpec& spec, formats::GgufWriter& writer) {
   writer.Set("clip.logit_scale", static_cast<double>(spec.logit_scale));
   WriteTower(spec.text, "text", writer);
   WriteTower(spec.image, "vision", writer);
-  writer.Set("clip.text.projection_dim", std::uint64_t(spec.projection));
-  writer.Set("clip.vision.projection_dim", std::uint64_t(spec.projection));
-  writer.Set("clip.text.context_length", std::uint64_t(spec.context));
-  writer.Set("clip.vision.image_size", std::uint64_t(spec.image_size));
-  writer.Set("clip.vision.patch_size", std::uint64_t(spec.patch_size));
+  SetInt(writer, "clip.text.projection_dim", spec.projection);
+  SetInt(writer, "clip.vision.projection_dim", spec.projection);
+  SetInt(writer, "clip.text.context_length", spec.context);
+  SetInt(writer, "clip.vision.image_size", spec.image_size);
+  SetInt(writer, "clip.vision.patch_size", spec.patch_size);
   writer.Set("clip.vision.image_mean", std::vector<float>(spec.mean.begin(), spec.mean.end()));
   writer.Set("clip.vision.image_std",
              std::vector<float>(spec.deviation.begin(), spec.deviation.end()));

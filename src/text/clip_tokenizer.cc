@@ -231,7 +231,7 @@ std::vector<ClipTokenizer::Token> ClipTokenizer::Encode(std::string_view text) c
   };
   std::size_t begin = 0;
   for (const std::size_t end : words_.Split(normal.text)) {
-    const std::string_view word = std::string_view(normal.text).substr(begin, end - begin);
+    const std::string_view word = std::string_view{normal.text}.substr(begin, end - begin);
     if (word != " ") {
       merger.Clear();
       for (std::size_t i = 0; i < word.size(); ++i) {

@@ -203,7 +203,7 @@ std::string CanonicalQuery(const WeightedPrompt& prompt) {
   std::size_t done = 0;
   const auto plain = [&](std::size_t end) {
     const bool at_word = done == 0 || IsSpace(prompt.text[done - 1]);
-    query += Escaped(std::string_view(prompt.text).substr(done, end - done), at_word);
+    query += Escaped(std::string_view{prompt.text}.substr(done, end - done), at_word);
     done = end;
   };
   for (const WeightedPrompt::Span& span : prompt.spans) {
