@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "compute/thread_count.h"
 #include "engine/model_parts.h"
 #include "engine/prompt_format.h"
 #include "memory/pot.h"
@@ -106,7 +107,7 @@ int main(int argc, char** argv) {
   const std::size_t most = argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 8192;
   tokens.resize(std::min(tokens.size(), most));
 
-  ondine::compute::ThreadPool pool(ondine::engine::ThreadCount(0));
+  ondine::compute::ThreadPool pool(ondine::compute::ThreadCount(0));
   std::printf("%zu tokens\n\n", tokens.size());
   std::printf(
       "| stride | ms per 1,000 tokens | share of reading | rank correlation, tokens | sentences "

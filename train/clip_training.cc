@@ -20,6 +20,7 @@
 #include "train/device.h"
 #include "train/guard.h"
 #include "train/process_group.h"
+#include "train/run_settings.h"
 #include "train/schedule.h"
 #include "train/tensors.h"
 
@@ -51,20 +52,10 @@ Settings SettingsOf(const ClipTrainingOptions& options, const models::ClipSpec& 
   settings.Add("vocabulary", spec.vocabulary);
   settings.Add("context", spec.context);
   settings.Add("projection", spec.projection);
-  settings.Add("epochs", options.epochs);
-  settings.Add("steps", options.max_steps > 0 ? std::to_string(options.max_steps) : "all");
-  settings.Add("batch", options.batch);
-  settings.Add("learning-rate", options.learning_rate);
-  settings.Add("weight-decay", options.weight_decay);
-  settings.Add("warmup", options.warmup);
-  settings.Add("max-gradient", options.max_gradient);
+  AddStepSettings(options, settings);
   settings.Add("keep-patches", options.keep_patches);
   settings.Add("full-share", options.full_share);
-  settings.Add("seed", options.seed);
-  settings.Add("dtype", options.bfloat16 ? "bfloat16" : "float32");
-  settings.Add("device", options.device);
-  settings.Add("processes", group.size());
-  settings.Add("threads", at::get_num_threads());
+  AddMachineSettings(options, group, settings);
   return settings;
 }
 

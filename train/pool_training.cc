@@ -19,6 +19,7 @@
 #include "train/guard.h"
 #include "train/lora_pool_module.h"
 #include "train/process_group.h"
+#include "train/run_settings.h"
 #include "train/schedule.h"
 #include "train/tensors.h"
 
@@ -58,21 +59,11 @@ Settings SettingsOf(const PoolTrainingOptions& options, const models::Decoder& d
   settings.Add("targets", base::Join(targets, "+"));
   settings.Add("blend", BlendFormName(shape.blend));
   settings.Add("choice-share", options.choice_share);
-  settings.Add("epochs", options.epochs);
-  settings.Add("steps", options.max_steps > 0 ? std::to_string(options.max_steps) : "all");
-  settings.Add("batch", options.batch);
-  settings.Add("learning-rate", options.learning_rate);
-  settings.Add("weight-decay", options.weight_decay);
-  settings.Add("warmup", options.warmup);
-  settings.Add("max-gradient", options.max_gradient);
+  AddStepSettings(options, settings);
   settings.Add("dropout", options.dropout);
   settings.Add("together", options.together);
-  settings.Add("seed", options.seed);
-  settings.Add("dtype", options.bfloat16 ? "bfloat16" : "float32");
-  settings.Add("device", options.device);
   settings.Add("max-tokens", options.max_tokens);
-  settings.Add("processes", group.size());
-  settings.Add("threads", at::get_num_threads());
+  AddMachineSettings(options, group, settings);
   return settings;
 }
 

@@ -20,6 +20,7 @@
 #include "train/guard.h"
 #include "train/pool_items.h"
 #include "train/process_group.h"
+#include "train/run_settings.h"
 #include "train/scale_objective.h"
 #include "train/tensors.h"
 
@@ -375,11 +376,7 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
   settings.Add("batch", options.batch);
   settings.Add("limit", options.limit);
   settings.Add("max-gradient", options.max_gradient);
-  settings.Add("seed", options.seed);
-  settings.Add("dtype", options.bfloat16 ? "bfloat16" : "float32");
-  settings.Add("device", options.device);
-  settings.Add("processes", group.size());
-  settings.Add("threads", at::get_num_threads());
+  AddMachineSettings(options, group, settings);
   return settings;
 }
 

@@ -48,9 +48,10 @@ struct EncodedQuery {
   std::vector<Word> words;            // of the text, in order
   std::vector<std::string> unwanted;  // texts whose vectors were subtracted
   std::string canonical;              // a query that says the same, with a number for each strength
-  double plain_similarity = 1;        // cosine to the vector of the same text without strengths
-  std::vector<float> plain_vector;    // for explanations: of the text without strengths
-  std::vector<std::string> notes;     // what the user should know, a line each
+  // For explanations: the vector of the same text without strengths, and the cosine to it.
+  std::vector<float> plain_vector;
+  double plain_similarity = 1;
+  std::vector<std::string> notes;  // what the user should know, a line each
 };
 
 // Belongs to one thread at a time.

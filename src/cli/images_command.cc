@@ -184,10 +184,11 @@ nlohmann::json ToJson(const Found& found, bool explain) {
     }
     results.push_back(std::move(entry));
   }
-  return {{"query", found.query.canonical},    {"words", words},
-          {"unwanted", found.query.unwanted},  {"plain_similarity", found.query.plain_similarity},
-          {"notes", found.query.notes},        {"results", results},
-          {"milliseconds", found.milliseconds}};
+  nlohmann::json json = {
+      {"query", found.query.canonical}, {"words", words},     {"unwanted", found.query.unwanted},
+      {"notes", found.query.notes},     {"results", results}, {"milliseconds", found.milliseconds}};
+  if (explain) json["plain_similarity"] = found.query.plain_similarity;
+  return json;
 }
 
 void PrintExplanation(const EncodedQuery& query) {

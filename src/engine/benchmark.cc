@@ -9,6 +9,7 @@
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/machine_bounds.h"
+#include "compute/thread_count.h"
 #include "engine/adapter_parts.h"
 #include "engine/model_parts.h"
 #include "engine/prompt_format.h"
@@ -22,7 +23,7 @@ using memory::Pot;
 class Benchmark {
  public:
   Benchmark(const Model& model, const BenchOptions& options)
-      : model_(model), options_(options), pool_(ThreadCount(options.threads)) {}
+      : model_(model), options_(options), pool_(compute::ThreadCount(options.threads)) {}
 
   Result<BenchReport> Run() {
     ONDINE_ASSIGN(lora_, Combine(options_.adapters, *model_.parts().decoder, pool_));

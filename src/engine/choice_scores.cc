@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "compute/elementwise.h"
+#include "compute/thread_count.h"
 #include "engine/adapter_parts.h"
 #include "engine/model_parts.h"
 #include "text/continuation.h"
@@ -28,7 +29,7 @@ std::int64_t Size(const T& tokens) {
 
 ChoiceScorer::ChoiceScorer(std::shared_ptr<const Model> model, int threads)
     : model_(std::move(model)),
-      pool_(ThreadCount(threads)),
+      pool_(compute::ThreadCount(threads)),
       pass_(std::in_place, model_->parts().decoder, pool_) {}
 
 Status ChoiceScorer::SetAdapters(std::span<const ScaledAdapter> adapters) {

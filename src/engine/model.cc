@@ -2,23 +2,14 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 
 #include "base/try.h"
+#include "compute/thread_count.h"
 #include "engine/model_parts.h"
 #include "formats/fingerprint.h"
 #include "formats/gguf.h"
 
 namespace ondine {
-namespace engine {
-
-int ThreadCount(int wanted) {
-  if (wanted > 0) return std::min(wanted, 256);
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-}  // namespace engine
-
 namespace {
 
 // The type that holds most of the weights.
@@ -77,7 +68,7 @@ Result<ModelInfo> Describe(const formats::GgufFile& file, const models::Decoder&
 Result<std::shared_ptr<const Model>> Model::Load(const std::string& path,
                                                  const ModelOptions& options) {
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
-  compute::ThreadPool pool(engine::ThreadCount(options.threads));
+  compute::ThreadPool pool(compute::ThreadCount(options.threads));
   ONDINE_ASSIGN(text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
   const std::string fingerprint = formats::Fingerprint(file);
   ONDINE_ASSIGN(auto decoder, models::Decoder::Load(file, pool));

@@ -24,12 +24,6 @@ struct Model::Parts {
   std::string fingerprint;  // of weights and tokenizer; a .pot file is bound to it
 };
 
-namespace engine {
-
-// The number of threads to use where the caller asked for `wanted` (0: one per core).
-int ThreadCount(int wanted);
-
-}  // namespace engine
 }  // namespace ondine
 
 #endif  // ONDINE_SRC_ENGINE_MODEL_PARTS_H_

@@ -9,6 +9,7 @@
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/elementwise.h"
+#include "compute/thread_count.h"
 #include "engine/adapter_parts.h"
 #include "engine/logits_file.h"
 #include "engine/model_parts.h"
@@ -46,7 +47,7 @@ class Measurement {
   Measurement(const Model& model, const PerplexityOptions& options)
       : options_(options),
         parts_(model.parts()),
-        pool_(ThreadCount(options.threads)),
+        pool_(compute::ThreadCount(options.threads)),
         vocabulary_(parts_.decoder->vocabulary()) {}
 
   Result<PerplexityResult> Run(std::string_view text) {

@@ -10,6 +10,7 @@
 #include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "compute/thread_count.h"
 #include "engine/model_parts.h"
 #include "formats/gguf.h"
 #include "models/base_fingerprint.h"
@@ -40,7 +41,7 @@ Result<Scheme> ParseScheme(const std::string& name) {
 class Job {
  public:
   Job(const std::string& model, const QuantizationOptions& options)
-      : model_(model), options_(options), pool_(engine::ThreadCount(options.threads)) {}
+      : model_(model), options_(options), pool_(compute::ThreadCount(options.threads)) {}
 
   Result<QuantizationReport> Run(const std::string& out) {
     const base::Timer timer;

@@ -6,6 +6,7 @@
 
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "compute/thread_count.h"
 #include "engine/adapter_parts.h"
 #include "engine/generator.h"
 #include "engine/model_parts.h"
@@ -28,7 +29,7 @@ using memory::Pot;
 class Session::Impl {
  public:
   Impl(std::shared_ptr<const Model> model, const SessionOptions& options)
-      : model_(std::move(model)), options_(options), pool_(engine::ThreadCount(options.threads)) {}
+      : model_(std::move(model)), options_(options), pool_(compute::ThreadCount(options.threads)) {}
 
   Result<Generation> Complete(std::string_view prompt, const GenerationOptions& options, bool chat);
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,

@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <thread>
 
 #include "base/try.h"
+#include "compute/thread_count.h"
 #include "formats/fingerprint.h"
 #include "formats/gguf.h"
 #include "images/clip_checkpoint.h"
@@ -16,11 +16,6 @@ constexpr std::size_t kRowsTogether = 512;
 
 }  // namespace
 
-int images::ThreadCount(int wanted) {
-  if (wanted > 0) return std::min(wanted, 256);
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
 images::EncoderIdentity Clip::Parts::identity() const {
   return {info.name, fingerprint, info.vector_length};
 }
@@ -30,6 +25,11 @@ images::PictureForm Clip::Parts::form() const {
 }
 
 Status Clip::Parts::Encode(std::span<const images::Picture> pictures, float* vectors) {
+  EncodeAll(pictures, vectors);
+  return {};
+}
+
+void Clip::Parts::EncodeAll(std::span<const images::Picture> pictures, float* vectors) {
   const auto rows = static_cast<std::size_t>(weights->spec().Patches()) + 1;
   const std::size_t together = std::max<std::size_t>(1, kRowsTogether / rows);
   std::vector<const std::uint8_t*> pixels;
@@ -43,7 +43,6 @@ Status Clip::Parts::Encode(std::span<const images::Picture> pictures, float* vec
     vectors += count * static_cast<std::size_t>(info.vector_length);
     pictures = pictures.subspan(count);
   }
-  return {};
 }
 
 Clip::Clip(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -55,12 +54,12 @@ const ClipInfo& Clip::info() const {
 
 Result<std::unique_ptr<Clip>> Clip::Load(const std::string& path, int threads) {
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
-  ONDINE_ASSIGN(const models::ClipSpec spec, models::ReadClipSpec(file));
   ONDINE_ASSIGN(text::ClipTokenizer tokenizer, text::ClipTokenizer::FromGguf(file));
-  auto parts = std::make_unique<Parts>(images::ThreadCount(threads), std::move(tokenizer));
+  auto parts = std::make_unique<Parts>(compute::ThreadCount(threads), std::move(tokenizer));
   parts->fingerprint = formats::Fingerprint(file);
   ONDINE_ASSIGN(parts->weights, models::Clip::Load(file, parts->pool));
   parts->pass = std::make_unique<models::ClipPass>(parts->weights, parts->pool);
+  const models::ClipSpec& spec = parts->weights->spec();
   parts->info = {spec.name,        spec.projection,
                  spec.image_size,  spec.context - 2,
                  spec.logit_scale, static_cast<std::int64_t>(parts->weights->bytes())};
@@ -69,22 +68,33 @@ Result<std::unique_ptr<Clip>> Clip::Load(const std::string& path, int threads) {
 
 std::vector<Result<std::vector<float>>> Clip::EncodePictures(
     const std::vector<std::string>& paths) {
+  // As many as are decoded before they are encoded together.
+  constexpr std::size_t kPictures = 64;
   const auto length = static_cast<std::size_t>(parts_->info.vector_length);
-  std::vector<Result<std::vector<float>>> vectors;
-  for (const std::string& path : paths) {
-    const Result<images::Picture> picture = images::LoadPicture(path, parts_->form());
-    if (!picture) {
-      vectors.emplace_back(tl::make_unexpected(picture.error()));
-      continue;
-    }
-    std::vector<float> vector(length);
-    if (Status encoded = parts_->Encode({&*picture, 1}, vector.data()); !encoded) {
-      vectors.emplace_back(tl::make_unexpected(encoded.error()));
+  std::vector<Result<std::vector<float>>> results;
+  std::vector<images::Picture> pictures;
+  std::vector<std::size_t> places;  // of the pictures' results
+  std::vector<float> vectors;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    Result<images::Picture> picture = images::LoadPicture(paths[i], parts_->form());
+    if (picture) {
+      places.push_back(results.size());
+      pictures.push_back(std::move(*picture));
+      results.emplace_back();
     } else {
-      vectors.emplace_back(std::move(vector));
+      results.emplace_back(tl::make_unexpected(std::move(picture).error()));
     }
+    if (pictures.size() < kPictures && i + 1 < paths.size()) continue;
+    vectors.resize(pictures.size() * length);
+    parts_->EncodeAll(pictures, vectors.data());
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      const auto begin = vectors.begin() + static_cast<std::ptrdiff_t>(k * length);
+      results[places[k]]->assign(begin, begin + static_cast<std::ptrdiff_t>(length));
+    }
+    pictures.clear();
+    places.clear();
   }
-  return vectors;
+  return results;
 }
 
 Status ConvertClip(const std::string& folder, const std::string& output, bool floats) {

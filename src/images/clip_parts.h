@@ -16,12 +16,6 @@
 #include "text/clip_tokenizer.h"
 
 namespace ondine {
-namespace images {
-
-// 0: one per core.
-int ThreadCount(int wanted);
-
-}  // namespace images
 
 struct Clip::Parts : images::PhotoEncoder {
   Parts(int threads, text::ClipTokenizer text_tokenizer)
@@ -30,6 +24,7 @@ struct Clip::Parts : images::PhotoEncoder {
   images::EncoderIdentity identity() const override;
   images::PictureForm form() const override;
   Status Encode(std::span<const images::Picture> pictures, float* vectors) override;
+  void EncodeAll(std::span<const images::Picture> pictures, float* vectors);  // which cannot fail
 
   ClipInfo info;
   std::string fingerprint;

@@ -7,6 +7,7 @@
 
 #include "base/quote.h"
 #include "base/try.h"
+#include "compute/thread_count.h"
 #include "images/clip_parts.h"
 #include "images/photo_database.h"
 #include "images/photo_indexer.h"
@@ -40,7 +41,7 @@ PhotoLibrary::~PhotoLibrary() = default;
 Result<std::unique_ptr<PhotoLibrary>> PhotoLibrary::Open(const std::string& path, int threads) {
   ONDINE_ASSIGN(images::PhotoDatabase database, images::PhotoDatabase::Open(path));
   ONDINE_ASSIGN(images::VectorIndex index,
-                images::VectorIndex::Open(database, images::ThreadCount(threads)));
+                images::VectorIndex::Open(database, compute::ThreadCount(threads)));
   return std::unique_ptr<PhotoLibrary>(
       new PhotoLibrary(std::make_unique<Parts>(Parts{std::move(database), std::move(index)})));
 }

@@ -58,20 +58,13 @@ class QueryEncoder {
                                                : "the query names only what is not wanted");
     }
     std::vector<double> weights = text::TokenWeights(prompt, tokens);
-    Cut(tokens, weights);
+    Cut("the query", tokens, weights);
     const TowerInput input = MakeInput(parts_.tokenizer, tokens, weights);
     query_.vector = Vector(input);
     query_.canonical = text::CanonicalQuery(prompt);
     AddWords(prompt.text, tokens, weights);
 
-    TowerInput plain = input;
-    plain.log_weights.clear();
-    std::vector<float> plain_vector = input.log_weights.empty() ? query_.vector : Vector(plain);
-    if (!input.log_weights.empty()) query_.plain_similarity = Dot(query_.vector, plain_vector);
-    if (explain) {
-      query_.plain_vector = std::move(plain_vector);
-      AddShares(tokens, input, plain);
-    }
+    if (explain) Explain(tokens, input);
     Subtract(prompt.unwanted);
     return std::move(query_);
   }
@@ -85,12 +78,12 @@ class QueryEncoder {
   }
 
   // Drops what the encoder has no place for.
-  void Cut(Tokens& tokens, std::vector<double>& weights) {
+  void Cut(const std::string& what, Tokens& tokens, std::vector<double>& weights) {
     const auto most = static_cast<std::size_t>(parts_.info.longest_text);
     if (tokens.size() <= most) return;
     const auto weighted = std::count_if(weights.begin() + static_cast<std::ptrdiff_t>(most),
                                         weights.end(), [](double weight) { return weight != 1; });
-    query_.notes.push_back("the query has " + std::to_string(tokens.size()) +
+    query_.notes.push_back(what + " has " + std::to_string(tokens.size()) +
                            " tokens, of which the first " + std::to_string(most) + " count" +
                            (weighted > 0 ? "; a strength stands behind them" : ""));
     tokens.resize(most);
@@ -112,7 +105,12 @@ class QueryEncoder {
     }
   }
 
-  void AddShares(const Tokens& tokens, const TowerInput& input, const TowerInput& plain) {
+  void Explain(const Tokens& tokens, const TowerInput& input) {
+    TowerInput plain = input;
+    plain.log_weights.clear();
+    const bool weighted = !input.log_weights.empty();
+    query_.plain_vector = weighted ? Vector(plain) : query_.vector;
+    if (weighted) query_.plain_similarity = Dot(query_.vector, query_.plain_vector);
     const std::vector<double> with = TokenShares(input), without = TokenShares(plain);
     std::size_t word = 0;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -136,7 +134,7 @@ class QueryEncoder {
     for (const auto& phrase : unwanted) {
       Tokens tokens = parts_.tokenizer.Encode(phrase.text);
       std::vector<double> weights(tokens.size(), 1.0);
-      Cut(tokens, weights);
+      Cut("what is not wanted", tokens, weights);
       const std::vector<float> vector = Vector(MakeInput(parts_.tokenizer, tokens, weights));
       for (std::size_t i = 0; i < vector.size(); ++i) {
         query_.vector[i] -= static_cast<float>(phrase.strength) * vector[i];

@@ -87,10 +87,7 @@ void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& p
     EmbedTexts(worker, texts);
     worker.Barrier();
     RunBlocks(worker, tower, options);
-    Project(
-        worker, tower,
-        [this](std::int64_t text) { return begins_[static_cast<std::size_t>(text) + 1] - 1; },
-        vectors);
+    Project(worker, tower, Pooled::kLast, vectors);
   });
 }
 
@@ -106,10 +103,7 @@ void ClipPass::EncodePictures(std::span<const std::uint8_t* const> pictures, flo
   pool_.Run([&](Worker& worker) {
     EmbedPictures(worker, pictures);
     RunBlocks(worker, tower, {});
-    Project(
-        worker, tower,
-        [this](std::int64_t picture) { return begins_[static_cast<std::size_t>(picture)]; },
-        vectors);
+    Project(worker, tower, Pooled::kFirst, vectors);
   });
 }
 
@@ -273,16 +267,17 @@ void ClipPass::Normalize(const Worker& worker, const NormWeights& norm, float ep
   }
 }
 
-void ClipPass::Project(Worker& worker, const Tower& tower,
-                       const std::function<std::int64_t(std::int64_t)>& pooled, float* vectors) {
+void ClipPass::Project(Worker& worker, const Tower& tower, Pooled pooled, float* vectors) {
   const auto width = static_cast<std::size_t>(tower.spec.width);
   const std::int64_t length = tower.projection.out();
   worker.Barrier();
   const Worker::Range share = worker.Share(pooled_.rows());
   for (std::int64_t i = share.begin; i < share.end; ++i) {
+    const auto sequence = static_cast<std::size_t>(i);
+    const std::int64_t row =
+        pooled == Pooled::kFirst ? begins_[sequence] : begins_[sequence + 1] - 1;
     models::Normalize(tower.final_norm, tower.spec.norm_epsilon,
-                      {residual_.data() + pooled(i) * tower.spec.width, width},
-                      {pooled_.Row(i), width});
+                      {residual_.data() + row * tower.spec.width, width}, {pooled_.Row(i), width});
     Finish(pooled_, i, tower.projection);
   }
   worker.Barrier();

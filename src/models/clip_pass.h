@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -61,9 +60,9 @@ class ClipPass {
                      const std::vector<float>& bias, const compute::Activations& x);
   void Normalize(const compute::Worker& worker, const NormWeights& norm, float epsilon,
                  const compute::Linear& reader);
-  // The vectors of the rows `pooled(sequence)`.
-  void Project(compute::Worker& worker, const Tower& tower,
-               const std::function<std::int64_t(std::int64_t)>& pooled, float* vectors);
+  // The vectors of the row of each sequence that stands for all of it.
+  enum class Pooled { kFirst, kLast };
+  void Project(compute::Worker& worker, const Tower& tower, Pooled pooled, float* vectors);
   void EmbedTexts(const compute::Worker& worker, std::span<const ClipText> texts);
   void EmbedPictures(compute::Worker& worker, std::span<const std::uint8_t* const> pictures);
   void EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place, float* vectors,

@@ -95,6 +95,7 @@ TEST_F(ImagesCommand, ExplainsAQuery) {
   const json found = Json(Search("a (red:2) shoe", {"--explain", "--json"}));
   EXPECT_GT(found.at("words")[1].at("share"), found.at("words")[1].at("share_plain"));
   EXPECT_TRUE(found.at("results")[0].at("plain_rank").is_number());
+  EXPECT_LT(found.at("plain_similarity"), 1);
 }
 
 TEST_F(ImagesCommand, WritesAContactSheet) {

@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -71,18 +69,6 @@ class ClipPassTest : public ::testing::Test {
 
 double Cosine(const Vector& a, const Vector& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
-}
-
-// Not a test: leaves the checkpoints for clip_transformers.py where the environment asks for it.
-TEST(TinyClip, WritesItsCheckpoints) {
-  const char* folder = std::getenv("ONDINE_TINY_CLIP");
-  if (folder == nullptr) GTEST_SKIP() << "ONDINE_TINY_CLIP names no folder";
-  for (const auto& [name, activation] : {std::pair{"quick_gelu", ClipActivation::kQuickGelu},
-                                         std::pair{"gelu", ClipActivation::kGelu}}) {
-    const auto path = std::filesystem::path(folder) / name;
-    std::filesystem::create_directories(path);
-    testing::TinyClip(activation).WriteTransformers(path);
-  }
 }
 
 TEST_F(ClipPassTest, AgreesWithTransformers) {

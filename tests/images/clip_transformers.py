@@ -3,8 +3,7 @@
 
   clip_transformers.py FOLDER > tests/images/golden_clip.h
 
-FOLDER has the checkpoints quick_gelu/ and gelu/ that
-`build/bin/images_test --gtest_filter=TinyClip.*` leaves behind where ONDINE_TINY_CLIP names it.
+FOLDER has the checkpoints quick_gelu/ and gelu/ that write_tiny_clip writes.
 Needs torch and transformers.
 """
 

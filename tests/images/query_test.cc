@@ -47,12 +47,16 @@ TEST_F(QueryTest, MarkupOfStrengthOneIsThePlainText) {
   const EncodedQuery plain = Encode("a red shoe");
   EXPECT_EQ(Encode("a (red:1) (shoe:1.0)").vector, plain.vector);
   EXPECT_EQ(Encode("a ([red]) shoe").vector, plain.vector);
-  EXPECT_EQ(plain.plain_similarity, 1);
+  QueryOptions explain;
+  explain.explain = true;
+  EXPECT_EQ(Encode("a red shoe", explain).plain_similarity, 1);
   EXPECT_NE(Encode("a (red:2) shoe").vector, plain.vector);
 }
 
 TEST_F(QueryTest, WordsAndTheirStrengthsAreReported) {
-  const EncodedQuery query = Encode("a (Red:4) [shoe],");
+  QueryOptions explain;
+  explain.explain = true;
+  const EncodedQuery query = Encode("a (Red:4) [shoe],", explain);
   ASSERT_THAT(query.words, SizeIs(4));
   EXPECT_EQ(query.words[0].text, "a");
   EXPECT_EQ(query.words[1].text, "Red");
