@@ -397,7 +397,7 @@ Result<std::vector<quant::LayerRanges>> RangesOfText(const models::Decoder& deco
                                   .sequences = static_cast<std::int64_t>(rows.size()),
                                   .scales = scales,
                                   .stop_token = stop_token}));
-  return quant::RangesOf(calibration, [&](const quant::Histogram& values) {
+  return quant::RangesOf(calibration.layers, [&](const quant::Histogram& values) {
     return values.WithoutOutliers(outliers);
   });
 }

@@ -1,5 +1,5 @@
-// Writes a model file in 8-bit weights with static 8-bit activations, or with learned channel
-// scales folded into its weights (Quadapter: Park et al., Findings of EMNLP 2022, arXiv
+// Writes a model file, or a CLIP, in 8-bit weights with static 8-bit activations, or with learned
+// channel scales folded into its weights (Quadapter: Park et al., Findings of EMNLP 2022, arXiv
 // 2211.16912). docs/quadapter.md
 #ifndef ONDINE_QUANTIZATION_H_
 #define ONDINE_QUANTIZATION_H_
@@ -25,7 +25,9 @@ enum class RangeChoice {
 };
 
 struct QuantizationProgress {
-  std::string_view phase;  // "calibrating" (sequences), "writing" (tensors)
+  // "calibrating" (sequences; texts and pictures), "writing" (tensors); of a CLIP first "reading"
+  // (pictures)
+  std::string_view phase;
   std::int64_t done = 0, total = 0;
 };
 
@@ -82,6 +84,35 @@ struct QuantizationReport {
 // none), kUnsupported (a matrix too wide for 32-bit sums), kIo, kCancelled.
 Result<QuantizationReport> Quantize(const std::string& model, const std::string& out,
                                     const QuantizationOptions& options);
+
+struct ClipQuantizationOptions {
+  std::string pictures;     // a folder with photos like those that the CLIP will see
+  int most_pictures = 128;  // of them, taken evenly from all
+  std::string texts;        // like those that it will see, a line each; empty: some of our own
+  std::string scheme = "w8a8";
+  bool per_tensor = false;                      // as in QuantizationOptions
+  RangeChoice ranges = RangeChoice::kOutliers;  // kLearned is the same
+  double outliers = 0.002;
+  int threads = 0;  // 0: one per core
+  std::function<void(const QuantizationProgress&)> on_progress;
+  StopToken stop_token;
+};
+
+struct ClipQuantizationReport {
+  std::int64_t bytes_before = 0, bytes_after = 0;  // of the files
+  std::int64_t pictures = 0, texts = 0;            // that ranges were taken from
+  std::vector<Error> broken;                       // photos that could not be read
+  double seconds = 0;
+};
+
+// Writes `out` from the CLIP `model`, a GGUF file: the matrices in the blocks of both towers become
+// 8-bit integers, whose inputs are coded in ranges that pictures and texts tell. On an error `out`
+// is left as it was. Errors: those of Clip::Load; kNotFound (no such folder, or no photo in it that
+// can be read), kInvalidArgument (no text, an unknown scheme, a CLIP that is quantised already),
+// kCorrupt (activations that are none), kUnsupported (a matrix too wide for 32-bit sums), kIo,
+// kCancelled.
+Result<ClipQuantizationReport> QuantizeClip(const std::string& model, const std::string& out,
+                                            const ClipQuantizationOptions& options);
 
 }  // namespace ondine
 

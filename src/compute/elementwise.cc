@@ -54,6 +54,10 @@ void ApplyGate(GateActivation activation, std::span<float> gate, std::span<const
   apply(gate.data(), up.data(), gate.size());
 }
 
+void Add(std::span<const float> x, std::span<float> sum) {
+  Best().add(x.data(), x.size(), sum.data());
+}
+
 float LogSumExp(std::span<const float> x) {
   const float largest = Best().maximum(x.data(), x.size());
   return largest + static_cast<float>(std::log(Best().sum_exp(x.data(), largest, x.size())));

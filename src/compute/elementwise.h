@@ -30,6 +30,9 @@ void ExactGelu(std::span<float> x);
 // gate = activation(gate) * up.
 void ApplyGate(GateActivation activation, std::span<float> gate, std::span<const float> up);
 
+// sum += x; both of one length.
+void Add(std::span<const float> x, std::span<float> sum);
+
 // log(sum(exp(x))) without overflow; x is not empty.
 float LogSumExp(std::span<const float> x);
 

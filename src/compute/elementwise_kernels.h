@@ -12,6 +12,7 @@ struct ElementwiseKernels {
   void (*gelu_alone)(float* x, std::size_t count);
   void (*quick_gelu)(float* x, std::size_t count);
   void (*exact_gelu)(float* x, std::size_t count);
+  void (*add)(const float* x, std::size_t count, float* sum);
   double (*sum)(const float* x, std::size_t count);
   double (*sum_deviations)(const float* x, float mean, std::size_t count);  // of (x - mean)^2
   double (*sum_squares)(const float* x, std::size_t count);

@@ -56,6 +56,10 @@ inline void ExactGeluLoop(float* x, std::size_t count) {
   }
 }
 
+inline void AddLoop(const float* x, std::size_t count, float* sum) {
+  for (std::size_t i = 0; i < count; ++i) sum[i] += x[i];
+}
+
 // The sum of term(x[i]), a double.
 template <typename Term>
 double SumOf(const float* x, std::size_t count, Term term) {
@@ -125,8 +129,9 @@ inline double SumExpLoop(const float* x, float shift, std::size_t count) {
 }
 
 constexpr ElementwiseKernels kLoops = {
-    SiluLoop,          GeluLoop,       GeluAloneLoop, QuickGeluLoop,   ExactGeluLoop, SumLoop,
-    SumDeviationsLoop, SumSquaresLoop, ScaleLoop,     StandardizeLoop, MaximumLoop,   SumExpLoop};
+    SiluLoop,        GeluLoop,    GeluAloneLoop,     QuickGeluLoop,  ExactGeluLoop,
+    AddLoop,         SumLoop,     SumDeviationsLoop, SumSquaresLoop, ScaleLoop,
+    StandardizeLoop, MaximumLoop, SumExpLoop};
 
 }  // namespace
 }  // namespace ondine::compute

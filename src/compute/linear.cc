@@ -107,6 +107,34 @@ Status CheckInt8(std::span<const float> scales, const StaticCode& input, const L
   return {};
 }
 
+// Of a product at a time: 128 x 128 floats, and a second one's, stay in the second-level cache.
+constexpr std::int64_t kTileOutputs = 128, kTileRows = 128;
+
+// y, tile by tile: multiply(outputs, rows, product, stride) writes floats, which
+// activate(outputs, row of the tile, product's row) changes before, with a code, y is finished in
+// it.
+template <typename Multiply, typename Activate>
+void ForTiles(const Worker& worker, std::int64_t out, std::int64_t all_rows, Activations& y,
+              const StaticCode* code, Multiply&& multiply, Activate&& activate) {
+  thread_local AlignedArray<float> products;
+  if (code != nullptr) products.Reserve(kTileRows * kTileOutputs);
+  const std::int64_t stride = code != nullptr ? kTileOutputs : y.width();
+  const Worker::Range share = worker.Share(out, Linear::kOutputGrain);
+  for (std::int64_t row = 0; row < all_rows; row += kTileRows) {
+    const Worker::Range rows = {row, std::min(row + kTileRows, all_rows)};
+    for (std::int64_t output = share.begin; output < share.end; output += kTileOutputs) {
+      const Worker::Range outputs = {output, std::min(output + kTileOutputs, share.end)};
+      float* product = code != nullptr ? products.data() : y.Row(row) + output;
+      multiply(outputs, rows, product, stride);
+      const std::int64_t count = outputs.end - outputs.begin;
+      for (std::int64_t i = 0; i < rows.end - rows.begin; ++i, product += stride) {
+        activate(outputs, i, std::span(product, static_cast<std::size_t>(count)));
+        if (code != nullptr) y.FinishStatic(row + i, output, count, product, *code);
+      }
+    }
+  }
+}
+
 // `create` returns a Result<LinearImpl>.
 template <typename Create>
 Result<LinearImpl> Guarded(std::size_t size, Create&& create) try {
@@ -163,10 +191,21 @@ const StaticCode* Linear::input_code() const {
 }
 
 void Linear::Multiply(const Worker& worker, const Activations& x, Store store, float* y,
-                      std::int64_t stride) const {
+                      std::int64_t stride, std::span<const float> bias) const {
   const Worker::Range outputs = worker.Share(out(), kOutputGrain);
   if (outputs.begin == outputs.end) return;
-  impl_->Multiply(outputs, x, {0, x.rows()}, store, y + outputs.begin, stride);
+  const auto first = static_cast<std::size_t>(outputs.begin);
+  const std::size_t count = static_cast<std::size_t>(outputs.end) - first;
+  // With a bias in parts, to which it is added while they are in the second-level cache.
+  const std::int64_t rows_at_once = bias.empty() ? x.rows() : kTileRows;
+  for (std::int64_t row = 0; row < x.rows(); row += rows_at_once) {
+    const Worker::Range rows = {row, std::min(row + rows_at_once, x.rows())};
+    impl_->Multiply(outputs, x, rows, store, y + row * stride + outputs.begin, stride);
+    if (bias.empty()) continue;
+    for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+      Add(bias.subspan(first, count), {y + i * stride + outputs.begin, count});
+    }
+  }
 }
 
 void Linear::MultiplyPart(Worker::Range outputs, Worker::Range rows, const Activations& x, float* y,
@@ -177,28 +216,31 @@ void Linear::MultiplyPart(Worker::Range outputs, Worker::Range rows, const Activ
 void Linear::MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,
                            GateActivation activation, const Activations& x, Activations& y,
                            const StaticCode* code) {
-  // Of both products at a time: 128 x 128 floats of each stay in the second-level cache.
-  constexpr std::int64_t kOutputs = 128, kRows = 128;
-  thread_local AlignedArray<float> factors, gates;
-  factors.Reserve(kOutputs * kRows);
-  if (code != nullptr) gates.Reserve(kOutputs * kRows);
-  const std::int64_t stride = code != nullptr ? kOutputs : y.width();
-  const Worker::Range share = worker.Share(gate.out(), kOutputGrain);
-  for (std::int64_t row = 0; row < x.rows(); row += kRows) {
-    const Worker::Range rows = {row, std::min(row + kRows, x.rows())};
-    for (std::int64_t output = share.begin; output < share.end; output += kOutputs) {
-      const Worker::Range outputs = {output, std::min(output + kOutputs, share.end)};
-      float* product = code != nullptr ? gates.data() : y.Row(row) + output;
-      gate.impl_->Multiply(outputs, x, rows, Store::kAssign, product, stride);
-      up.impl_->Multiply(outputs, x, rows, Store::kAssign, factors.data(), kOutputs);
-      const std::int64_t count = outputs.end - outputs.begin;
-      for (std::int64_t i = 0; i < rows.end - rows.begin; ++i, product += stride) {
-        ApplyGate(activation, {product, static_cast<std::size_t>(count)},
-                  {factors.data() + i * kOutputs, static_cast<std::size_t>(count)});
-        if (code != nullptr) y.FinishStatic(row + i, output, count, product, *code);
-      }
-    }
-  }
+  thread_local AlignedArray<float> factors;
+  factors.Reserve(kTileRows * kTileOutputs);
+  const auto multiply = [&](Worker::Range outputs, Worker::Range rows, float* product,
+                            std::int64_t stride) {
+    gate.impl_->Multiply(outputs, x, rows, Store::kAssign, product, stride);
+    up.impl_->Multiply(outputs, x, rows, Store::kAssign, factors.data(), kTileOutputs);
+  };
+  const auto activate = [&](Worker::Range, std::int64_t row, std::span<float> product) {
+    ApplyGate(activation, product, {factors.data() + row * kTileOutputs, product.size()});
+  };
+  ForTiles(worker, gate.out(), x.rows(), y, code, multiply, activate);
+}
+
+void Linear::MultiplyActivated(const Worker& worker, const Activations& x,
+                               std::span<const float> bias, void (*activation)(std::span<float>),
+                               Activations& y, const StaticCode* code) const {
+  const auto multiply = [&](Worker::Range outputs, Worker::Range rows, float* product,
+                            std::int64_t stride) {
+    impl_->Multiply(outputs, x, rows, Store::kAssign, product, stride);
+  };
+  const auto activate = [&](Worker::Range outputs, std::int64_t, std::span<float> product) {
+    Add(bias.subspan(static_cast<std::size_t>(outputs.begin), product.size()), product);
+    activation(product);
+  };
+  ForTiles(worker, out(), x.rows(), y, code, multiply, activate);
 }
 
 void Linear::GetRow(std::int64_t row, float* out) const {

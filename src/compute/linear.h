@@ -53,9 +53,10 @@ class Linear {
 
   // y[i * stride + j] for rows i < x.rows(), outputs j < out(). All workers of a team call it
   // together; each computes its share of the outputs, and nobody waits inside: put a Barrier
-  // before reading y. x must be finished. A row's result does not depend on the other rows.
+  // before reading y. x must be finished. A row's result does not depend on the other rows. `bias`
+  // is added to each row: [out], or empty.
   void Multiply(const Worker& worker, const Activations& x, Store store, float* y,
-                std::int64_t stride) const;
+                std::int64_t stride, std::span<const float> bias = {}) const;
 
   // y[i * stride + j] = (W x)[rows.begin + i][outputs.begin + j]: a part of the product, computed
   // by the calling thread alone. outputs.begin must be a multiple of kOutputGrain.
@@ -70,6 +71,12 @@ class Linear {
   static void MultiplyGated(const Worker& worker, const Linear& gate, const Linear& up,
                             GateActivation activation, const Activations& x, Activations& y,
                             const StaticCode* code = nullptr);
+
+  // y = activation(W x + bias): the first half of an MLP without a gate. Same calling rule, and
+  // `code` does the same.
+  void MultiplyActivated(const Worker& worker, const Activations& x, std::span<const float> bias,
+                         void (*activation)(std::span<float>), Activations& y,
+                         const StaticCode* code = nullptr) const;
 
   // Row `row` of W as floats [in]: embedding look-up.
   void GetRow(std::int64_t row, float* out) const;

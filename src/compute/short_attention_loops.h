@@ -48,26 +48,38 @@ inline void MultiplyTile(const float* const (&a)[kTile], std::int64_t count, con
   }
 }
 
-// Turns scores into weights, which add up to one; those in [seen, width) become 0.
+// Turns scores into weights, which add up to one; those in [seen, width) become 0. `width` is a
+// multiple of kLane. Maxima and sums are kept in kLane parts, so that they can be vectors.
 inline void Softmax(float* scores, const float* bias, float scale, std::int64_t seen,
                     std::int64_t width) {
-  float largest = kHidden;
   for (std::int64_t j = 0; j < seen; ++j) {
     scores[j] = bias == nullptr ? scores[j] * scale : scores[j] * scale + bias[j];
-    largest = scores[j] > largest ? scores[j] : largest;
   }
-  std::fill(scores + seen, scores + width, 0.0f);
+  std::fill(scores + seen, scores + width, kHidden);
+  float lanes[kLane];
+  std::fill_n(lanes, kLane, kHidden);
+  for (std::int64_t j = 0; j < width; j += kLane) {
+    for (std::int64_t i = 0; i < kLane; ++i) {
+      lanes[i] = scores[j + i] > lanes[i] ? scores[j + i] : lanes[i];
+    }
+  }
+  const float largest = *std::max_element(lanes, lanes + kLane);
   if (largest == kHidden) {
-    std::fill(scores, scores + seen, 0.0f);
+    std::fill(scores, scores + width, 0.0f);
     return;
   }
-  float sum = 0;
-  for (std::int64_t j = 0; j < seen; ++j) {
-    // Exp never returns 0.
-    scores[j] = scores[j] == kHidden ? 0.0f : Exp(scores[j] - largest);
+  std::fill_n(lanes, kLane, 0.0f);
+  for (std::int64_t j = 0; j < width; j += kLane) {
+    for (std::int64_t i = 0; i < kLane; ++i) {
+      // Exp never returns 0.
+      scores[j + i] = scores[j + i] == kHidden ? 0.0f : Exp(scores[j + i] - largest);
+      lanes[i] += scores[j + i];
+    }
   }
-  for (std::int64_t j = 0; j < seen; ++j) sum += scores[j];
-  for (std::int64_t j = 0; j < seen; ++j) scores[j] /= sum;
+  float sum = 0;
+  for (const float lane : lanes) sum += lane;
+  const float share = 1 / sum;
+  for (std::int64_t j = 0; j < width; ++j) scores[j] *= share;
 }
 
 inline void AttendHead(const ShortHead& head) {

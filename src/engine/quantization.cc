@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "base/checksum.h"
-#include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
 #include "engine/model_parts.h"
+#include "engine/range_choice.h"
 #include "formats/gguf.h"
 #include "models/base_fingerprint.h"
 #include "quant/calibration.h"
@@ -23,25 +23,13 @@
 namespace ondine {
 namespace {
 
-struct Scheme {
-  int weight_bits = 8, activation_bits = 8;
-};
-
-Result<Scheme> ParseScheme(const std::string& name) {
-  const auto bits = [&](std::size_t at) { return name[at] - '0'; };
-  if (name.size() != 4 || name[0] != 'w' || name[2] != 'a' || bits(1) < 2 || bits(1) > 8 ||
-      bits(3) < 2 || bits(3) > 8) {
-    return MakeError(ErrorCode::kInvalidArgument, "unknown scheme " + base::Quote(name) +
-                                                      "; known are w8a8 and, for research, "
-                                                      "fewer bits, such as w8a6");
-  }
-  return Scheme{bits(1), bits(3)};
-}
-
 class Job {
  public:
   Job(const std::string& model, const QuantizationOptions& options)
-      : model_(model), options_(options), pool_(compute::ThreadCount(options.threads)) {}
+      : model_(model),
+        options_(options),
+        rule_{options.ranges, options.outliers},
+        pool_(compute::ThreadCount(options.threads)) {}
 
   Result<QuantizationReport> Run(const std::string& out) {
     const base::Timer timer;
@@ -49,11 +37,14 @@ class Job {
       return MakeError(ErrorCode::kInvalidArgument,
                        "nothing becomes integers where scales are only folded in");
     }
-    if (!(options_.outliers >= 0 && options_.outliers < 1)) {
-      return MakeError(ErrorCode::kInvalidArgument, "the share of outliers lies between 0 and 1");
-    }
+    ONDINE_TRY(rule_.Check());
     ONDINE_ASSIGN(const Scheme scheme, ParseScheme(options_.scheme));
     ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(model_));
+    ONDINE_ASSIGN(const auto architecture, file.FindString("general.architecture"));
+    if (architecture == "clip") {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "is a CLIP, whose ranges come from a folder of pictures", model_);
+    }
     ONDINE_ASSIGN(decoder_, models::Decoder::Load(file, pool_));
     if (decoder_->quantization() || decoder_->fold()) {
       return MakeError(ErrorCode::kInvalidArgument,
@@ -89,7 +80,7 @@ class Job {
     constexpr std::array kNorms = {FoldSite::kAttentionNorm, FoldSite::kMlpNorm};
     constexpr std::array kSites = {FoldSite::kAttentionNorm, FoldSite::kMlpNorm, FoldSite::kUp};
     const std::span<const FoldSite> smoothed =
-        !options_.fold_only && KeepsOutliersOfText() ? std::span<const FoldSite>(kNorms) : kSites;
+        !options_.fold_only && rule_.KeepsOutliers() ? std::span<const FoldSite>(kNorms) : kSites;
     const int choices =
         (options_.scales.empty() ? 0 : 1) + (options_.smooth ? 1 : 0) + (options_.equalize ? 1 : 0);
     if (choices > 1) {
@@ -142,17 +133,11 @@ class Job {
     }
     const std::vector<quant::LayerRanges> ranges =
         learned ? scales_->ranges
-                : quant::RangesOf(*calibration, [&](const quant::Histogram& values) {
-                    return RangeOf(values, scheme.activation_bits);
+                : quant::RangesOf(calibration->layers, [&](const quant::Histogram& values) {
+                    return rule_.RangeOf(values, scheme.activation_bits);
                   });
-    for (const quant::LayerRanges& of_layer : ranges) {
-      models::LayerCodes& codes = quantization.layers.emplace_back();
-      for (std::size_t site = 0; site < models::kCodeSites; ++site) {
-        codes.of_site[site] = quant::CodeOf(of_layer[site], scheme.activation_bits);
-        codes.of_site[site].keeps_outliers =
-            learned ? scales_->keeps_outliers : KeepsOutliersOfText();
-      }
-    }
+    quantization.layers = CodesOf(ranges, scheme.activation_bits,
+                                  learned ? scales_->keeps_outliers : rule_.KeepsOutliers());
     if (options_.statistics) ReportSites(*calibration, ranges, quantization);
     quantization.provenance = Provenance(learned);
     return quantization;
@@ -175,17 +160,6 @@ class Job {
     };
     const base::Stopwatch watch(report_.seconds_calibration);
     return quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings);
-  }
-
-  // Where the text tells the ranges.
-  bool KeepsOutliersOfText() const {
-    return options_.ranges == RangeChoice::kLearned || options_.ranges == RangeChoice::kOutliers;
-  }
-
-  quant::Range RangeOf(const quant::Histogram& values, int bits) const {
-    if (options_.ranges == RangeChoice::kMinMax) return values.range();
-    if (options_.ranges == RangeChoice::kLeastSquares) return quant::LeastSquares(values, bits);
-    return values.WithoutOutliers(options_.outliers);
   }
 
   void ReportSites(const quant::Calibration& calibration,
@@ -218,14 +192,8 @@ class Job {
     if (learned) return text + "; ranges: learned";
     base::Checksum hash;
     hash.Update(std::as_bytes(std::span(options_.calibration_text)));
-    return text + "; ranges: " + NameOfRanges() + " of " +
+    return text + "; ranges: " + rule_.Name() + " of " +
            std::to_string(report_.calibration_tokens) + " tokens, text " + hash.Digits();
-  }
-
-  std::string NameOfRanges() const {
-    if (options_.ranges == RangeChoice::kMinMax) return "min-max";
-    if (options_.ranges == RangeChoice::kLeastSquares) return "least squares";
-    return "all but a share of " + std::to_string(options_.outliers);
   }
 
   void Report(std::string_view phase, std::int64_t done, std::int64_t total) const {
@@ -234,6 +202,7 @@ class Job {
 
   const std::string& model_;
   const QuantizationOptions& options_;
+  RangeRule rule_;
   compute::ThreadPool pool_;
   std::shared_ptr<const models::Decoder> decoder_;
   std::optional<quant::Scales> scales_;

@@ -6,6 +6,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "compute/linear.h"
@@ -13,6 +15,7 @@
 #include "formats/gguf.h"
 #include "models/clip_spec.h"
 #include "models/norm.h"
+#include "models/quantization.h"
 #include "ondine/result.h"
 
 namespace ondine::models {
@@ -35,11 +38,13 @@ struct Tower {
 class Clip {
  public:
   // Reads and repacks every tensor. Errors name the tensor: kNotFound, kCorrupt (shape, type, NaN),
-  // kUnsupported; and those of ReadClipSpec().
+  // kUnsupported; and those of ReadClipSpec() and ReadQuantization().
   static Result<std::shared_ptr<const Clip>> Load(const formats::GgufFile& file,
                                                   compute::ThreadPool& pool);
 
   const ClipSpec& spec() const { return spec_; }
+  // Where blocks have 8-bit matrices: the codes of the text tower's blocks, then the image tower's.
+  const std::optional<Quantization>& quantization() const { return quantization_; }
   const Tower& text() const { return text_; }
   const Tower& image() const { return image_; }
   const compute::Linear& tokens() const { return tokens_; }    // [vocabulary][text width]
@@ -51,11 +56,15 @@ class Clip {
 
  private:
   ClipSpec spec_;
+  std::optional<Quantization> quantization_;
   Tower text_, image_;
   compute::Linear tokens_, patches_;
   std::vector<float> image_token_;
   NormWeights patch_norm_;
 };
+
+// Whether a tensor of this name is a matrix of a tower's block, which may be of 8-bit integers.
+bool IsTowerMatrix(std::string_view tensor);
 
 }  // namespace ondine::models
 

@@ -15,10 +15,6 @@ using compute::Worker;
 
 namespace {
 
-void Add(const std::vector<float>& bias, float* row) {
-  for (std::size_t c = 0; c < bias.size(); ++c) row[c] += bias[c];
-}
-
 void Finish(Activations& x, std::int64_t row, const compute::Linear& reader) {
   if (const compute::StaticCode* code = reader.input_code()) {
     x.FinishStatic(row, *code);
@@ -27,12 +23,9 @@ void Finish(Activations& x, std::int64_t row, const compute::Linear& reader) {
   }
 }
 
-void Activate(ClipActivation activation, std::span<float> x) {
-  if (activation == ClipActivation::kQuickGelu) {
-    compute::QuickGelu(x);
-  } else {
-    compute::ExactGelu(x);
-  }
+using Activation = void (*)(std::span<float>);
+Activation ActivationOf(ClipActivation activation) {
+  return activation == ClipActivation::kQuickGelu ? compute::QuickGelu : compute::ExactGelu;
 }
 
 void ScaleToUnitLength(std::span<float> vector) {
@@ -45,8 +38,8 @@ void ScaleToUnitLength(std::span<float> vector) {
 }  // namespace
 
 void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place,
-                           float* vectors) {
-  EncodeTexts(texts, place, vectors, nullptr);
+                           float* vectors, InputObserver* observer) {
+  RunTexts(texts, {.place = place, .observer = observer}, vectors);
 }
 
 std::vector<float> ClipPass::AttentionShares(const ClipText& text, const WeightPlace& place) {
@@ -54,7 +47,7 @@ std::vector<float> ClipPass::AttentionShares(const ClipText& text, const WeightP
   const std::size_t tokens = text.tokens.size();
   std::vector<float> vector(static_cast<std::size_t>(clip_->spec().projection));
   std::vector<float> by_head(static_cast<std::size_t>(spec.layers * spec.heads) * tokens);
-  EncodeTexts({&text, 1}, place, vector.data(), by_head.data());
+  RunTexts({&text, 1}, {.place = place, .shares = by_head.data()}, vector.data());
   std::vector<float> shares(static_cast<std::size_t>(spec.layers) * tokens);
   for (std::size_t i = 0; i < by_head.size(); ++i) {
     const std::size_t block = i / (tokens * static_cast<std::size_t>(spec.heads));
@@ -63,8 +56,7 @@ std::vector<float> ClipPass::AttentionShares(const ClipText& text, const WeightP
   return shares;
 }
 
-void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place,
-                           float* vectors, float* shares) {
+void ClipPass::RunTexts(std::span<const ClipText> texts, Options options, float* vectors) {
   begins_.assign(1, 0);
   bias_.clear();
   bool weighted = false;
@@ -78,11 +70,8 @@ void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& p
   }
   const Tower& tower = clip_->text();
   Prepare(tower);
-  Options options;
   options.causal = true;
   options.bias = weighted ? bias_.data() : nullptr;
-  options.place = place;
-  options.shares = shares;
   pool_.Run([&](Worker& worker) {
     EmbedTexts(worker, texts);
     worker.Barrier();
@@ -91,7 +80,8 @@ void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& p
   });
 }
 
-void ClipPass::EncodePictures(std::span<const std::uint8_t* const> pictures, float* vectors) {
+void ClipPass::EncodePictures(std::span<const std::uint8_t* const> pictures, float* vectors,
+                              InputObserver* observer) {
   const Tower& tower = clip_->image();
   begins_.assign(1, 0);
   while (begins_.size() <= pictures.size()) {
@@ -102,7 +92,7 @@ void ClipPass::EncodePictures(std::span<const std::uint8_t* const> pictures, flo
                  clip_->patches().in());
   pool_.Run([&](Worker& worker) {
     EmbedPictures(worker, pictures);
-    RunBlocks(worker, tower, {});
+    RunBlocks(worker, tower, {.observer = observer});
     Project(worker, tower, Pooled::kFirst, vectors);
   });
 }
@@ -127,7 +117,7 @@ void ClipPass::EmbedTexts(const Worker& worker, std::span<const ClipText> texts)
     for (std::size_t i = 0; i < tokens.size(); ++i, row += width) {
       clip_->tokens().GetRow(tokens[i], row);
       clip_->text().positions.GetRow(static_cast<std::int64_t>(i), position.data());
-      Add(position, row);
+      compute::Add(position, {row, position.size()});
     }
   }
 }
@@ -172,8 +162,8 @@ void ClipPass::EmbedPictures(Worker& worker, std::span<const std::uint8_t* const
       std::copy_n(projection_.data() + (i / rows * patches + place - 1) * width, width, row);
     }
     clip_->image().positions.GetRow(place, position.data());
-    Add(position, row);
     const std::span<float> values(row, static_cast<std::size_t>(width));
+    compute::Add(position, values);
     models::Normalize(clip_->patch_norm(), spec.image.norm_epsilon, values, values);
   }
   worker.Barrier();
@@ -194,16 +184,10 @@ void ClipPass::RunBlock(Worker& worker, const Tower& tower, std::size_t index,
 
   Normalize(worker, layer.attention_norm, spec.norm_epsilon, layer.query);
   worker.Barrier();
-  layer.query.Multiply(worker, normed_, Store::kAssign, q, stride);
-  layer.key.Multiply(worker, normed_, Store::kAssign, k, stride);
-  layer.value.Multiply(worker, normed_, Store::kAssign, v, stride);
-  worker.Barrier();
-  Worker::Range share = worker.Share(rows);
-  for (std::int64_t i = share.begin; i < share.end; ++i) {
-    Add(layer.query_bias, q + i * stride);
-    Add(layer.key_bias, k + i * stride);
-    Add(layer.value_bias, v + i * stride);
-  }
+  options.Observe(worker, index, CodeSite::kAttention, normed_);
+  layer.query.Multiply(worker, normed_, Store::kAssign, q, stride, layer.query_bias);
+  layer.key.Multiply(worker, normed_, Store::kAssign, k, stride, layer.key_bias);
+  layer.value.Multiply(worker, normed_, Store::kAssign, v, stride, layer.value_bias);
   worker.Barrier();
 
   compute::ShortAttentionInput input;
@@ -223,36 +207,32 @@ void ClipPass::RunBlock(Worker& worker, const Tower& tower, std::size_t index,
                       : options.shares + static_cast<std::int64_t>(index) * spec.heads * rows;
   compute::AttendShort(worker, input, attended_.Row(0), width, shares);
   worker.Barrier();
-  share = worker.Share(rows);
+  const Worker::Range share = worker.Share(rows);
   for (std::int64_t i = share.begin; i < share.end; ++i) Finish(attended_, i, layer.output);
   worker.Barrier();
-  AddToResidual(worker, layer.output, layer.output_bias, attended_);
-  Mlp(worker, tower, layer);
+  options.Observe(worker, index, CodeSite::kOutput, attended_);
+  layer.output.Multiply(worker, attended_, Store::kAdd, residual_.data(), width, layer.output_bias);
+  worker.Barrier();
+  Mlp(worker, tower, index, options);
 }
 
-void ClipPass::Mlp(Worker& worker, const Tower& tower, const TowerLayer& layer) {
-  const std::int64_t hidden = tower.spec.hidden;
+void ClipPass::Mlp(Worker& worker, const Tower& tower, std::size_t index, const Options& options) {
+  const TowerLayer& layer = tower.layers[index];
   Normalize(worker, layer.mlp_norm, tower.spec.norm_epsilon, layer.up);
   worker.Barrier();
-  layer.up.Multiply(worker, normed_, Store::kAssign, hidden_.Row(0), hidden);
+  options.Observe(worker, index, CodeSite::kMlp, normed_);
+  layer.up.MultiplyActivated(worker, normed_, layer.up_bias, ActivationOf(clip_->spec().activation),
+                             hidden_, layer.down.input_code());
   worker.Barrier();
-  const Worker::Range share = worker.Share(begins_.back());
-  for (std::int64_t i = share.begin; i < share.end; ++i) {
-    Add(layer.up_bias, hidden_.Row(i));
-    Activate(clip_->spec().activation, {hidden_.Row(i), static_cast<std::size_t>(hidden)});
-    Finish(hidden_, i, layer.down);
+  if (layer.down.input_code() == nullptr) {
+    const Worker::Range share = worker.Share(hidden_.rows());
+    for (std::int64_t i = share.begin; i < share.end; ++i) hidden_.Finish(i);
+    worker.Barrier();
   }
+  options.Observe(worker, index, CodeSite::kDown, hidden_);
+  layer.down.Multiply(worker, hidden_, Store::kAdd, residual_.data(), tower.spec.width,
+                      layer.down_bias);
   worker.Barrier();
-  AddToResidual(worker, layer.down, layer.down_bias, hidden_);
-}
-
-void ClipPass::AddToResidual(Worker& worker, const compute::Linear& matrix,
-                             const std::vector<float>& bias, const Activations& x) {
-  const std::int64_t width = matrix.out();
-  matrix.Multiply(worker, x, Store::kAdd, residual_.data(), width);
-  worker.Barrier();
-  const Worker::Range share = worker.Share(begins_.back());
-  for (std::int64_t i = share.begin; i < share.end; ++i) Add(bias, residual_.data() + i * width);
 }
 
 void ClipPass::Normalize(const Worker& worker, const NormWeights& norm, float epsilon,
@@ -270,7 +250,6 @@ void ClipPass::Normalize(const Worker& worker, const NormWeights& norm, float ep
 void ClipPass::Project(Worker& worker, const Tower& tower, Pooled pooled, float* vectors) {
   const auto width = static_cast<std::size_t>(tower.spec.width);
   const std::int64_t length = tower.projection.out();
-  worker.Barrier();
   const Worker::Range share = worker.Share(pooled_.rows());
   for (std::int64_t i = share.begin; i < share.end; ++i) {
     const auto sequence = static_cast<std::size_t>(i);

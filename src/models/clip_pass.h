@@ -11,6 +11,7 @@
 #include "compute/activations.h"
 #include "compute/thread_pool.h"
 #include "models/clip.h"
+#include "models/input_observer.h"
 
 namespace ondine::models {
 
@@ -34,10 +35,13 @@ class ClipPass {
 
   const Clip& clip() const { return *clip_; }
 
-  // Vectors [texts][projection] of norm 1. Text i's is the same whatever texts stand beside it.
-  void EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place, float* vectors);
+  // Vectors [texts][projection] of norm 1. Text i's is the same whatever texts stand beside it. An
+  // observer, where there is one, sees the inputs of the tower's blocks.
+  void EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place, float* vectors,
+                   InputObserver* observer = nullptr);
   // The same for pictures of the spec's size, each [size][size][3] bytes of red, green and blue.
-  void EncodePictures(std::span<const std::uint8_t* const> pictures, float* vectors);
+  void EncodePictures(std::span<const std::uint8_t* const> pictures, float* vectors,
+                      InputObserver* observer = nullptr);
 
   // Of EncodeTexts() with one text: how the last token's attention is shared out among the tokens
   // in each block, mean over heads, [blocks][tokens].
@@ -47,17 +51,21 @@ class ClipPass {
   struct Options {
     bool causal = false;
     const float* bias = nullptr;  // [rows]
-    WeightPlace place;
+    WeightPlace place = {};
     float* shares = nullptr;  // [blocks][heads][rows]
+    InputObserver* observer = nullptr;
+
+    void Observe(compute::Worker& worker, std::size_t block, CodeSite site,
+                 const compute::Activations& rows) const {
+      if (observer != nullptr) observer->OnInput(worker, static_cast<int>(block), site, rows);
+    }
   };
   void Prepare(const Tower& tower);
   // Of rows_, which lie in residual_ and of which begins_ tells where each sequence begins.
   void RunBlocks(compute::Worker& worker, const Tower& tower, const Options& options);
   void RunBlock(compute::Worker& worker, const Tower& tower, std::size_t index,
                 const Options& options);
-  void Mlp(compute::Worker& worker, const Tower& tower, const TowerLayer& layer);
-  void AddToResidual(compute::Worker& worker, const compute::Linear& matrix,
-                     const std::vector<float>& bias, const compute::Activations& x);
+  void Mlp(compute::Worker& worker, const Tower& tower, std::size_t index, const Options& options);
   void Normalize(const compute::Worker& worker, const NormWeights& norm, float epsilon,
                  const compute::Linear& reader);
   // The vectors of the row of each sequence that stands for all of it.
@@ -65,8 +73,7 @@ class ClipPass {
   void Project(compute::Worker& worker, const Tower& tower, Pooled pooled, float* vectors);
   void EmbedTexts(const compute::Worker& worker, std::span<const ClipText> texts);
   void EmbedPictures(compute::Worker& worker, std::span<const std::uint8_t* const> pictures);
-  void EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place, float* vectors,
-                   float* shares);
+  void RunTexts(std::span<const ClipText> texts, Options options, float* vectors);
 
   std::shared_ptr<const Clip> clip_;
   compute::ThreadPool& pool_;

@@ -10,19 +10,6 @@
 namespace ondine::models {
 namespace {
 
-// Matrices that read the same activations must read them in the same form.
-Status CheckReaders(std::initializer_list<const compute::Linear*> matrices,
-                    const std::string& prefix) {
-  for (const compute::Linear* matrix : matrices) {
-    if ((matrix->input_code() == nullptr) != ((*matrices.begin())->input_code() == nullptr)) {
-      return MakeError(ErrorCode::kUnsupported,
-                       "some matrices with the same input are of 8-bit integers and some are not",
-                       prefix + "*");
-    }
-  }
-  return {};
-}
-
 // Queries, keys and values.
 Status LoadProjections(const DecoderSpec& spec, const std::string& prefix,
                        const compute::StaticCode* code, const TensorReader& tensors,
@@ -62,7 +49,7 @@ Status LoadProjections(const DecoderSpec& spec, const std::string& prefix,
     }
     first += part.rows;
   }
-  return CheckReaders({&layer.query, &layer.key, &layer.value}, prefix);
+  return CheckReaders({&layer.query, &layer.key, &layer.value}, prefix + "*");
 }
 
 // `codes`: of a model with 8-bit matrices, else null.
@@ -94,7 +81,7 @@ Result<DecoderLayer> LoadLayer(const DecoderSpec& spec, int index, const LayerCo
                                          code(CodeSite::kMlp)));
   ONDINE_ASSIGN(layer.down, tensors.Matrix(prefix + "ffn_down.weight", spec.hidden, spec.width,
                                            code(CodeSite::kDown)));
-  if (spec.gated) ONDINE_TRY(CheckReaders({&layer.gate, &layer.up}, prefix));
+  if (spec.gated) ONDINE_TRY(CheckReaders({&layer.gate, &layer.up}, prefix + "*"));
   if (spec.linear_bias) {
     ONDINE_ASSIGN(layer.output_bias, tensors.Vector(prefix + "attn_output.bias", spec.width));
     ONDINE_ASSIGN(layer.up_bias, tensors.Vector(prefix + "ffn_up.bias", spec.hidden));

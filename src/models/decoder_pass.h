@@ -16,22 +16,19 @@
 #include "compute/thread_pool.h"
 #include "models/decoder.h"
 #include "models/head_surprise.h"
+#include "models/input_observer.h"
 #include "models/kv_cache.h"
 #include "models/lora.h"
 
 namespace ondine::models {
 
-// Watches a pass. Its functions are called by every worker of the team, and may use barriers.
-class PassObserver {
+// Watches a pass.
+class PassObserver : public InputObserver {
  public:
-  virtual ~PassObserver() = default;
   // The queries and keys of a layer, once its keys are written: for importance scores.
   virtual void OnAttention(compute::Worker& /*worker*/, int /*layer*/,
                            const KvCache::Layer& /*cache*/,
                            const compute::AttentionInput& /*input*/) {}
-  // The rows that matrices of a layer are about to read: floats, unless the matrices take codes.
-  virtual void OnInput(compute::Worker& /*worker*/, int /*layer*/, CodeSite /*site*/,
-                       const compute::Activations& /*rows*/) {}
 };
 
 // Working memory for passes of up to kMaxTokens tokens. Belongs to one thread at a time.

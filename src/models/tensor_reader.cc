@@ -118,4 +118,16 @@ Result<const formats::GgufTensor*> TensorReader::Find(
   return tensor;
 }
 
+Status CheckReaders(std::initializer_list<const compute::Linear*> matrices,
+                    const std::string& place) {
+  for (const compute::Linear* matrix : matrices) {
+    if ((matrix->input_code() == nullptr) != ((*matrices.begin())->input_code() == nullptr)) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "some matrices with the same input are of 8-bit integers and some are not",
+                       place);
+    }
+  }
+  return {};
+}
+
 }  // namespace ondine::models

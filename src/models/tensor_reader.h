@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,11 @@ class TensorReader {
   const formats::GgufFile& file_;
   compute::ThreadPool& pool_;
 };
+
+// Matrices that read the same activations must read them in the same form: kUnsupported, naming
+// `place`.
+Status CheckReaders(std::initializer_list<const compute::Linear*> matrices,
+                    const std::string& place);
 
 }  // namespace ondine::models
 

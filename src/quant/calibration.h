@@ -1,8 +1,7 @@
-// What a model's activations look like on a text: the ranges that static codes must cover.
+// What a language model's activations look like on a text.
 #ifndef ONDINE_SRC_QUANT_CALIBRATION_H_
 #define ONDINE_SRC_QUANT_CALIBRATION_H_
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,25 +13,14 @@
 #include "models/decoder.h"
 #include "ondine/progress.h"
 #include "ondine/result.h"
-#include "quant/range.h"
+#include "quant/input_statistics.h"
 
 namespace ondine::quant {
 
-struct SiteStatistics {
-  Histogram values;
-  std::vector<float> largest;  // of each channel's magnitudes
-};
-
 struct Calibration {
-  std::vector<std::array<SiteStatistics, models::kCodeSites>> layers;
+  std::vector<LayerStatistics> layers;
   std::int64_t tokens = 0;
 };
-
-using LayerRanges = std::array<Range, models::kCodeSites>;
-
-// `range_of` each site's values, layer after layer.
-std::vector<LayerRanges> RangesOf(const Calibration& calibration,
-                                  const std::function<Range(const Histogram&)>& range_of);
 
 struct CalibrationOptions {
   std::int64_t context = 512;            // tokens of a sequence

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/try.h"
+#include "models/clip.h"
 #include "models/tensor_floats.h"
 #include "quant/weights.h"
 
@@ -16,31 +17,32 @@ namespace {
 using formats::GgufTensor;
 using formats::TensorType;
 
+// What becomes of a tensor.
+struct Change {
+  models::TensorFold fold = {};
+  // The rows of each of the matrices in it that may become 8-bit integers; none: it may not.
+  std::vector<std::int64_t> matrices = {};
+};
+
 class Conversion {
  public:
-  Conversion(const formats::GgufFile& file, const models::DecoderSpec& spec,
-             compute::ThreadPool& pool, const ConversionOptions& options)
-      : file_(file), spec_(spec), pool_(pool), options_(options) {}
-
-  Status Write(const std::string& path) {
+  Conversion(const formats::GgufFile& file, compute::ThreadPool& pool,
+             const ConversionOptions& options)
+      : file_(file), pool_(pool), options_(options) {
     for (const auto& [key, value] : file_.metadata()) {
       // What llama.cpp calls the type of most weights is another one now.
       if (key != "general.file_type") writer_.Set(key, value);
     }
-    if (options_.fold) models::WriteFold(*options_.fold, spec_, writer_);
-    if (options_.quantization) models::WriteQuantization(*options_.quantization, writer_);
-    for (const GgufTensor& tensor : file_.tensors()) Add(tensor);
-    return writer_.Write(path);
   }
 
- private:
-  void Add(const GgufTensor& tensor) {
-    models::TensorFold fold;
-    if (options_.fold) fold = FoldOf(spec_, options_.fold->scales, tensor.name);
+  formats::GgufWriter& writer() { return writer_; }
+
+  void Add(const GgufTensor& tensor, Change change) {
+    models::TensorFold& fold = change.fold;
     const std::span<const std::int64_t> shape(tensor.shape.data(),
                                               static_cast<std::size_t>(tensor.dims));
-    if (options_.quantization && models::IsLayerMatrix(tensor.name)) {
-      AddInt8(tensor, shape, std::move(fold));
+    if (options_.quantization && !change.matrices.empty()) {
+      AddInt8(tensor, shape, std::move(change));
     } else if (fold.changes()) {
       writer_.Add(tensor.name, TensorType::kF32, shape,
                   [this, &tensor, fold = std::move(fold)](base::FileSink& sink) -> Status {
@@ -57,28 +59,28 @@ class Conversion {
     }
   }
 
+  Status Write(const std::string& path) {
+    if (options_.quantization) models::WriteQuantization(*options_.quantization, writer_);
+    return writer_.Write(path);
+  }
+
+ private:
   // The codes, and behind them, in a tensor of their own, the scales that came with them.
-  void AddInt8(const GgufTensor& tensor, std::span<const std::int64_t> shape,
-               models::TensorFold fold) {
+  void AddInt8(const GgufTensor& tensor, std::span<const std::int64_t> shape, Change change) {
     const bool per_channel = options_.quantization->per_channel;
-    // Queries, keys and values are matrices of their own, even where they are one tensor.
-    std::vector<std::int64_t> parts = {tensor.shape[1]};
-    if (tensor.name.ends_with("attn_qkv.weight")) {
-      parts = {spec_.query_width(), spec_.kv_width(), spec_.kv_width()};
-    }
-    const std::int64_t count = per_channel || parts.size() > 1 ? tensor.shape[1] : 1;
+    const std::int64_t count = per_channel || change.matrices.size() > 1 ? tensor.shape[1] : 1;
     auto scales = std::make_shared<std::vector<float>>();
     writer_.Add(tensor.name, TensorType::kI8, shape,
-                [this, &tensor, per_channel, parts = std::move(parts), scales,
-                 fold = std::move(fold)](base::FileSink& sink) -> Status {
-                  ONDINE_ASSIGN(const std::vector<float> values, Folded(tensor, fold));
+                [this, &tensor, per_channel, scales,
+                 change = std::move(change)](base::FileSink& sink) -> Status {
+                  ONDINE_ASSIGN(const std::vector<float> values, Folded(tensor, change.fold));
                   std::span<const float> rest = values;
-                  for (const std::int64_t rows : parts) {
+                  for (const std::int64_t rows : change.matrices) {
                     const auto size = static_cast<std::size_t>(rows * tensor.shape[0]);
                     WeightCodes codes =
                         EncodeWeights(rest.first(size), rows, options_.weight_bits, per_channel);
                     rest = rest.subspan(size);
-                    if (parts.size() > 1 && !per_channel) {
+                    if (change.matrices.size() > 1 && !per_channel) {
                       codes.scales.assign(static_cast<std::size_t>(rows), codes.scales.front());
                     }
                     scales->insert(scales->end(), codes.scales.begin(), codes.scales.end());
@@ -115,7 +117,6 @@ class Conversion {
   }
 
   const formats::GgufFile& file_;
-  const models::DecoderSpec& spec_;
   compute::ThreadPool& pool_;
   const ConversionOptions& options_;
   formats::GgufWriter writer_;
@@ -127,7 +128,31 @@ class Conversion {
 Status Convert(const formats::GgufFile& file, const models::DecoderSpec& spec,
                compute::ThreadPool& pool, const ConversionOptions& options,
                const std::string& path) {
-  return Conversion(file, spec, pool, options).Write(path);
+  Conversion conversion(file, pool, options);
+  if (options.fold) models::WriteFold(*options.fold, spec, conversion.writer());
+  for (const GgufTensor& tensor : file.tensors()) {
+    Change change;
+    if (options.fold) change.fold = FoldOf(spec, options.fold->scales, tensor.name);
+    if (tensor.name.ends_with("attn_qkv.weight")) {
+      // Matrices of their own, even where they are one tensor.
+      change.matrices = {spec.query_width(), spec.kv_width(), spec.kv_width()};
+    } else if (models::IsLayerMatrix(tensor.name)) {
+      change.matrices = {tensor.shape[1]};
+    }
+    conversion.Add(tensor, std::move(change));
+  }
+  return conversion.Write(path);
+}
+
+Status ConvertClip(const formats::GgufFile& file, compute::ThreadPool& pool,
+                   const ConversionOptions& options, const std::string& path) {
+  Conversion conversion(file, pool, options);
+  for (const GgufTensor& tensor : file.tensors()) {
+    Change change;
+    if (models::IsTowerMatrix(tensor.name)) change.matrices = {tensor.shape[1]};
+    conversion.Add(tensor, std::move(change));
+  }
+  return conversion.Write(path);
 }
 
 }  // namespace ondine::quant

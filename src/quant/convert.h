@@ -33,6 +33,9 @@ struct ConversionOptions {
 Status Convert(const formats::GgufFile& file, const models::DecoderSpec& spec,
                compute::ThreadPool& pool, const ConversionOptions& options,
                const std::string& path);
+// The same for a CLIP: the matrices in the blocks of both towers. Scales are not folded into it.
+Status ConvertClip(const formats::GgufFile& file, compute::ThreadPool& pool,
+                   const ConversionOptions& options, const std::string& path);
 
 }  // namespace ondine::quant
 

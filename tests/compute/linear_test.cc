@@ -257,6 +257,38 @@ TEST_P(LinearTypeTest, MultipliesGatedAsIfInSteps) {
   }
 }
 
+TEST_P(LinearTypeTest, AddsABiasAndActivatesAsIfInSteps) {
+  for (std::int64_t rows : {1, 3, 150}) {
+    ThreadPool pool(2);
+    const Matrix matrix = RandomMatrix(GetParam(), 256, 300, 1);
+    const Activations x = RandomActivations(rows, 256, 3);
+    const Linear linear = MakeLinear(matrix, pool);
+    std::vector<float> bias(300);
+    for (std::size_t j = 0; j < bias.size(); ++j) bias[j] = 0.01f * static_cast<float>(j) - 1;
+    std::vector<float> expected = Product(linear, x, pool);
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += bias[i % 300];
+    std::vector<float> sum(expected.size());
+    pool.Run(
+        [&](Worker& worker) { linear.Multiply(worker, x, Store::kAssign, sum.data(), 300, bias); });
+    EXPECT_EQ(sum, expected);
+
+    QuickGelu(expected);
+    Activations y;
+    y.Resize(rows, 300);
+    pool.Run([&](Worker& worker) { linear.MultiplyActivated(worker, x, bias, QuickGelu, y); });
+    EXPECT_EQ(std::vector<float>(y.Row(0), y.Row(0) + rows * 300), expected);
+    // The same in a static code.
+    const StaticCode code = {0.01f, 20, 255};
+    std::vector<std::uint8_t> codes(300);
+    pool.Run(
+        [&](Worker& worker) { linear.MultiplyActivated(worker, x, bias, QuickGelu, y, &code); });
+    for (std::int64_t i = 0; i < rows; ++i) {
+      Encode(code, expected.data() + i * 300, 300, codes.data());
+      EXPECT_EQ(std::vector<std::uint8_t>(y.Codes(i), y.Codes(i) + 300), codes);
+    }
+  }
+}
+
 TEST_P(LinearTypeTest, AddsToWhatIsThere) {
   ThreadPool pool(2);
   const Matrix matrix = RandomMatrix(GetParam(), 256, 37, 1);
