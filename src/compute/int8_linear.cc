@@ -9,6 +9,8 @@
 namespace ondine::compute {
 namespace {
 
+constexpr std::int64_t kOutlierPanels = 4;  // as many as the kernel takes side by side
+
 class Int8Linear final : public Linear::Impl {
  public:
   Int8Linear(const LinearShape& shape, std::span<const std::byte> data,
@@ -37,16 +39,8 @@ class Int8Linear final : public Linear::Impl {
         (outputs.end + Int8Weights::kPanelRows - 1) / Int8Weights::kPanelRows};
     const std::int64_t step = RowsAtOnce(shape().in);
     for (std::int64_t row = rows.begin; row < rows.end; row += step) {
-      const Int8Input input = {std::min(step, rows.end - row), x.Codes(row), x.code_stride()};
-      kernels_.multiply(weights_, panels, input, {starts_.data(), scales_.data()},
-                        store == Store::kAdd, y + (row - rows.begin) * stride, stride);
-    }
-    if (!input_.keeps_outliers) return;
-    for (std::int64_t row = rows.begin; row < rows.end; ++row) {
-      const std::span<const Int8Outlier> outliers = OutliersOf(x, row);
-      if (outliers.empty()) continue;
-      kernels_.add_outliers(weights_, panels, outliers, scales_.data(),
-                            y + (row - rows.begin) * stride);
+      const Worker::Range part = {row, std::min(row + step, rows.end)};
+      MultiplyPart(panels, x, part, store, y + (row - rows.begin) * stride, stride);
     }
   }
 
@@ -57,14 +51,50 @@ class Int8Linear final : public Linear::Impl {
   }
 
  private:
+  void MultiplyPart(Worker::Range panels, const Activations& x, Worker::Range rows, Store store,
+                    float* y, std::int64_t stride) const {
+    const Int8Input input = {rows.end - rows.begin, x.Codes(rows.begin), x.code_stride()};
+    const auto multiply = [&](Worker::Range some) {
+      kernels_.multiply(weights_, some, input, {starts_.data(), scales_.data()},
+                        store == Store::kAdd,
+                        y + (some.begin - panels.begin) * Int8Weights::kPanelRows, stride);
+    };
+    const RowOutliers outliers = OutliersOf(x, rows);
+    if (outliers.all.empty()) return multiply(panels);
+    // Few panels at a time, so that their columns, which come in no order, are in a cache still.
+    for (std::int64_t panel = panels.begin; panel < panels.end; panel += kOutlierPanels) {
+      const Worker::Range some = {panel, std::min(panel + kOutlierPanels, panels.end)};
+      multiply(some);
+      float* target = y + (panel - panels.begin) * Int8Weights::kPanelRows;
+      std::size_t begin = 0;
+      for (const std::size_t end : outliers.ends) {
+        if (end > begin) {
+          kernels_.add_outliers(weights_, some, outliers.all.subspan(begin, end - begin),
+                                scales_.data(), target);
+        }
+        begin = end;
+        target += stride;
+      }
+    }
+  }
+
+  struct RowOutliers {
+    std::span<const Int8Outlier> all;   // row after row
+    std::span<const std::size_t> ends;  // of each row's
+  };
   // Until the calling thread's next call.
-  std::span<const Int8Outlier> OutliersOf(const Activations& x, std::int64_t row) const {
-    thread_local std::vector<Int8Outlier> outliers;
-    outliers.clear();
-    x.ForOutliers(row, [&](std::int64_t column, float value) {
-      outliers.push_back({static_cast<std::int32_t>(column), Excess(input_, value)});
-    });
-    return outliers;
+  RowOutliers OutliersOf(const Activations& x, Worker::Range rows) const {
+    thread_local std::vector<Int8Outlier> all;
+    thread_local std::vector<std::size_t> ends;
+    all.clear();
+    ends.clear();
+    for (std::int64_t row = rows.begin; row < rows.end && input_.keeps_outliers; ++row) {
+      x.ForOutliers(row, [&](std::int64_t column, float value) {
+        all.push_back({static_cast<std::int32_t>(column), Excess(input_, value)});
+      });
+      ends.push_back(all.size());
+    }
+    return {all, ends};
   }
 
   Int8Weights weights_;

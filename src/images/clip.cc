@@ -54,6 +54,7 @@ const ClipInfo& Clip::info() const {
 
 Result<std::unique_ptr<Clip>> Clip::Load(const std::string& path, int threads) {
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
+  ONDINE_TRY(models::ReadClipSpec(file));  // else a language model would only lack CLIP's tokens
   ONDINE_ASSIGN(text::ClipTokenizer tokenizer, text::ClipTokenizer::FromGguf(file));
   auto parts = std::make_unique<Parts>(compute::ThreadCount(threads), std::move(tokenizer));
   parts->fingerprint = formats::Fingerprint(file);
