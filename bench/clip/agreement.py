@@ -83,7 +83,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--shape", choices=SHAPES, default="vit-b-32")
     parser.add_argument("--activation", choices=["quick_gelu", "gelu"], default="quick_gelu")
-    parser.add_argument("--type", choices=["f16", "f32"], default="f16")
+    parser.add_argument("--type", choices=["f16", "bf16", "f32"], default="f16")
     parser.add_argument("--ondine", default="build/bin/ondine")
     parser.add_argument("--merges", required=True)
     parser.add_argument("--pictures", type=pathlib.Path, required=True)

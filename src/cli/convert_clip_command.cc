@@ -1,5 +1,6 @@
 // ondine convert-clip: a CLIP checkpoint as a GGUF file.
 #include <iostream>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -12,12 +13,13 @@ namespace ondine::cli {
 namespace {
 
 struct Options {
-  std::string folder, output, type = "f16";
+  std::string folder, output;
+  MatrixType type = MatrixType::kF16;
   bool json = false;
 };
 
 Status Convert(const Options& options) {
-  ONDINE_TRY(ConvertClip(options.folder, options.output, options.type == "f32"));
+  ONDINE_TRY(ConvertClip(options.folder, options.output, options.type));
   ONDINE_ASSIGN(const auto clip, Clip::Load(options.output));  // it must be of use
   const ClipInfo& info = clip->info();
   if (options.json) {
@@ -51,9 +53,13 @@ Action AddConvertClip(CLI::App& app) {
           "with open_clip_config.json and open_clip_model.safetensors")
       ->required();
   command->add_option("-o,--output", options->output, "GGUF file to write")->required();
-  command->add_option("--type", options->type, "of matrices: f16 or f32")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"f16", "f32"}));
+  command
+      ->add_option("--type", options->type,
+                   "of matrices: f16; bf16, less exact and faster where the CPU has AVX-512 BF16; "
+                   "f32")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, MatrixType>{
+          {"f16", MatrixType::kF16}, {"bf16", MatrixType::kBF16}, {"f32", MatrixType::kF32}}))
+      ->default_str("f16");
   command->add_flag("--json", options->json, "print as JSON");
   return [options] { return Convert(*options); };
 }

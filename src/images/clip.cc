@@ -98,9 +98,11 @@ std::vector<Result<std::vector<float>>> Clip::EncodePictures(
   return results;
 }
 
-Status ConvertClip(const std::string& folder, const std::string& output, bool floats) {
-  ONDINE_TRY(images::ConvertClip(folder, output,
-                                 floats ? formats::TensorType::kF32 : formats::TensorType::kF16));
+Status ConvertClip(const std::string& folder, const std::string& output, MatrixType matrices) {
+  const formats::TensorType type = matrices == MatrixType::kF32    ? formats::TensorType::kF32
+                                   : matrices == MatrixType::kBF16 ? formats::TensorType::kBF16
+                                                                   : formats::TensorType::kF16;
+  ONDINE_TRY(images::ConvertClip(folder, output, type));
   return {};
 }
 

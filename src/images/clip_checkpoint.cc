@@ -251,6 +251,10 @@ Status WriteTensor(const Checkpoint& checkpoint, const Names& names, TensorType 
                    base::FileSink& sink) {
   ONDINE_ASSIGN(const std::vector<float> values, checkpoint.Read(names));
   if (type == TensorType::kF32) return sink.Write(std::as_bytes(std::span(values)));
+  if (type == TensorType::kBF16) {
+    const std::vector<std::uint16_t> rounded = compute::ToBFloat16(values);
+    return sink.Write(std::as_bytes(std::span(rounded)));
+  }
   constexpr float kLargestHalf = 65504;
   for (const float value : values) {
     if (std::fabs(value) > kLargestHalf) {

@@ -12,7 +12,7 @@ namespace ondine::images {
 
 // `folder` holds config.json, model.safetensors and merges.txt or tokenizer.json, with or without
 // preprocessor_config.json; or open_clip_config.json with open_clip_model.safetensors and the same
-// tokenizer files. Matrices are stored as `type`, kF32 or kF16, everything else as F32.
+// tokenizer files. Matrices are stored as `type`, kF32, kF16 or kBF16, everything else as F32.
 // Errors: kNotFound (a file or tensor, by name), kUnsupported (another kind of model), kCorrupt
 // (shapes that do not fit the configuration, numbers that are not finite or too large for F16),
 // those of base::WriteFileAtomically.
