@@ -4,17 +4,17 @@
   speed.py --merges MERGES.txt.gz --pictures FOLDER [--repeats 5] [--shape vit-b-32]
            [--ondine build/bin/ondine] [--encoder build/bin/clip_encode_speed] [--photos 192]
 
-Makes a checkpoint with random weights, converts it (matrices of F16), quantises that with `ondine
-quantize --pictures`, and then takes turns between
+Makes a checkpoint with random weights, converts it (matrices of F16, and of BF16), quantises the
+latter with `ondine quantize --pictures`, and then takes turns between
 
-  - Ondine with floats and with 8-bit integers: clip_encode_speed, which times the encoder alone
+  - Ondine with both kinds of floats and with 8-bit integers: clip_encode_speed, which times the encoder alone
     over pictures that are decoded, and `ondine images index` into a new library, end to end;
   - transformers' CLIPModel on the CPU, in float32 and bfloat16: torch.inference_mode, batches of 32,
     a thread per core; the encoder alone over pictures that are decoded and normalised, and end to
     end with Pillow decoding in a thread per core beside it.
 
 Prints photos a second, best and median of the repeats, and the ratio of each best to float32's; and
-the lowest cosines of the 8-bit vectors to those with floats, of texts and photos. Needs torch,
+the cosines of the vectors to those with F16, of texts and photos. Needs torch,
 transformers, pillow and numpy.
 """
 
@@ -119,25 +119,28 @@ def main():
             shutil.copy(path, photos if i % 2 == 0 and i < 2 * options.photos else others)
         paths = sorted(photos.iterdir())
         model = make_checkpoint(options.shape, "quick_gelu", checkpoint, merges)
-        floats, integers = str(folder / "f16.gguf"), str(folder / "w8a8.gguf")
-        subprocess.run([options.ondine, "convert-clip", str(checkpoint), "-o", floats], check=True,
-                       stdout=subprocess.DEVNULL)
-        report = run([options.ondine, "quantize", "-m", floats, "-o", integers, "--pictures",
+        floats, shorter, integers = (str(folder / f"{name}.gguf")
+                                     for name in ("f16", "bf16", "w8a8"))
+        for kind, path in (("f16", floats), ("bf16", shorter)):
+            subprocess.run([options.ondine, "convert-clip", str(checkpoint), "-o", path, "--type",
+                            kind], check=True, stdout=subprocess.DEVNULL)
+        report = run([options.ondine, "quantize", "-m", shorter, "-o", integers, "--pictures",
                       str(others), "--json"])
         print(f"quantized on {report['pictures']} photos and {report['texts']} texts in "
               f"{report['seconds']:.1f} s: {report['bytes_before'] / 1e6:.0f} MB -> "
               f"{report['bytes_after'] / 1e6:.0f} MB")
-        texts = cosines(options, floats, integers, TEXTS)
         flags = [flag for path in paths[:64] for flag in ("--picture", str(path))]
-        pictures = cosines(options, floats, integers, flags)
-        for kind, values in (("texts", texts), ("photos", pictures)):
-            print(f"cosine of 8-bit to float {kind}: lowest {values.min():.5f}, mean "
-                  f"{values.mean():.5f} of {len(values)}")
+        for name, clip in (("BF16", shorter), ("w8a8", integers)):
+            for kind, arguments in (("texts", TEXTS), ("photos", flags)):
+                values = cosines(options, floats, clip, arguments)
+                print(f"cosine of {name} to F16, {kind}: lowest {values.min():.5f}, mean "
+                      f"{values.mean():.5f} of {len(values)}")
 
         runners = {
             "torch float32": Torch(model, torch.float32, paths),
             "torch bfloat16": Torch(copy.deepcopy(model), torch.bfloat16, paths),
             "Ondine F16": Ondine(options, floats, str(photos)),
+            "Ondine BF16": Ondine(options, shorter, str(photos)),
             "Ondine w8a8": Ondine(options, integers, str(photos)),
         }
         seconds = {(name, what): [] for what in ("encoder", "index") for name in runners}

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -106,6 +108,26 @@ TEST_F(ConvertClipTest, HalvesAreCloseToFloats) {
   const auto floats = (*Clip::Load(output_))->EncodeQuery("red shoe")->vector;
   for (std::size_t i = 0; i < floats.size(); ++i) EXPECT_NEAR(halves[i], floats[i], 2e-3);
   EXPECT_NE(halves, floats);
+}
+
+TEST_F(ConvertClipTest, StoresTheUpperHalvesOfFloats) {
+  testing::TinyClip tiny;
+  tiny.WriteTransformers(folder_.path());
+  ASSERT_TRUE(Convert(formats::TensorType::kBF16).has_value());
+  const auto file = formats::GgufFile::Open(output_);
+  ASSERT_TRUE(file.has_value());
+  compute::ThreadPool pool(1);
+  ASSERT_TRUE(models::Clip::Load(*file, pool).has_value());
+  const formats::GgufTensor* tensor = file->FindTensor("v.blk.1.ffn_up.weight");
+  ASSERT_EQ(tensor->type, formats::TensorType::kBF16);
+  const std::vector<float>& expected = tiny.tensors().at(tensor->name).values;
+  ASSERT_EQ(tensor->data.size(), 2 * expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    std::uint16_t upper;
+    std::memcpy(&upper, tensor->data.data() + 2 * i, sizeof upper);
+    const auto value = std::bit_cast<float>(std::uint32_t{upper} << 16);
+    EXPECT_NEAR(value, expected[i], std::fabs(expected[i]) / 256) << i;
+  }
 }
 
 TEST_F(ConvertClipTest, RefusesNumbersThatHalvesCannotHold) {
