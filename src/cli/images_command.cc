@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,34 +11,14 @@
 
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "cli/clip_choice.h"
 #include "cli/command.h"
 #include "cli/console.h"
-#include "cli/options.h"
 #include "cli/report.h"
 #include "ondine/images.h"
 
 namespace ondine::cli {
 namespace {
-
-struct ClipChoice {
-  std::string path;
-  int threads = 0;
-
-  void AddTo(CLI::App& command) {
-    command.add_option(
-        "--clip", path,
-        "CLIP model, a GGUF file (default: $ONDINE_CLIP, else the one that comes along)");
-    command.add_option("-t,--threads", threads, "(default: one per core)")
-        ->check(CLI::Range(1, 256));
-  }
-  Result<std::unique_ptr<Clip>> Load() const {
-    const char* variable = std::getenv("ONDINE_CLIP");
-    std::string chosen = path;
-    if (chosen.empty() && variable != nullptr) chosen = variable;
-    if (chosen.empty()) chosen = DefaultClipPath();
-    return Clip::Load(chosen, threads);
-  }
-};
 
 std::string Line(const nlohmann::json& record) {
   return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -297,8 +276,8 @@ Status Encode(const EncodeOptions& options) {
 }  // namespace
 
 Action AddImages(CLI::App& app) {
-  CLI::App* images =
-      app.add_subcommand("images", "Photo libraries: index, search by words that have a strength");
+  CLI::App* images = app.add_subcommand(
+      "images", "Photo libraries: search by words that have a strength, classes from a few photos");
   images->require_subcommand(1);
   images->footer(
       "Example:\n  ondine images index Pictures/ --clip clip.gguf --db photos.db\n"
@@ -355,7 +334,10 @@ Action AddImages(CLI::App& app) {
   encode->add_option("--picture", encode_options->pictures, "files");
   encode->add_flag("--literal", encode_options->literal, "brackets are text");
 
+  const Action learn = AddImagesLearn(*images), classify = AddImagesClassify(*images);
   return [=]() -> Status {
+    if (images->got_subcommand("learn")) return learn();
+    if (images->got_subcommand("classify")) return classify();
     if (index->parsed()) return Index(*index_options);
     if (encode->parsed()) return Encode(*encode_options);
     if (search_options->library.empty() && !search_options->vector) {

@@ -1,48 +1,24 @@
 // Clip::EncodeQuery(): a query's markup, tokens, strengths and vector.
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <numeric>
 #include <utility>
 
 #include "base/try.h"
 #include "images/clip_parts.h"
+#include "images/query_text.h"
+#include "images/vector_math.h"
 #include "text/weighted_prompt.h"
 
 namespace ondine {
 namespace {
 
-using Tokens = std::vector<text::ClipTokenizer::Token>;
+using images::Dot;
+using images::MakeInput;
+using images::TextTokens;
+using images::TowerInput;
 
 // Above this a word leaves little of the others.
 constexpr double kStrong = 10;
-
-// What the encoder reads: start, the text's tokens, end; and the logarithms of their weights.
-struct TowerInput {
-  std::vector<text::TokenId> ids;
-  std::vector<float> log_weights;  // empty where all weights are 1
-
-  models::ClipText Text() const { return {ids, log_weights}; }
-};
-
-TowerInput MakeInput(const text::ClipTokenizer& tokenizer, const Tokens& tokens,
-                     const std::vector<double>& weights) {
-  TowerInput input;
-  input.ids.push_back(tokenizer.start());
-  for (const auto& token : tokens) input.ids.push_back(token.id);
-  input.ids.push_back(tokenizer.end());
-  if (std::ranges::all_of(weights, [](double weight) { return weight == 1; })) return input;
-  input.log_weights.assign(input.ids.size(), 0.0f);
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    input.log_weights[i + 1] = weights[i] > 0 ? static_cast<float>(std::log(weights[i]))
-                                              : -std::numeric_limits<float>::infinity();
-  }
-  return input;
-}
-
-double Dot(const std::vector<float>& a, const std::vector<float>& b) {
-  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
-}
 
 class QueryEncoder {
  public:
@@ -51,7 +27,7 @@ class QueryEncoder {
   }
 
   Result<EncodedQuery> Encode(const text::WeightedPrompt& prompt, bool explain) {
-    Tokens tokens = parts_.tokenizer.Encode(prompt.text);
+    TextTokens tokens = parts_.tokenizer.Encode(prompt.text);
     if (tokens.empty()) {
       return MakeError(ErrorCode::kInvalidArgument,
                        prompt.unwanted.empty() ? "the query is empty"
@@ -78,7 +54,7 @@ class QueryEncoder {
   }
 
   // Drops what the encoder has no place for.
-  void Cut(const std::string& what, Tokens& tokens, std::vector<double>& weights) {
+  void Cut(const std::string& what, TextTokens& tokens, std::vector<double>& weights) {
     const auto most = static_cast<std::size_t>(parts_.info.longest_text);
     if (tokens.size() <= most) return;
     const auto weighted = std::count_if(weights.begin() + static_cast<std::ptrdiff_t>(most),
@@ -90,22 +66,20 @@ class QueryEncoder {
     weights.resize(most);
   }
 
-  void AddWords(const std::string& text, const Tokens& tokens, const std::vector<double>& weights) {
-    std::size_t first = 0;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      if (!tokens[i].ends_word && i + 1 < tokens.size()) continue;
+  void AddWords(const std::string& text, const TextTokens& tokens,
+                const std::vector<double>& weights) {
+    for (const images::TextWord& place : images::WordsOf(tokens)) {
       EncodedQuery::Word word;
-      word.text = text.substr(tokens[first].begin, tokens[i].end - tokens[first].begin);
-      word.weight = weights[first];
+      word.text = text.substr(place.first_byte, place.end_byte - place.first_byte);
+      word.weight = weights[place.begin];
       query_.words.push_back(std::move(word));
-      first = i + 1;
     }
     if (std::ranges::any_of(weights, [](double weight) { return weight > kStrong; })) {
       query_.notes.emplace_back("a strength above 10 leaves little of the other words");
     }
   }
 
-  void Explain(const Tokens& tokens, const TowerInput& input) {
+  void Explain(const TextTokens& tokens, const TowerInput& input) {
     TowerInput plain = input;
     plain.log_weights.clear();
     const bool weighted = !input.log_weights.empty();
@@ -132,7 +106,7 @@ class QueryEncoder {
   void Subtract(const std::vector<text::WeightedPrompt::Unwanted>& unwanted) {
     if (unwanted.empty()) return;
     for (const auto& phrase : unwanted) {
-      Tokens tokens = parts_.tokenizer.Encode(phrase.text);
+      TextTokens tokens = parts_.tokenizer.Encode(phrase.text);
       std::vector<double> weights(tokens.size(), 1.0);
       Cut("what is not wanted", tokens, weights);
       const std::vector<float> vector = Vector(MakeInput(parts_.tokenizer, tokens, weights));

@@ -35,18 +35,21 @@ void Activate(ClipActivation activation, std::span<float> x) {
   }
 }
 
-void ScaleToUnitLength(std::span<float> vector) {
+// Returns the length that it had.
+double ScaleToUnitLength(std::span<float> vector) {
   double squares = 0;
   for (const float value : vector) squares += double{value} * value;
-  const auto scale = static_cast<float>(squares > 0 ? 1 / std::sqrt(squares) : 0);
+  const double length = std::sqrt(squares);
+  const auto scale = static_cast<float>(length > 0 ? 1 / length : 0);
   for (float& value : vector) value *= scale;
+  return length;
 }
 
 }  // namespace
 
 void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place,
-                           float* vectors) {
-  EncodeTexts(texts, place, vectors, nullptr);
+                           float* vectors, ClipTrace* trace) {
+  EncodeTexts(texts, place, vectors, nullptr, trace);
 }
 
 std::vector<float> ClipPass::AttentionShares(const ClipText& text, const WeightPlace& place) {
@@ -54,7 +57,7 @@ std::vector<float> ClipPass::AttentionShares(const ClipText& text, const WeightP
   const std::size_t tokens = text.tokens.size();
   std::vector<float> vector(static_cast<std::size_t>(clip_->spec().projection));
   std::vector<float> by_head(static_cast<std::size_t>(spec.layers * spec.heads) * tokens);
-  EncodeTexts({&text, 1}, place, vector.data(), by_head.data());
+  EncodeTexts({&text, 1}, place, vector.data(), by_head.data(), nullptr);
   std::vector<float> shares(static_cast<std::size_t>(spec.layers) * tokens);
   for (std::size_t i = 0; i < by_head.size(); ++i) {
     const std::size_t block = i / (tokens * static_cast<std::size_t>(spec.heads));
@@ -64,7 +67,7 @@ std::vector<float> ClipPass::AttentionShares(const ClipText& text, const WeightP
 }
 
 void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place,
-                           float* vectors, float* shares) {
+                           float* vectors, float* shares, ClipTrace* trace) {
   begins_.assign(1, 0);
   bias_.clear();
   bool weighted = false;
@@ -83,11 +86,14 @@ void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& p
   options.bias = weighted ? bias_.data() : nullptr;
   options.place = place;
   options.shares = shares;
+  options.trace = trace;
+  if (trace != nullptr) Prepare(*trace);
   pool_.Run([&](Worker& worker) {
     EmbedTexts(worker, texts);
     worker.Barrier();
     RunBlocks(worker, tower, options);
-    Project(worker, tower, Pooled::kLast, vectors);
+    if (trace != nullptr) Keep(worker, residual_.data(), trace->output);
+    Project(worker, tower, Pooled::kLast, vectors, trace);
   });
 }
 
@@ -103,7 +109,7 @@ void ClipPass::EncodePictures(std::span<const std::uint8_t* const> pictures, flo
   pool_.Run([&](Worker& worker) {
     EmbedPictures(worker, pictures);
     RunBlocks(worker, tower, {});
-    Project(worker, tower, Pooled::kFirst, vectors);
+    Project(worker, tower, Pooled::kFirst, vectors, nullptr);
   });
 }
 
@@ -115,6 +121,30 @@ void ClipPass::Prepare(const Tower& tower) {
   attended_.Resize(rows, width);
   hidden_.Resize(rows, tower.spec.hidden);
   pooled_.Resize(static_cast<std::int64_t>(begins_.size()) - 1, width);
+}
+
+void ClipPass::Prepare(ClipTrace& trace) const {
+  const TowerSpec& spec = clip_->text().spec;
+  const auto rows = static_cast<std::size_t>(begins_.back());
+  const auto width = static_cast<std::size_t>(spec.width);
+  trace.begins = begins_;
+  trace.bias = bias_;
+  trace.output.resize(rows * width);
+  trace.lengths.resize(begins_.size() - 1);
+  trace.blocks.resize(static_cast<std::size_t>(spec.layers));
+  for (ClipTrace::Block& block : trace.blocks) {
+    block.input.resize(rows * width);
+    block.qkv.resize(rows * 3 * width);
+    block.middle.resize(rows * width);
+    block.up.resize(rows * static_cast<std::size_t>(spec.hidden));
+  }
+}
+
+void ClipPass::Keep(const Worker& worker, const float* rows, std::vector<float>& copy) const {
+  const auto width = static_cast<std::int64_t>(copy.size()) / begins_.back();
+  const Worker::Range share = worker.Share(begins_.back());
+  std::copy(rows + share.begin * width, rows + share.end * width,
+            copy.begin() + share.begin * width);
 }
 
 void ClipPass::EmbedTexts(const Worker& worker, std::span<const ClipText> texts) {
@@ -191,7 +221,9 @@ void ClipPass::RunBlock(Worker& worker, const Tower& tower, std::size_t index,
   float* q = projection_.data();
   float* k = q + width;
   float* v = k + width;
+  ClipTrace::Block* trace = options.trace == nullptr ? nullptr : &options.trace->blocks[index];
 
+  if (trace != nullptr) Keep(worker, residual_.data(), trace->input);
   Normalize(worker, layer.attention_norm, spec.norm_epsilon, layer.query);
   worker.Barrier();
   layer.query.Multiply(worker, normed_, Store::kAssign, q, stride);
@@ -204,6 +236,7 @@ void ClipPass::RunBlock(Worker& worker, const Tower& tower, std::size_t index,
     Add(layer.key_bias, k + i * stride);
     Add(layer.value_bias, v + i * stride);
   }
+  if (trace != nullptr) Keep(worker, projection_.data(), trace->qkv);
   worker.Barrier();
 
   compute::ShortAttentionInput input;
@@ -227,11 +260,13 @@ void ClipPass::RunBlock(Worker& worker, const Tower& tower, std::size_t index,
   for (std::int64_t i = share.begin; i < share.end; ++i) Finish(attended_, i, layer.output);
   worker.Barrier();
   AddToResidual(worker, layer.output, layer.output_bias, attended_);
-  Mlp(worker, tower, layer);
+  Mlp(worker, tower, layer, trace);
 }
 
-void ClipPass::Mlp(Worker& worker, const Tower& tower, const TowerLayer& layer) {
+void ClipPass::Mlp(Worker& worker, const Tower& tower, const TowerLayer& layer,
+                   ClipTrace::Block* trace) {
   const std::int64_t hidden = tower.spec.hidden;
+  if (trace != nullptr) Keep(worker, residual_.data(), trace->middle);
   Normalize(worker, layer.mlp_norm, tower.spec.norm_epsilon, layer.up);
   worker.Barrier();
   layer.up.Multiply(worker, normed_, Store::kAssign, hidden_.Row(0), hidden);
@@ -239,6 +274,7 @@ void ClipPass::Mlp(Worker& worker, const Tower& tower, const TowerLayer& layer) 
   const Worker::Range share = worker.Share(begins_.back());
   for (std::int64_t i = share.begin; i < share.end; ++i) {
     Add(layer.up_bias, hidden_.Row(i));
+    if (trace != nullptr) std::copy_n(hidden_.Row(i), hidden, trace->up.begin() + i * hidden);
     Activate(clip_->spec().activation, {hidden_.Row(i), static_cast<std::size_t>(hidden)});
     Finish(hidden_, i, layer.down);
   }
@@ -267,7 +303,8 @@ void ClipPass::Normalize(const Worker& worker, const NormWeights& norm, float ep
   }
 }
 
-void ClipPass::Project(Worker& worker, const Tower& tower, Pooled pooled, float* vectors) {
+void ClipPass::Project(Worker& worker, const Tower& tower, Pooled pooled, float* vectors,
+                       ClipTrace* trace) {
   const auto width = static_cast<std::size_t>(tower.spec.width);
   const std::int64_t length = tower.projection.out();
   worker.Barrier();
@@ -284,7 +321,9 @@ void ClipPass::Project(Worker& worker, const Tower& tower, Pooled pooled, float*
   tower.projection.Multiply(worker, pooled_, Store::kAssign, vectors, length);
   worker.Barrier();
   for (std::int64_t i = share.begin; i < share.end; ++i) {
-    ScaleToUnitLength({vectors + i * length, static_cast<std::size_t>(length)});
+    const double before =
+        ScaleToUnitLength({vectors + i * length, static_cast<std::size_t>(length)});
+    if (trace != nullptr) trace->lengths[static_cast<std::size_t>(i)] = static_cast<float>(before);
   }
 }
 

@@ -26,6 +26,21 @@ struct WeightPlace {
   bool for_last_row_only = false;  // else in every row: in how each token reads the others
 };
 
+// What a pass of texts leaves behind for its gradient (models/clip_gradient.h).
+struct ClipTrace {
+  struct Block {
+    std::vector<float> input;   // [rows][width]: the residual before the block
+    std::vector<float> qkv;     // [rows][3 * width]
+    std::vector<float> middle;  // [rows][width]: the residual between its two halves
+    std::vector<float> up;      // [rows][hidden], before the activation
+  };
+  std::vector<std::int64_t> begins;  // [texts + 1]: the rows of each
+  std::vector<float> bias;           // [rows]: log weights
+  std::vector<Block> blocks;
+  std::vector<float> output;   // [rows][width]: the residual behind the last block
+  std::vector<float> lengths;  // [texts]: of the vectors before they were made of length 1
+};
+
 // Working memory for passes. Belongs to one thread at a time.
 class ClipPass {
  public:
@@ -35,7 +50,9 @@ class ClipPass {
   const Clip& clip() const { return *clip_; }
 
   // Vectors [texts][projection] of norm 1. Text i's is the same whatever texts stand beside it.
-  void EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place, float* vectors);
+  // `trace`, where not null, keeps what a gradient needs.
+  void EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place, float* vectors,
+                   ClipTrace* trace = nullptr);
   // The same for pictures of the spec's size, each [size][size][3] bytes of red, green and blue.
   void EncodePictures(std::span<const std::uint8_t* const> pictures, float* vectors);
 
@@ -49,24 +66,30 @@ class ClipPass {
     const float* bias = nullptr;  // [rows]
     WeightPlace place;
     float* shares = nullptr;  // [blocks][heads][rows]
+    ClipTrace* trace = nullptr;
   };
   void Prepare(const Tower& tower);
   // Of rows_, which lie in residual_ and of which begins_ tells where each sequence begins.
   void RunBlocks(compute::Worker& worker, const Tower& tower, const Options& options);
   void RunBlock(compute::Worker& worker, const Tower& tower, std::size_t index,
                 const Options& options);
-  void Mlp(compute::Worker& worker, const Tower& tower, const TowerLayer& layer);
+  void Mlp(compute::Worker& worker, const Tower& tower, const TowerLayer& layer,
+           ClipTrace::Block* trace);
   void AddToResidual(compute::Worker& worker, const compute::Linear& matrix,
                      const std::vector<float>& bias, const compute::Activations& x);
   void Normalize(const compute::Worker& worker, const NormWeights& norm, float epsilon,
                  const compute::Linear& reader);
   // The vectors of the row of each sequence that stands for all of it.
   enum class Pooled { kFirst, kLast };
-  void Project(compute::Worker& worker, const Tower& tower, Pooled pooled, float* vectors);
+  void Project(compute::Worker& worker, const Tower& tower, Pooled pooled, float* vectors,
+               ClipTrace* trace);
   void EmbedTexts(const compute::Worker& worker, std::span<const ClipText> texts);
   void EmbedPictures(compute::Worker& worker, std::span<const std::uint8_t* const> pictures);
   void EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place, float* vectors,
-                   float* shares);
+                   float* shares, ClipTrace* trace);
+  void Prepare(ClipTrace& trace) const;
+  // Copies this worker's rows.
+  void Keep(const compute::Worker& worker, const float* rows, std::vector<float>& copy) const;
 
   std::shared_ptr<const Clip> clip_;
   compute::ThreadPool& pool_;
