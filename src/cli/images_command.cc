@@ -258,14 +258,14 @@ Status Encode(const EncodeOptions& options) {
     std::cout << Line({{"query", query}, {"vector", encoded.vector}});
   }
   std::size_t failed = 0;
-  for (const std::string& picture : options.pictures) {
-    const Result<std::vector<float>> vector = clip->EncodePictures({picture}).front();
-    if (!vector) {
-      PrintError(vector.error().ToString());
+  const std::vector<Result<std::vector<float>>> vectors = clip->EncodePictures(options.pictures);
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    if (vectors[i]) {
+      std::cout << Line({{"picture", options.pictures[i]}, {"vector", *vectors[i]}});
+    } else {
+      PrintError(vectors[i].error().ToString());
       ++failed;
-      continue;
     }
-    std::cout << Line({{"picture", picture}, {"vector", *vector}});
   }
   if (failed == 0) return {};
   return MakeError(ErrorCode::kCorrupt, std::to_string(failed) + " of " +
