@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -15,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/report.h"
+#include "images/class_file.h"
 #include "images/class_folders.h"
 #include "images/photo_scan.h"
 #include "ondine/images.h"
@@ -86,7 +89,10 @@ Result<std::vector<ClassExamples>> Examples(const LearnCommand& command, Clip& c
   }
   std::map<std::string, std::string> texts;
   if (!command.texts.empty()) {
-    ONDINE_ASSIGN(texts, images::ReadClassTexts(command.texts));
+    ONDINE_ASSIGN(const std::string content, base::ReadFile(command.texts));
+    auto parsed = images::ParseClassTexts(content);
+    if (!parsed) return MakeError(parsed.error().code, parsed.error().message, command.texts);
+    texts = std::move(*parsed);
   }
   std::vector<ClassExamples> examples;
   for (const images::ClassFolder& folder : folders) {

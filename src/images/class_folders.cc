@@ -1,10 +1,8 @@
 #include "images/class_folders.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include <map>
+#include <utility>
 
-#include "base/file.h"
-#include "base/quote.h"
 #include "base/try.h"
 #include "images/photo_scan.h"
 
@@ -23,35 +21,6 @@ Result<std::vector<ClassFolder>> FindClassFolders(const std::string& folder,
   std::vector<ClassFolder> classes;
   for (auto& [name, paths] : photos) classes.push_back({name, std::move(paths)});
   return classes;
-}
-
-Result<std::map<std::string, std::string>> ReadClassTexts(const std::string& path) {
-  ONDINE_ASSIGN(const std::string content, base::ReadFile(path));
-  const auto file = nlohmann::json::parse(content, nullptr, false);
-  if (!file.is_object()) return MakeError(ErrorCode::kCorrupt, "this is no JSON object", path);
-  std::map<std::string, std::string> texts;
-  for (const auto& [name, value] : file.items()) {
-    const bool list = value.is_array() && std::ranges::all_of(value, [](const auto& description) {
-                        return description.is_string();
-                      });
-    if (!list && !value.is_string()) {
-      return MakeError(ErrorCode::kCorrupt,
-                       base::Quote(name) + " has neither a text nor a list of texts", path);
-    }
-    if (!list) {
-      texts[name] = value.template get<std::string>();
-      continue;
-    }
-    std::string& text = texts[name] = PlainClassText(name);
-    for (const auto& description : value) text += ", " + description.template get<std::string>();
-  }
-  return texts;
-}
-
-std::string PlainClassText(const std::string& name) {
-  std::string text = "a photo of a " + name;
-  std::ranges::replace(text, '_', ' ');
-  return text;
 }
 
 }  // namespace ondine::images

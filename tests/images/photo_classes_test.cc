@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/temp_dir.h"
+#include "images/class_file.h"
 #include "images/class_folders.h"
 #include "images/tiny_clip.h"
 #include "ondine/images.h"
@@ -235,15 +236,15 @@ TEST_F(PhotoClassesTest, FoldersAreClasses) {
   EXPECT_THAT((*classes)[1].photos, Each(HasSubstr("/b/")));
 }
 
-TEST_F(PhotoClassesTest, TextsMayBeDescriptions) {
-  const auto texts = images::ReadClassTexts(
-      Write(R"({"polo_shirt": ["with a collar", "of cotton"], "hat": "a photo of a hat"})"));
+TEST(ClassTexts, MayBeDescriptions) {
+  const auto texts = images::ParseClassTexts(
+      R"({"polo_shirt": ["with a collar", "of cotton"], "hat": "a photo of a hat"})");
   ASSERT_TRUE(texts.has_value());
   EXPECT_EQ(texts->at("polo_shirt"), "a photo of a polo shirt, with a collar, of cotton");
   EXPECT_EQ(texts->at("hat"), "a photo of a hat");
-  EXPECT_FALSE(images::ReadClassTexts(Write(R"({"a": 3})")).has_value());
-  EXPECT_FALSE(images::ReadClassTexts(Write(R"({"a": [3]})")).has_value());
-  EXPECT_FALSE(images::ReadClassTexts(Write("[]")).has_value());
+  EXPECT_FALSE(images::ParseClassTexts(R"({"a": 3})").has_value());
+  EXPECT_FALSE(images::ParseClassTexts(R"({"a": [3]})").has_value());
+  EXPECT_FALSE(images::ParseClassTexts("[]").has_value());
 }
 
 }  // namespace
