@@ -10,8 +10,8 @@ before a random one with B alone (area under the ROC curve, ties half), as the s
 over 0 to 10, and then that of B. Beside it the average precision of A, of B and of both, the
 share of photos with both among the first ten, and the cosine to the query without strengths.
 
-Methods: SToRI (strengths in the program's text encoder); phrase sums, w e(A) + e(B); a mix of the
-vectors with and without the word, as compel does it; A said several times; "very A"; and, with
+Methods: SToRI (strengths in the program's text encoder); the program's --mode difference; phrase
+sums, w e(A) + e(B); a mix of the vectors with and without the word, as compel does it; A said several times; "very A"; and, with
 --reference, what only PyTorch has here: factors of the input embeddings, factors of the encoder's
 outputs (no effect, a control), and the program's vectors held against PyTorch's. Methods are
 compared by the range of preference scores that they reach while the mean average precision of both
@@ -55,7 +55,7 @@ class Query:
                 and self.both.sum() >= FEWEST_BOTH)
 
     def text(self, a="{}", b="{}"):
-        return f"a photo of {a.format(self.a)} {b.format(self.b)}"
+        return f"a photo of {a.replace('{}', self.a)} {b.replace('{}', self.b)}"
 
 
 def queries_of(kind, rows):
@@ -133,7 +133,10 @@ def rephrase(query, a, b):
     return [query.text("very " * int(a - 1) + "{}")], lambda vectors: vectors[0]
 
 
-METHODS = {"SToRI": stori, "phrase sum": phrase_sum, "mix": mix, "repeat": repeat, "very": rephrase}
+# And the program's mode that encodes the texts.
+METHODS = {"SToRI": (stori, "attention"), "difference": (stori, "difference"),
+           "phrase sum": (phrase_sum, "attention"), "mix": (mix, "attention"),
+           "repeat": (repeat, "attention"), "very": (rephrase, "attention")}
 
 
 def settings():
@@ -145,12 +148,12 @@ def settings():
 def evaluate(methods, queries, encode, plain, photos):
     """results[method][setting] = [a record a query]"""
     results = collections.defaultdict(dict)
-    for name, method in methods.items():
+    for name, (method, mode) in methods.items():
         wanted = [(setting, query, method(query, *setting))
                   for setting in settings() for query in queries]
         wanted = [entry for entry in wanted if entry[2] is not None]
         texts = sorted({text for _, _, (texts, _) in wanted for text in texts})
-        vectors = dict(zip(texts, encode(texts)))
+        vectors = dict(zip(texts, encode(texts, mode)))
         for setting, query, (texts, combine) in wanted:
             vector = combine([vectors[text] for text in texts])
             results[name].setdefault(setting, []).append(
@@ -190,8 +193,7 @@ def reference_results(clip, queries, plain, photos):
             results[name][setting] = [
                 measure(vector(query, *setting, variant), plain[query.text()], query, photos)
                 for query in queries]
-    agreement = min(float(vector(query, 1, 1, Variant()) @ plain[query.text()]) for query in queries)
-    return results, agreement, vector
+    return results, lambda query, a, b: vector(query, a, b, Variant())
 
 
 def mean(records, key):
@@ -315,8 +317,12 @@ def main():
         plain = dict(zip(texts, ondine.queries(texts)))
         results = evaluate(METHODS, queries, ondine.queries, plain, photos)
         if options.reference:
-            more, agreement, _ = reference_results(options.clip, queries, plain, photos)
+            more, theirs = reference_results(options.clip, queries, plain, photos)
             results.update(more)
+            agreement = min(
+                float(ours @ theirs(query, a, b)) for a, b in ((1, 1), (5, 1), (1, 0.5), (0, 1))
+                for query, ours in zip(queries, ondine.queries(
+                    [text for query in queries for text in stori(query, a, b)[0]])))
             print(f"{kind}: lowest cosine of the program's and PyTorch's vectors: {agreement:.7f}")
         summary = summarize(results, len(queries))
         print_tables(kind, len(queries), summary)

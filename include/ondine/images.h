@@ -29,9 +29,18 @@ struct ClipInfo {
   std::int64_t weight_bytes = 0;  // resident, prepared for this CPU
 };
 
+// How a strength w acts.
+enum class StrengthMode {
+  kAttention,  // SToRI: w multiplies the odds of the word in the encoder's attention
+  // The vector moves by w - 1 times what the word adds to it: its difference to the vector of the
+  // same text with the word hidden. Stronger than kAttention where attention is already decided.
+  kDifference,
+};
+
 struct QueryOptions {
   bool literal = false;  // brackets are text
-  int first_block = 0;   // of the text encoder, from which on strengths act
+  StrengthMode mode = StrengthMode::kAttention;
+  int first_block = 0;   // of the text encoder, from which on strengths act on attention
   bool explain = false;  // fill what EncodedQuery has for explanations
 };
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -77,13 +78,34 @@ Status Index(const IndexCommand& command) {
   return {};
 }
 
+// How queries are read.
+struct QueryChoice {
+  QueryOptions options;
+
+  void AddTo(CLI::App& command) {
+    const std::map<std::string, StrengthMode> modes = {{"attention", StrengthMode::kAttention},
+                                                       {"difference", StrengthMode::kDifference}};
+    command
+        .add_option(
+            "--mode", options.mode,
+            "how strengths act: in the encoder's attention, or as multiples of what the word "
+            "adds to the vector (default: attention)")
+        ->transform(CLI::CheckedTransformer(modes).description("attention|difference"));
+    command
+        .add_option("--first-block", options.first_block,
+                    "of the text encoder, from which on strengths act on attention")
+        ->capture_default_str();
+    command.add_flag("--literal", options.literal, "brackets are text");
+  }
+};
+
 struct SearchCommand {
   ClipChoice clip;
+  QueryChoice reading;
   std::string library, query, folder, from, to, sheet;
   std::size_t top = 10;
   std::optional<double> min_score;
-  int first_block = 0;
-  bool literal = false, explain = false, vector = false, json = false;
+  bool vector = false, json = false;
 };
 
 // Seconds of the beginning of a day, "2021-06-30".
@@ -204,13 +226,10 @@ void Print(const Found& found, bool explain) {
 Status Search(const SearchCommand& command) {
   ONDINE_ASSIGN(const SearchOptions options, OptionsOf(command));
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
-  QueryOptions query_options;
-  query_options.literal = command.literal;
-  query_options.explain = command.explain;
-  query_options.first_block = command.first_block;
+  const bool explain = command.reading.options.explain;
   base::Timer timer;
   Found found;
-  ONDINE_ASSIGN(found.query, clip->EncodeQuery(command.query, query_options));
+  ONDINE_ASSIGN(found.query, clip->EncodeQuery(command.query, command.reading.options));
   double seconds = timer.Elapsed();
   if (command.vector) {
     std::cout << Line({{"query", found.query.canonical}, {"vector", found.query.vector}});
@@ -221,7 +240,7 @@ Status Search(const SearchCommand& command) {
   timer = {};
   ONDINE_ASSIGN(found.photos, library->Search(found.query.vector, options));
   found.milliseconds = 1000 * (seconds + timer.Elapsed());
-  if (command.explain) {
+  if (explain) {
     SearchOptions many = options;
     many.top = std::max<std::size_t>(1000, 10 * options.top);
     ONDINE_ASSIGN(found.plain, library->Search(found.query.plain_vector, many));
@@ -230,18 +249,18 @@ Status Search(const SearchCommand& command) {
     ONDINE_TRY(WriteContactSheet(command.sheet, found.query.canonical, found.photos));
   }
   if (command.json) {
-    std::cout << Dump(ToJson(found, command.explain)) << "\n";
+    std::cout << Dump(ToJson(found, explain)) << "\n";
     return {};
   }
   for (const std::string& note : found.query.notes) PrintNote(note);
-  Print(found, command.explain);
+  Print(found, explain);
   return {};
 }
 
 struct EncodeOptions {
   ClipChoice clip;
+  QueryChoice reading;
   std::vector<std::string> queries, pictures;
-  bool literal = false;
 };
 
 // One JSON record a line, since that is what other programs take.
@@ -250,10 +269,8 @@ Status Encode(const EncodeOptions& options) {
     return MakeError(ErrorCode::kInvalidArgument, "name a query or a --picture");
   }
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, options.clip.Load());
-  QueryOptions query_options;
-  query_options.literal = options.literal;
   for (const std::string& query : options.queries) {
-    ONDINE_ASSIGN(const EncodedQuery encoded, clip->EncodeQuery(query, query_options));
+    ONDINE_ASSIGN(const EncodedQuery encoded, clip->EncodeQuery(query, options.reading.options));
     for (const std::string& note : encoded.notes) PrintNote(note);
     std::cout << Line({{"query", query}, {"vector", encoded.vector}});
   }
@@ -313,12 +330,8 @@ Action AddImages(CLI::App& app) {
   search->add_option("--folder", search_options->folder, "only photos below it");
   search->add_option("--from", search_options->from, "taken that day or later, such as 2021-06-30");
   search->add_option("--to", search_options->to, "taken that day or before");
-  search
-      ->add_option("--first-block", search_options->first_block,
-                   "of the text encoder, from which on strengths act")
-      ->capture_default_str();
-  search->add_flag("--literal", search_options->literal, "brackets are text");
-  search->add_flag("--explain", search_options->explain,
+  search_options->reading.AddTo(*search);
+  search->add_flag("--explain", search_options->reading.options.explain,
                    "show strengths, attention with and without them, and how results moved");
   search->add_option("--sheet", search_options->sheet, "HTML file to write, with thumbnails");
   search->add_flag("--vector", search_options->vector,
@@ -332,7 +345,7 @@ Action AddImages(CLI::App& app) {
   encode_options->clip.AddTo(*encode);
   encode->add_option("query", encode_options->queries, "texts, in which words may have strengths");
   encode->add_option("--picture", encode_options->pictures, "files");
-  encode->add_flag("--literal", encode_options->literal, "brackets are text");
+  encode_options->reading.AddTo(*encode);
 
   const Action learn = AddImagesLearn(*images), classify = AddImagesClassify(*images);
   return [=]() -> Status {

@@ -1,6 +1,7 @@
 // Clip::EncodeQuery(): a query's markup, tokens, strengths and vector.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <utility>
 
 #include "base/try.h"
@@ -20,13 +21,18 @@ using images::TowerInput;
 // Above this a word leaves little of the others.
 constexpr double kStrong = 10;
 
+void ScaleToUnitLength(std::vector<float>& vector) {
+  const double length = std::sqrt(Dot(vector, vector));
+  for (float& value : vector) value = length > 0 ? static_cast<float>(value / length) : 0.0f;
+}
+
 class QueryEncoder {
  public:
-  QueryEncoder(Clip::Parts& parts, const QueryOptions& options) : parts_(parts) {
+  QueryEncoder(Clip::Parts& parts, const QueryOptions& options) : parts_(parts), options_(options) {
     place_.first_block = options.first_block;
   }
 
-  Result<EncodedQuery> Encode(const text::WeightedPrompt& prompt, bool explain) {
+  Result<EncodedQuery> Encode(const text::WeightedPrompt& prompt) {
     TextTokens tokens = parts_.tokenizer.Encode(prompt.text);
     if (tokens.empty()) {
       return MakeError(ErrorCode::kInvalidArgument,
@@ -35,12 +41,17 @@ class QueryEncoder {
     }
     std::vector<double> weights = text::TokenWeights(prompt, tokens);
     Cut("the query", tokens, weights);
-    const TowerInput input = MakeInput(parts_.tokenizer, tokens, weights);
-    query_.vector = Vector(input);
+    TowerInput input = MakeInput(parts_.tokenizer, tokens, weights);
+    if (options_.mode == StrengthMode::kDifference) {
+      query_.vector = ByDifferences(tokens, weights);
+      input.log_weights.clear();
+    } else {
+      query_.vector = Vector(input);
+    }
     query_.canonical = text::CanonicalQuery(prompt);
     AddWords(prompt.text, tokens, weights);
 
-    if (explain) Explain(tokens, input);
+    if (options_.explain) Explain(tokens, input);
     Subtract(prompt.unwanted);
     return std::move(query_);
   }
@@ -51,6 +62,24 @@ class QueryEncoder {
     const models::ClipText text = input.Text();
     parts_.pass->EncodeTexts({&text, 1}, place_, vector.data());
     return vector;
+  }
+
+  // Words beside each other that have one strength are taken together.
+  std::vector<float> ByDifferences(const TextTokens& tokens, const std::vector<double>& weights) {
+    const std::vector<float> plain = Vector(MakeInput(parts_.tokenizer, tokens, {}));
+    std::vector<float> moved = plain;
+    for (std::size_t first = 0, end = 0; first < tokens.size(); first = end) {
+      while (end < tokens.size() && weights[end] == weights[first]) ++end;
+      if (weights[first] == 1) continue;
+      std::vector<double> hiding(tokens.size(), 1.0);
+      std::fill(hiding.begin() + static_cast<std::ptrdiff_t>(first),
+                hiding.begin() + static_cast<std::ptrdiff_t>(end), 0.0);
+      const std::vector<float> without = Vector(MakeInput(parts_.tokenizer, tokens, hiding));
+      const auto share = static_cast<float>(weights[first] - 1);
+      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += share * (plain[i] - without[i]);
+    }
+    if (moved != plain) ScaleToUnitLength(moved);
+    return moved;
   }
 
   // Drops what the encoder has no place for.
@@ -82,9 +111,10 @@ class QueryEncoder {
   void Explain(const TextTokens& tokens, const TowerInput& input) {
     TowerInput plain = input;
     plain.log_weights.clear();
-    const bool weighted = !input.log_weights.empty();
-    query_.plain_vector = weighted ? Vector(plain) : query_.vector;
-    if (weighted) query_.plain_similarity = Dot(query_.vector, query_.plain_vector);
+    query_.plain_vector = Vector(plain);
+    if (query_.vector != query_.plain_vector) {
+      query_.plain_similarity = Dot(query_.vector, query_.plain_vector);
+    }
     const std::vector<double> with = TokenShares(input), without = TokenShares(plain);
     std::size_t word = 0;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -115,13 +145,11 @@ class QueryEncoder {
       }
       query_.unwanted.push_back(phrase.text);
     }
-    const double length = std::sqrt(Dot(query_.vector, query_.vector));
-    for (float& value : query_.vector) {
-      value = length > 0 ? static_cast<float>(value / length) : 0.0f;
-    }
+    ScaleToUnitLength(query_.vector);
   }
 
   Clip::Parts& parts_;
+  const QueryOptions& options_;
   models::WeightPlace place_;
   EncodedQuery query_;
 };
@@ -134,13 +162,16 @@ Result<EncodedQuery> Clip::EncodeQuery(std::string_view query, const QueryOption
     return MakeError(ErrorCode::kInvalidArgument,
                      "the text encoder has the blocks 0 to " + std::to_string(blocks - 1));
   }
+  if (options.first_block > 0 && options.mode != StrengthMode::kAttention) {
+    return MakeError(ErrorCode::kInvalidArgument, "a first block is for strengths in attention");
+  }
   text::WeightedPrompt prompt;
   if (options.literal) {
     prompt.text = query;
   } else {
     ONDINE_ASSIGN(prompt, text::ParseWeightedPrompt(query));
   }
-  return QueryEncoder(*parts_, options).Encode(prompt, options.explain);
+  return QueryEncoder(*parts_, options).Encode(prompt);
 }
 
 }  // namespace ondine
