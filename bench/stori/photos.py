@@ -74,11 +74,12 @@ class Ondine:
         return subprocess.run([self.program, "images", *map(str, arguments), "--clip", self.clip],
                               check=True, capture_output=True, text=True).stdout
 
-    def queries(self, queries, mode="attention"):
+    def queries(self, queries, mode="attention", literal=False):
         """Vectors [queries][length]."""
+        flags = ["--mode", mode] + ["--literal"] * literal
         vectors = []
         for first in range(0, len(queries), 500):
-            lines = self.run("encode", "--mode", mode, *queries[first:first + 500]).splitlines()
+            lines = self.run("encode", *flags, *queries[first:first + 500]).splitlines()
             vectors += [json.loads(line)["vector"] for line in lines]
         return np.array(vectors, dtype=np.float64)
 

@@ -166,10 +166,8 @@ def reference_results(clip, queries, plain, photos):
     import torch
     tower = TextTower(clip)
 
-    def vector(query, a, b, variant):
-        text = query.text()
-        ids = tower.ids(text)
-        owners, words = tower.words(text)
+    def weights_of(query, ids, a, b):
+        owners, words = tower.words(query.text())
         count_b = len(tower.words(query.b)[1])
         count_a = len(tower.words(query.a)[1])
         weights = [1.0] * len(ids)
@@ -178,8 +176,16 @@ def reference_results(clip, queries, plain, photos):
                 weights[i + 1] = b
             elif owner >= len(words) - count_b - count_a:
                 weights[i + 1] = a
+        return weights
+
+    def vectors(a, b, variant=Variant()):
+        """Of all queries."""
+        texts = [tower.ids(query.text()) for query in queries]
+        longest = max(map(len, texts))
+        weights = [weights_of(query, ids, a, b) for query, ids in zip(queries, texts)]
+        padded = torch.tensor([row + [1.0] * (longest - len(row)) for row in weights])
         with torch.no_grad():
-            return tower.encode(ids, weights, variant).double().numpy()
+            return tower.encode(texts, padded.log(), variant).double().numpy()
 
     variants = {"input embeddings": Variant("embeddings"), "outputs (control)": Variant("outputs"),
                 "SToRI, last row alone": Variant(last_row_only=True)}
@@ -191,9 +197,9 @@ def reference_results(clip, queries, plain, photos):
             if name == "outputs (control)" and setting[0] != 10:
                 continue
             results[name][setting] = [
-                measure(vector(query, *setting, variant), plain[query.text()], query, photos)
-                for query in queries]
-    return results, lambda query, a, b: vector(query, a, b, Variant())
+                measure(vector, plain[query.text()], query, photos)
+                for query, vector in zip(queries, vectors(*setting, variant))]
+    return results, vectors
 
 
 def mean(records, key):
@@ -320,9 +326,9 @@ def main():
             more, theirs = reference_results(options.clip, queries, plain, photos)
             results.update(more)
             agreement = min(
-                float(ours @ theirs(query, a, b)) for a, b in ((1, 1), (5, 1), (1, 0.5), (0, 1))
-                for query, ours in zip(queries, ondine.queries(
-                    [text for query in queries for text in stori(query, a, b)[0]])))
+                float((ondine.queries([stori(query, a, b)[0][0] for query in queries])
+                       * theirs(a, b)).sum(1).min())
+                for a, b in ((1, 1), (5, 1), (1, 0.5), (0, 1)))
             print(f"{kind}: lowest cosine of the program's and PyTorch's vectors: {agreement:.7f}")
         summary = summarize(results, len(queries))
         print_tables(kind, len(queries), summary)

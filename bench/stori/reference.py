@@ -60,38 +60,44 @@ class TextTower:
         return torch.nn.functional.linear(x, self.tensors[name + ".weight"],
                                           self.tensors[name + ".bias"])
 
-    def encode(self, ids, weights=None, variant=Variant(), log_weights=None):
-        """The vector of one text; `weights` or their logarithms [tokens], start and end included."""
+    def encode(self, texts, log_weights=None, variant=Variant()):
+        """Vectors [texts][length] of token ids with start and end; logarithms of their weights are
+        [texts][tokens of the longest], whatever stands behind the end."""
+        t, count, n = self.tensors, len(texts), max(map(len, texts))
+        ids = torch.tensor([text + [text[-1]] * (n - len(text)) for text in texts])
+        ends = torch.tensor([len(text) - 1 for text in texts])
         if log_weights is None:
-            log_weights = torch.zeros(len(ids)) if weights is None else torch.log(
-                torch.as_tensor(weights, dtype=torch.float32))
-        t, n = self.tensors, len(ids)
-        x = t["t.token_embd.weight"][torch.as_tensor(ids)]
+            log_weights = torch.zeros(count, n)
+        x = t["t.token_embd.weight"][ids]
         if variant.place == "embeddings":
-            x = x * torch.exp(log_weights)[:, None]
+            x = x * torch.exp(log_weights)[..., None]
         x = x + t["t.position_embd.weight"][:n]
-        causal = torch.full((n, n), float("-inf")).triu(1)
+        mask = torch.full((n, n), float("-inf")).triu(1).expand(count, 1, n, n)
+        if variant.place == "keys":
+            rows = torch.ones(count, n, 1)
+            if variant.last_row_only:
+                rows = torch.nn.functional.one_hot(ends, n)[..., None].float()
+            # Not a product, since 0 * -infinity is no number.
+            weighted = mask + torch.where(rows > 0, log_weights[:, None, :],
+                                          torch.zeros(()))[:, None]
         dim = x.shape[-1] // self.heads
         for block in range(self.blocks):
             prefix = f"t.blk.{block}."
-            mask = causal
-            if variant.place == "keys" and block >= variant.first_block:
-                rows = torch.zeros(n, 1)
-                rows[-1 if variant.last_row_only else slice(None)] = 1
-                # A hidden token must not make 0 * -infinity in the rows that it does not act on.
-                bias = torch.where(rows > 0, log_weights[None, :].expand(n, n), torch.zeros(n, n))
-                mask = causal + bias
+            acts = variant.place == "keys" and block >= variant.first_block
             y = self.norm(x, prefix + "ln1")
-            q, k, v = (self.linear(y, prefix + part).view(n, self.heads, dim).transpose(0, 1)
+            q, k, v = (self.linear(y, prefix + part).view(count, n, self.heads, dim).transpose(1, 2)
                        for part in ("attn_q", "attn_k", "attn_v"))
-            scores = q @ k.transpose(1, 2) / dim**0.5 + mask
-            y = (scores.softmax(-1) @ v).transpose(0, 1).reshape(n, -1)
+            scores = q @ k.transpose(2, 3) / dim**0.5 + (weighted if acts else mask)
+            y = (scores.softmax(-1) @ v).transpose(1, 2).reshape(count, n, -1)
             x = x + self.linear(y, prefix + "attn_out")
             y = self.linear(self.norm(x, prefix + "ln2"), prefix + "ffn_up")
             y = y * torch.sigmoid(1.702 * y) if self.quick else torch.nn.functional.gelu(y)
             x = x + self.linear(y, prefix + "ffn_down")
         if variant.place == "outputs":
-            # Start and end have no factor.
-            x = torch.cat([x[:1], x[1:-1] * torch.exp(log_weights)[1:-1, None], x[-1:]])
-        y = self.norm(x[-1], "t.post_ln") @ t["text_projection.weight"].T
-        return y / y.norm()
+            # Start and end have no factor, so nothing of what stands for the text has one.
+            factors = torch.exp(log_weights).clone()
+            factors[:, 0] = 1
+            factors[torch.arange(count), ends] = 1
+            x = x * factors[..., None]
+        y = self.norm(x[torch.arange(count), ends], "t.post_ln") @ t["text_projection.weight"].T
+        return torch.nn.functional.normalize(y, dim=-1)
