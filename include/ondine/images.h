@@ -29,9 +29,18 @@ struct ClipInfo {
   std::int64_t weight_bytes = 0;  // resident, prepared for this CPU
 };
 
+// How a strength w acts.
+enum class StrengthMode {
+  kAttention,  // SToRI: w multiplies the odds of the word in the encoder's attention
+  // The vector moves by w - 1 times what the word adds to it: its difference to the vector of the
+  // same text with the word hidden. Stronger than kAttention where attention is already decided.
+  kDifference,
+};
+
 struct QueryOptions {
   bool literal = false;  // brackets are text
-  int first_block = 0;   // of the text encoder, from which on strengths act
+  StrengthMode mode = StrengthMode::kAttention;
+  int first_block = 0;   // of the text encoder, from which on strengths act on attention
   bool explain = false;  // fill what EncodedQuery has for explanations
 };
 
@@ -93,6 +102,65 @@ enum class MatrixType { kF16, kBF16, kF32 };
 // kUnsupported, kIo.
 Status ConvertClip(const std::string& folder, const std::string& output,
                    MatrixType matrices = MatrixType::kF16);
+
+// A class of photos: a query that its photos are near to. In what is learned, every word of a text
+// has a strength, so that one can read what makes the class.
+struct PhotoClass {
+  std::string name;
+  std::string query;  // as EncodeQuery() takes it
+};
+
+// Photos that are known to be of a class.
+struct ClassExamples {
+  std::string name;
+  std::string text;                        // what its photos show, without markup
+  std::vector<std::vector<float>> photos;  // vectors, as EncodePictures() gives them
+};
+
+struct LearnOptions {
+  int steps = 200;
+  double learning_rate = 0.03;
+  double pull = 1e-3;  // of strengths towards 1; the larger, the fewer words get another
+  StopToken stop = {};
+  std::function<void(int step, double loss)> progress = {};
+};
+
+struct LearnedClasses {
+  std::vector<PhotoClass> classes;  // in the order of the examples
+  // Of the photos given, every class counting the same: cross-entropy, and the share that is
+  // nearest to its own class; with all strengths at 1, and as learned.
+  double plain_loss = 0, loss = 0, plain_accuracy = 0, accuracy = 0;
+  std::vector<std::string> notes;  // what the user should know, a line each
+};
+
+// Learns a strength for each word of the classes' texts, w = exp(theta), by Adam on the
+// cross-entropy over the photos at the CLIP's own logit scale; both encoders stay as they are
+// (SToRI, arXiv 2410.08469). Errors: kInvalidArgument (fewer than two classes, two of one name, a
+// class without text or photos, vectors of another length, settings that make no sense),
+// kCancelled, kOutOfMemory.
+Result<LearnedClasses> LearnClasses(Clip& clip, const std::vector<ClassExamples>& examples,
+                                    const LearnOptions& options = {});
+
+// A file of classes, JSON, that can be read and edited: docs/formats/photo_classes.md. Errors: kIo.
+Status WritePhotoClasses(const std::string& path, const std::vector<PhotoClass>& classes,
+                         Clip& learned_with);
+// Errors: kNotFound, kIo, kCorrupt (names what is wrong), kMismatch (learned with another CLIP).
+Result<std::vector<PhotoClass>> ReadPhotoClasses(const std::string& path, Clip& clip);
+
+// Tells classes apart by the vectors of their queries.
+class PhotoClassifier {
+ public:
+  // Errors: kInvalidArgument (no class, two of one name, a query that is none).
+  static Result<PhotoClassifier> Create(Clip& clip, const std::vector<PhotoClass>& classes);
+
+  std::size_t classes() const { return vectors_.size(); }
+  // Of a photo's vector, that CLIP's, [classes]: the softmax of its cosines times the logit scale.
+  std::vector<double> Probabilities(std::span<const float> photo) const;
+
+ private:
+  float logit_scale_ = 0;
+  std::vector<std::vector<float>> vectors_;
+};
 
 struct IndexProgress {
   std::int64_t done = 0, total = 0;  // photos

@@ -33,6 +33,10 @@ Action AddTokenize(CLI::App& app);
 Action AddEvalHybrid(CLI::App& eval_command);
 Action AddEvalMcqa(CLI::App& eval_command);
 
+// Of images, with a file of their own.
+Action AddImagesClassify(CLI::App& images);
+Action AddImagesLearn(CLI::App& images);
+
 }  // namespace ondine::cli
 
 #endif  // ONDINE_SRC_CLI_COMMAND_H_

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,34 +12,14 @@
 
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "cli/clip_choice.h"
 #include "cli/command.h"
 #include "cli/console.h"
-#include "cli/options.h"
 #include "cli/report.h"
 #include "ondine/images.h"
 
 namespace ondine::cli {
 namespace {
-
-struct ClipChoice {
-  std::string path;
-  int threads = 0;
-
-  void AddTo(CLI::App& command) {
-    command.add_option(
-        "--clip", path,
-        "CLIP model, a GGUF file (default: $ONDINE_CLIP, else the one that comes along)");
-    command.add_option("-t,--threads", threads, "(default: one per core)")
-        ->check(CLI::Range(1, 256));
-  }
-  Result<std::unique_ptr<Clip>> Load() const {
-    const char* variable = std::getenv("ONDINE_CLIP");
-    std::string chosen = path;
-    if (chosen.empty() && variable != nullptr) chosen = variable;
-    if (chosen.empty()) chosen = DefaultClipPath();
-    return Clip::Load(chosen, threads);
-  }
-};
 
 std::string Line(const nlohmann::json& record) {
   return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -98,13 +78,34 @@ Status Index(const IndexCommand& command) {
   return {};
 }
 
+// How queries are read.
+struct QueryChoice {
+  QueryOptions options;
+
+  void AddTo(CLI::App& command) {
+    const std::map<std::string, StrengthMode> modes = {{"attention", StrengthMode::kAttention},
+                                                       {"difference", StrengthMode::kDifference}};
+    command
+        .add_option(
+            "--mode", options.mode,
+            "how strengths act: in the encoder's attention, or as multiples of what the word "
+            "adds to the vector (default: attention)")
+        ->transform(CLI::CheckedTransformer(modes).description("attention|difference"));
+    command
+        .add_option("--first-block", options.first_block,
+                    "of the text encoder, from which on strengths act on attention")
+        ->capture_default_str();
+    command.add_flag("--literal", options.literal, "brackets are text");
+  }
+};
+
 struct SearchCommand {
   ClipChoice clip;
+  QueryChoice reading;
   std::string library, query, folder, from, to, sheet;
   std::size_t top = 10;
   std::optional<double> min_score;
-  int first_block = 0;
-  bool literal = false, explain = false, vector = false, json = false;
+  bool vector = false, json = false;
 };
 
 // Seconds of the beginning of a day, "2021-06-30".
@@ -225,13 +226,10 @@ void Print(const Found& found, bool explain) {
 Status Search(const SearchCommand& command) {
   ONDINE_ASSIGN(const SearchOptions options, OptionsOf(command));
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
-  QueryOptions query_options;
-  query_options.literal = command.literal;
-  query_options.explain = command.explain;
-  query_options.first_block = command.first_block;
+  const bool explain = command.reading.options.explain;
   base::Timer timer;
   Found found;
-  ONDINE_ASSIGN(found.query, clip->EncodeQuery(command.query, query_options));
+  ONDINE_ASSIGN(found.query, clip->EncodeQuery(command.query, command.reading.options));
   double seconds = timer.Elapsed();
   if (command.vector) {
     std::cout << Line({{"query", found.query.canonical}, {"vector", found.query.vector}});
@@ -242,7 +240,7 @@ Status Search(const SearchCommand& command) {
   timer = {};
   ONDINE_ASSIGN(found.photos, library->Search(found.query.vector, options));
   found.milliseconds = 1000 * (seconds + timer.Elapsed());
-  if (command.explain) {
+  if (explain) {
     SearchOptions many = options;
     many.top = std::max<std::size_t>(1000, 10 * options.top);
     ONDINE_ASSIGN(found.plain, library->Search(found.query.plain_vector, many));
@@ -251,18 +249,18 @@ Status Search(const SearchCommand& command) {
     ONDINE_TRY(WriteContactSheet(command.sheet, found.query.canonical, found.photos));
   }
   if (command.json) {
-    std::cout << Dump(ToJson(found, command.explain)) << "\n";
+    std::cout << Dump(ToJson(found, explain)) << "\n";
     return {};
   }
   for (const std::string& note : found.query.notes) PrintNote(note);
-  Print(found, command.explain);
+  Print(found, explain);
   return {};
 }
 
 struct EncodeOptions {
   ClipChoice clip;
+  QueryChoice reading;
   std::vector<std::string> queries, pictures;
-  bool literal = false;
 };
 
 // One JSON record a line, since that is what other programs take.
@@ -271,22 +269,20 @@ Status Encode(const EncodeOptions& options) {
     return MakeError(ErrorCode::kInvalidArgument, "name a query or a --picture");
   }
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, options.clip.Load());
-  QueryOptions query_options;
-  query_options.literal = options.literal;
   for (const std::string& query : options.queries) {
-    ONDINE_ASSIGN(const EncodedQuery encoded, clip->EncodeQuery(query, query_options));
+    ONDINE_ASSIGN(const EncodedQuery encoded, clip->EncodeQuery(query, options.reading.options));
     for (const std::string& note : encoded.notes) PrintNote(note);
     std::cout << Line({{"query", query}, {"vector", encoded.vector}});
   }
   std::size_t failed = 0;
-  for (const std::string& picture : options.pictures) {
-    const Result<std::vector<float>> vector = clip->EncodePictures({picture}).front();
-    if (!vector) {
-      PrintError(vector.error().ToString());
+  const std::vector<Result<std::vector<float>>> vectors = clip->EncodePictures(options.pictures);
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    if (vectors[i]) {
+      std::cout << Line({{"picture", options.pictures[i]}, {"vector", *vectors[i]}});
+    } else {
+      PrintError(vectors[i].error().ToString());
       ++failed;
-      continue;
     }
-    std::cout << Line({{"picture", picture}, {"vector", *vector}});
   }
   if (failed == 0) return {};
   return MakeError(ErrorCode::kCorrupt, std::to_string(failed) + " of " +
@@ -297,8 +293,8 @@ Status Encode(const EncodeOptions& options) {
 }  // namespace
 
 Action AddImages(CLI::App& app) {
-  CLI::App* images =
-      app.add_subcommand("images", "Photo libraries: index, search by words that have a strength");
+  CLI::App* images = app.add_subcommand(
+      "images", "Photo libraries: search by words that have a strength, classes from a few photos");
   images->require_subcommand(1);
   images->footer(
       "Example:\n  ondine images index Pictures/ --clip clip.gguf --db photos.db\n"
@@ -334,12 +330,8 @@ Action AddImages(CLI::App& app) {
   search->add_option("--folder", search_options->folder, "only photos below it");
   search->add_option("--from", search_options->from, "taken that day or later, such as 2021-06-30");
   search->add_option("--to", search_options->to, "taken that day or before");
-  search
-      ->add_option("--first-block", search_options->first_block,
-                   "of the text encoder, from which on strengths act")
-      ->capture_default_str();
-  search->add_flag("--literal", search_options->literal, "brackets are text");
-  search->add_flag("--explain", search_options->explain,
+  search_options->reading.AddTo(*search);
+  search->add_flag("--explain", search_options->reading.options.explain,
                    "show strengths, attention with and without them, and how results moved");
   search->add_option("--sheet", search_options->sheet, "HTML file to write, with thumbnails");
   search->add_flag("--vector", search_options->vector,
@@ -353,9 +345,12 @@ Action AddImages(CLI::App& app) {
   encode_options->clip.AddTo(*encode);
   encode->add_option("query", encode_options->queries, "texts, in which words may have strengths");
   encode->add_option("--picture", encode_options->pictures, "files");
-  encode->add_flag("--literal", encode_options->literal, "brackets are text");
+  encode_options->reading.AddTo(*encode);
 
+  const Action learn = AddImagesLearn(*images), classify = AddImagesClassify(*images);
   return [=]() -> Status {
+    if (images->got_subcommand("learn")) return learn();
+    if (images->got_subcommand("classify")) return classify();
     if (index->parsed()) return Index(*index_options);
     if (encode->parsed()) return Encode(*encode_options);
     if (search_options->library.empty() && !search_options->vector) {

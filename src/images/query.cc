@@ -1,57 +1,39 @@
 // Clip::EncodeQuery(): a query's markup, tokens, strengths and vector.
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <numeric>
+#include <cstddef>
 #include <utility>
 
 #include "base/try.h"
 #include "images/clip_parts.h"
+#include "images/query_text.h"
+#include "images/vector_math.h"
 #include "text/weighted_prompt.h"
 
 namespace ondine {
 namespace {
 
-using Tokens = std::vector<text::ClipTokenizer::Token>;
+using images::Dot;
+using images::MakeInput;
+using images::TextTokens;
+using images::TowerInput;
 
 // Above this a word leaves little of the others.
 constexpr double kStrong = 10;
 
-// What the encoder reads: start, the text's tokens, end; and the logarithms of their weights.
-struct TowerInput {
-  std::vector<text::TokenId> ids;
-  std::vector<float> log_weights;  // empty where all weights are 1
-
-  models::ClipText Text() const { return {ids, log_weights}; }
-};
-
-TowerInput MakeInput(const text::ClipTokenizer& tokenizer, const Tokens& tokens,
-                     const std::vector<double>& weights) {
-  TowerInput input;
-  input.ids.push_back(tokenizer.start());
-  for (const auto& token : tokens) input.ids.push_back(token.id);
-  input.ids.push_back(tokenizer.end());
-  if (std::ranges::all_of(weights, [](double weight) { return weight == 1; })) return input;
-  input.log_weights.assign(input.ids.size(), 0.0f);
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    input.log_weights[i + 1] = weights[i] > 0 ? static_cast<float>(std::log(weights[i]))
-                                              : -std::numeric_limits<float>::infinity();
-  }
-  return input;
-}
-
-double Dot(const std::vector<float>& a, const std::vector<float>& b) {
-  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+void ScaleToUnitLength(std::vector<float>& vector) {
+  const double length = std::sqrt(Dot(vector, vector));
+  for (float& value : vector) value = length > 0 ? static_cast<float>(value / length) : 0.0f;
 }
 
 class QueryEncoder {
  public:
-  QueryEncoder(Clip::Parts& parts, const QueryOptions& options) : parts_(parts) {
+  QueryEncoder(Clip::Parts& parts, const QueryOptions& options) : parts_(parts), options_(options) {
     place_.first_block = options.first_block;
   }
 
-  Result<EncodedQuery> Encode(const text::WeightedPrompt& prompt, bool explain) {
-    Tokens tokens = parts_.tokenizer.Encode(prompt.text);
+  Result<EncodedQuery> Encode(const text::WeightedPrompt& prompt) {
+    TextTokens tokens = parts_.tokenizer.Encode(prompt.text);
     if (tokens.empty()) {
       return MakeError(ErrorCode::kInvalidArgument,
                        prompt.unwanted.empty() ? "the query is empty"
@@ -59,12 +41,17 @@ class QueryEncoder {
     }
     std::vector<double> weights = text::TokenWeights(prompt, tokens);
     Cut("the query", tokens, weights);
-    const TowerInput input = MakeInput(parts_.tokenizer, tokens, weights);
-    query_.vector = Vector(input);
+    TowerInput input = MakeInput(parts_.tokenizer, tokens, weights);
+    if (options_.mode == StrengthMode::kDifference) {
+      query_.vector = ByDifferences(tokens, weights);
+      input.log_weights.clear();
+    } else {
+      query_.vector = Vector(input);
+    }
     query_.canonical = text::CanonicalQuery(prompt);
     AddWords(prompt.text, tokens, weights);
 
-    if (explain) Explain(tokens, input);
+    if (options_.explain) Explain(tokens, input);
     Subtract(prompt.unwanted);
     return std::move(query_);
   }
@@ -77,8 +64,26 @@ class QueryEncoder {
     return vector;
   }
 
+  // Words beside each other that have one strength are taken together.
+  std::vector<float> ByDifferences(const TextTokens& tokens, const std::vector<double>& weights) {
+    const std::vector<float> plain = Vector(MakeInput(parts_.tokenizer, tokens, {}));
+    std::vector<float> moved = plain;
+    for (std::size_t first = 0, end = 0; first < tokens.size(); first = end) {
+      while (end < tokens.size() && weights[end] == weights[first]) ++end;
+      if (weights[first] == 1) continue;
+      std::vector<double> hiding(tokens.size(), 1.0);
+      std::fill(hiding.begin() + static_cast<std::ptrdiff_t>(first),
+                hiding.begin() + static_cast<std::ptrdiff_t>(end), 0.0);
+      const std::vector<float> without = Vector(MakeInput(parts_.tokenizer, tokens, hiding));
+      const auto share = static_cast<float>(weights[first] - 1);
+      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += share * (plain[i] - without[i]);
+    }
+    if (moved != plain) ScaleToUnitLength(moved);
+    return moved;
+  }
+
   // Drops what the encoder has no place for.
-  void Cut(const std::string& what, Tokens& tokens, std::vector<double>& weights) {
+  void Cut(const std::string& what, TextTokens& tokens, std::vector<double>& weights) {
     const auto most = static_cast<std::size_t>(parts_.info.longest_text);
     if (tokens.size() <= most) return;
     const auto weighted = std::count_if(weights.begin() + static_cast<std::ptrdiff_t>(most),
@@ -90,27 +95,26 @@ class QueryEncoder {
     weights.resize(most);
   }
 
-  void AddWords(const std::string& text, const Tokens& tokens, const std::vector<double>& weights) {
-    std::size_t first = 0;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      if (!tokens[i].ends_word && i + 1 < tokens.size()) continue;
+  void AddWords(const std::string& text, const TextTokens& tokens,
+                const std::vector<double>& weights) {
+    for (const images::TextWord& place : images::WordsOf(tokens)) {
       EncodedQuery::Word word;
-      word.text = text.substr(tokens[first].begin, tokens[i].end - tokens[first].begin);
-      word.weight = weights[first];
+      word.text = text.substr(place.first_byte, place.end_byte - place.first_byte);
+      word.weight = weights[place.begin];
       query_.words.push_back(std::move(word));
-      first = i + 1;
     }
     if (std::ranges::any_of(weights, [](double weight) { return weight > kStrong; })) {
       query_.notes.emplace_back("a strength above 10 leaves little of the other words");
     }
   }
 
-  void Explain(const Tokens& tokens, const TowerInput& input) {
+  void Explain(const TextTokens& tokens, const TowerInput& input) {
     TowerInput plain = input;
     plain.log_weights.clear();
-    const bool weighted = !input.log_weights.empty();
-    query_.plain_vector = weighted ? Vector(plain) : query_.vector;
-    if (weighted) query_.plain_similarity = Dot(query_.vector, query_.plain_vector);
+    query_.plain_vector = Vector(plain);
+    if (query_.vector != query_.plain_vector) {
+      query_.plain_similarity = Dot(query_.vector, query_.plain_vector);
+    }
     const std::vector<double> with = TokenShares(input), without = TokenShares(plain);
     std::size_t word = 0;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -132,7 +136,7 @@ class QueryEncoder {
   void Subtract(const std::vector<text::WeightedPrompt::Unwanted>& unwanted) {
     if (unwanted.empty()) return;
     for (const auto& phrase : unwanted) {
-      Tokens tokens = parts_.tokenizer.Encode(phrase.text);
+      TextTokens tokens = parts_.tokenizer.Encode(phrase.text);
       std::vector<double> weights(tokens.size(), 1.0);
       Cut("what is not wanted", tokens, weights);
       const std::vector<float> vector = Vector(MakeInput(parts_.tokenizer, tokens, weights));
@@ -141,13 +145,11 @@ class QueryEncoder {
       }
       query_.unwanted.push_back(phrase.text);
     }
-    const double length = std::sqrt(Dot(query_.vector, query_.vector));
-    for (float& value : query_.vector) {
-      value = length > 0 ? static_cast<float>(value / length) : 0.0f;
-    }
+    ScaleToUnitLength(query_.vector);
   }
 
   Clip::Parts& parts_;
+  const QueryOptions& options_;
   models::WeightPlace place_;
   EncodedQuery query_;
 };
@@ -160,13 +162,16 @@ Result<EncodedQuery> Clip::EncodeQuery(std::string_view query, const QueryOption
     return MakeError(ErrorCode::kInvalidArgument,
                      "the text encoder has the blocks 0 to " + std::to_string(blocks - 1));
   }
+  if (options.first_block > 0 && options.mode != StrengthMode::kAttention) {
+    return MakeError(ErrorCode::kInvalidArgument, "a first block is for strengths in attention");
+  }
   text::WeightedPrompt prompt;
   if (options.literal) {
     prompt.text = query;
   } else {
     ONDINE_ASSIGN(prompt, text::ParseWeightedPrompt(query));
   }
-  return QueryEncoder(*parts_, options).Encode(prompt, options.explain);
+  return QueryEncoder(*parts_, options).Encode(prompt);
 }
 
 }  // namespace ondine

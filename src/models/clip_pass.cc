@@ -28,18 +28,21 @@ Activation ActivationOf(ClipActivation activation) {
   return activation == ClipActivation::kQuickGelu ? compute::QuickGelu : compute::ExactGelu;
 }
 
-void ScaleToUnitLength(std::span<float> vector) {
+// Returns the length that it had.
+double ScaleToUnitLength(std::span<float> vector) {
   double squares = 0;
   for (const float value : vector) squares += double{value} * value;
-  const auto scale = static_cast<float>(squares > 0 ? 1 / std::sqrt(squares) : 0);
+  const double length = std::sqrt(squares);
+  const auto scale = static_cast<float>(length > 0 ? 1 / length : 0);
   for (float& value : vector) value *= scale;
+  return length;
 }
 
 }  // namespace
 
 void ClipPass::EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place,
-                           float* vectors, InputObserver* observer) {
-  RunTexts(texts, {.place = place, .observer = observer}, vectors);
+                           float* vectors, ClipTrace* trace, InputObserver* observer) {
+  RunTexts(texts, {.place = place, .trace = trace, .observer = observer}, vectors);
 }
 
 std::vector<float> ClipPass::AttentionShares(const ClipText& text, const WeightPlace& place) {
@@ -72,11 +75,13 @@ void ClipPass::RunTexts(std::span<const ClipText> texts, Options options, float*
   Prepare(tower);
   options.causal = true;
   options.bias = weighted ? bias_.data() : nullptr;
+  if (options.trace != nullptr) Prepare(*options.trace);
   pool_.Run([&](Worker& worker) {
     EmbedTexts(worker, texts);
     worker.Barrier();
     RunBlocks(worker, tower, options);
-    Project(worker, tower, Pooled::kLast, vectors);
+    if (options.trace != nullptr) Keep(worker, residual_.data(), options.trace->output);
+    Project(worker, tower, Pooled::kLast, vectors, options.trace);
   });
 }
 
@@ -93,7 +98,7 @@ void ClipPass::EncodePictures(std::span<const std::uint8_t* const> pictures, flo
   pool_.Run([&](Worker& worker) {
     EmbedPictures(worker, pictures);
     RunBlocks(worker, tower, {.observer = observer});
-    Project(worker, tower, Pooled::kFirst, vectors);
+    Project(worker, tower, Pooled::kFirst, vectors, nullptr);
   });
 }
 
@@ -105,6 +110,30 @@ void ClipPass::Prepare(const Tower& tower) {
   attended_.Resize(rows, width);
   hidden_.Resize(rows, tower.spec.hidden);
   pooled_.Resize(static_cast<std::int64_t>(begins_.size()) - 1, width);
+}
+
+void ClipPass::Prepare(ClipTrace& trace) const {
+  const TowerSpec& spec = clip_->text().spec;
+  const auto rows = static_cast<std::size_t>(begins_.back());
+  const auto width = static_cast<std::size_t>(spec.width);
+  trace.begins = begins_;
+  trace.bias = bias_;
+  trace.output.resize(rows * width);
+  trace.lengths.resize(begins_.size() - 1);
+  trace.blocks.resize(static_cast<std::size_t>(spec.layers));
+  for (ClipTrace::Block& block : trace.blocks) {
+    block.input.resize(rows * width);
+    block.qkv.resize(rows * 3 * width);
+    block.middle.resize(rows * width);
+    block.up.resize(rows * static_cast<std::size_t>(spec.hidden));
+  }
+}
+
+void ClipPass::Keep(const Worker& worker, const float* rows, std::vector<float>& copy) const {
+  const auto width = static_cast<std::int64_t>(copy.size()) / begins_.back();
+  const Worker::Range share = worker.Share(begins_.back());
+  std::copy(rows + share.begin * width, rows + share.end * width,
+            copy.begin() + share.begin * width);
 }
 
 void ClipPass::EmbedTexts(const Worker& worker, std::span<const ClipText> texts) {
@@ -181,13 +210,19 @@ void ClipPass::RunBlock(Worker& worker, const Tower& tower, std::size_t index,
   float* q = projection_.data();
   float* k = q + width;
   float* v = k + width;
+  ClipTrace::Block* trace = options.trace == nullptr ? nullptr : &options.trace->blocks[index];
 
+  if (trace != nullptr) Keep(worker, residual_.data(), trace->input);
   Normalize(worker, layer.attention_norm, spec.norm_epsilon, layer.query);
   worker.Barrier();
   options.Observe(worker, index, CodeSite::kAttention, normed_);
   layer.query.Multiply(worker, normed_, Store::kAssign, q, stride, layer.query_bias);
   layer.key.Multiply(worker, normed_, Store::kAssign, k, stride, layer.key_bias);
   layer.value.Multiply(worker, normed_, Store::kAssign, v, stride, layer.value_bias);
+  if (trace != nullptr) {
+    worker.Barrier();
+    Keep(worker, projection_.data(), trace->qkv);
+  }
   worker.Barrier();
 
   compute::ShortAttentionInput input;
@@ -218,12 +253,18 @@ void ClipPass::RunBlock(Worker& worker, const Tower& tower, std::size_t index,
 
 void ClipPass::Mlp(Worker& worker, const Tower& tower, std::size_t index, const Options& options) {
   const TowerLayer& layer = tower.layers[index];
+  ClipTrace::Block* trace = options.trace == nullptr ? nullptr : &options.trace->blocks[index];
+  if (trace != nullptr) Keep(worker, residual_.data(), trace->middle);
   Normalize(worker, layer.mlp_norm, tower.spec.norm_epsilon, layer.up);
   worker.Barrier();
   options.Observe(worker, index, CodeSite::kMlp, normed_);
   layer.up.MultiplyActivated(worker, normed_, layer.up_bias, ActivationOf(clip_->spec().activation),
                              hidden_, layer.down.input_code());
   worker.Barrier();
+  if (trace != nullptr) {  // once more, as what goes into the activation is kept nowhere
+    layer.up.Multiply(worker, normed_, Store::kAssign, trace->up.data(), tower.spec.hidden,
+                      layer.up_bias);
+  }
   if (layer.down.input_code() == nullptr) {
     const Worker::Range share = worker.Share(hidden_.rows());
     for (std::int64_t i = share.begin; i < share.end; ++i) hidden_.Finish(i);
@@ -247,7 +288,8 @@ void ClipPass::Normalize(const Worker& worker, const NormWeights& norm, float ep
   }
 }
 
-void ClipPass::Project(Worker& worker, const Tower& tower, Pooled pooled, float* vectors) {
+void ClipPass::Project(Worker& worker, const Tower& tower, Pooled pooled, float* vectors,
+                       ClipTrace* trace) {
   const auto width = static_cast<std::size_t>(tower.spec.width);
   const std::int64_t length = tower.projection.out();
   const Worker::Range share = worker.Share(pooled_.rows());
@@ -263,7 +305,9 @@ void ClipPass::Project(Worker& worker, const Tower& tower, Pooled pooled, float*
   tower.projection.Multiply(worker, pooled_, Store::kAssign, vectors, length);
   worker.Barrier();
   for (std::int64_t i = share.begin; i < share.end; ++i) {
-    ScaleToUnitLength({vectors + i * length, static_cast<std::size_t>(length)});
+    const double before =
+        ScaleToUnitLength({vectors + i * length, static_cast<std::size_t>(length)});
+    if (trace != nullptr) trace->lengths[static_cast<std::size_t>(i)] = static_cast<float>(before);
   }
 }
 

@@ -27,6 +27,21 @@ struct WeightPlace {
   bool for_last_row_only = false;  // else in every row: in how each token reads the others
 };
 
+// What a pass of texts leaves behind for its gradient (models/clip_gradient.h).
+struct ClipTrace {
+  struct Block {
+    std::vector<float> input;   // [rows][width]: the residual before the block
+    std::vector<float> qkv;     // [rows][3 * width]
+    std::vector<float> middle;  // [rows][width]: the residual between its two halves
+    std::vector<float> up;      // [rows][hidden], before the activation
+  };
+  std::vector<std::int64_t> begins;  // [texts + 1]: the rows of each
+  std::vector<float> bias;           // [rows]: log weights
+  std::vector<Block> blocks;
+  std::vector<float> output;   // [rows][width]: the residual behind the last block
+  std::vector<float> lengths;  // [texts]: of the vectors before they were made of length 1
+};
+
 // Working memory for passes. Belongs to one thread at a time.
 class ClipPass {
  public:
@@ -35,10 +50,11 @@ class ClipPass {
 
   const Clip& clip() const { return *clip_; }
 
-  // Vectors [texts][projection] of norm 1. Text i's is the same whatever texts stand beside it. An
-  // observer, where there is one, sees the inputs of the tower's blocks.
+  // Vectors [texts][projection] of norm 1. Text i's is the same whatever texts stand beside it.
+  // `trace`, where not null, keeps what a gradient needs; `observer`, where not null, sees the
+  // inputs of the tower's blocks.
   void EncodeTexts(std::span<const ClipText> texts, const WeightPlace& place, float* vectors,
-                   InputObserver* observer = nullptr);
+                   ClipTrace* trace = nullptr, InputObserver* observer = nullptr);
   // The same for pictures of the spec's size, each [size][size][3] bytes of red, green and blue.
   void EncodePictures(std::span<const std::uint8_t* const> pictures, float* vectors,
                       InputObserver* observer = nullptr);
@@ -53,6 +69,7 @@ class ClipPass {
     const float* bias = nullptr;  // [rows]
     WeightPlace place = {};
     float* shares = nullptr;  // [blocks][heads][rows]
+    ClipTrace* trace = nullptr;
     InputObserver* observer = nullptr;
 
     void Observe(compute::Worker& worker, std::size_t block, CodeSite site,
@@ -70,10 +87,14 @@ class ClipPass {
                  const compute::Linear& reader);
   // The vectors of the row of each sequence that stands for all of it.
   enum class Pooled { kFirst, kLast };
-  void Project(compute::Worker& worker, const Tower& tower, Pooled pooled, float* vectors);
+  void Project(compute::Worker& worker, const Tower& tower, Pooled pooled, float* vectors,
+               ClipTrace* trace);
   void EmbedTexts(const compute::Worker& worker, std::span<const ClipText> texts);
   void EmbedPictures(compute::Worker& worker, std::span<const std::uint8_t* const> pictures);
   void RunTexts(std::span<const ClipText> texts, Options options, float* vectors);
+  void Prepare(ClipTrace& trace) const;
+  // Copies this worker's rows.
+  void Keep(const compute::Worker& worker, const float* rows, std::vector<float>& copy) const;
 
   std::shared_ptr<const Clip> clip_;
   compute::ThreadPool& pool_;

@@ -51,7 +51,7 @@ Result<std::vector<LayerStatistics>> CalibrateClip(std::shared_ptr<const models:
   ONDINE_TRY(run(samples.texts.size(), of_texts, [&](std::size_t first, std::size_t together) {
     std::vector<models::ClipText> texts;
     for (const auto& tokens : samples.texts.subspan(first, together)) texts.push_back({tokens});
-    pass.EncodeTexts(texts, {}, vectors.data(), &of_texts);
+    pass.EncodeTexts(texts, {}, vectors.data(), nullptr, &of_texts);
   }));
   InputCollector of_pictures(spec.image.layers, {}, pool.threads());
   ONDINE_TRY(

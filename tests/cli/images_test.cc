@@ -144,6 +144,78 @@ TEST_F(ImagesCommand, ALibraryOfAnotherClipIsRefused) {
               Not(HasSubstr("\n\n")));
 }
 
+class ClassesCommand : public ImagesCommand {
+ protected:
+  void SetUp() override {
+    ImagesCommand::SetUp();
+    for (const auto& [name, colour] : {std::pair{"red_things", std::vector<int>{200, 0, 0}},
+                                       std::pair{"blue", std::vector<int>{0, 0, 200}}}) {
+      fs::create_directories(Path("examples/" + std::string(name)));
+      Write("examples/" + std::string(name) + "/1.png", PlainPicture(8, 8, colour));
+    }
+  }
+  std::vector<std::string> Learn(const std::vector<std::string>& more = {"--json"}) const {
+    std::vector<std::string> command = {"images", "learn", Path("examples"), "--clip",
+                                        clip_,    "-o",    classes_};
+    command.insert(command.end(), more.begin(), more.end());
+    return command;
+  }
+  std::vector<std::string> Classify(const std::vector<std::string>& photos) const {
+    std::vector<std::string> command = {"images", "classify", "--classes",
+                                        classes_, "--clip",   clip_};
+    command.insert(command.end(), photos.begin(), photos.end());
+    return command;
+  }
+  const std::string classes_ = Path("classes.json");
+};
+
+TEST_F(ClassesCommand, LearnsAndClassifies) {
+  Write("examples/blue/broken.jpg", "not a picture");
+  Write("texts.json", R"({"blue": "blue", "red_things": "red shoe"})");
+  const json learned = Json(Learn({"--texts", Path("texts.json"), "--json"}));
+  ASSERT_EQ(learned.at("classes").size(), 2u);
+  EXPECT_EQ(learned.at("classes")[1].at("name"), "red_things");
+  ASSERT_EQ(learned.at("classes")[1].at("words").size(), 2u);
+  EXPECT_EQ(learned.at("classes")[1].at("words")[0].at("text"), "red");
+  EXPECT_GT(learned.at("classes")[1].at("words")[0].at("weight"), 0);
+  EXPECT_EQ(learned.at("classes")[0].at("photos"), 1);
+  EXPECT_EQ(learned.at("broken").size(), 1u);
+  EXPECT_LT(learned.at("loss"), learned.at("plain_loss"));
+
+  // A photo and a folder: together those that were learned from.
+  const json found =
+      Json(Classify({Path("examples/red_things/1.png"), Path("examples/blue"), "--json"}))
+          .at("photos");
+  ASSERT_EQ(found.size(), 2u);
+  double loss = 0;
+  for (const auto& [photo, own] : {std::pair{0, "red_things"}, std::pair{1, "blue"}}) {
+    const json& shares = found[static_cast<std::size_t>(photo)].at("probabilities");
+    EXPECT_NEAR(shares.at("blue").get<double>() + shares.at("red_things").get<double>(), 1, 1e-9);
+    loss -= std::log(shares.at(own).get<double>()) / 2;
+  }
+  EXPECT_NEAR(loss, learned.at("loss").get<double>(), 1e-4);
+  const std::string line = Output(Classify({Path("photos/blue.png")}));
+  EXPECT_THAT(line, HasSubstr("photos/blue.png\n"));
+}
+
+TEST_F(ClassesCommand, ClassesWithoutTextAreCalledByTheirFolder) {
+  const json learned = Json(Learn({"--steps", "3", "--json"}));
+  EXPECT_EQ(learned.at("classes")[0].at("words")[0].at("text"), "a");
+  EXPECT_EQ(learned.at("classes")[0].at("words")[1].at("text"), "photo");
+}
+
+TEST_F(ClassesCommand, BadInputIsRefusedInOneLine) {
+  EXPECT_THAT(
+      Refusal(kFailed, {"images", "learn", Path("photos/below"), "--clip", clip_, "-o", classes_}),
+      HasSubstr("no folders with photos"));
+  EXPECT_THAT(Refusal(kFailed, Classify({Path("photos/red.png")})), HasSubstr("classes.json"));
+  Write("texts.json", "{");
+  EXPECT_THAT(Refusal(kFailed, Learn({"--texts", Path("texts.json")})), HasSubstr("texts.json"));
+  fs::remove_all(Path("examples/blue"));
+  EXPECT_THAT(Refusal(kUsage, Learn({})), HasSubstr("two or more"));
+  EXPECT_FALSE(fs::exists(classes_));
+}
+
 TEST_F(ImagesCommand, ConvertsACheckpoint) {
   fs::create_directories(Path("checkpoint"));
   TinyClip().WriteTransformers(Path("checkpoint"));

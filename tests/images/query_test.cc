@@ -91,6 +91,38 @@ TEST_F(QueryTest, ExplainsWhereAttentionGoes) {
   EXPECT_EQ(Encode("a (red:0) shoe", explain).words[1].share, 0);
 }
 
+TEST_F(QueryTest, DifferencesMoveTheVectorByWhatAWordAdds) {
+  QueryOptions difference;
+  difference.mode = StrengthMode::kDifference;
+  const auto plain = Encode("a red shoe").vector;
+  EXPECT_EQ(Encode("a red shoe", difference).vector, plain);
+  EXPECT_EQ(Encode("a (red:1) ([shoe])", difference).vector, plain);
+  // Without the word, both modes hide it.
+  const auto hidden = Encode("a (red:0) shoe").vector;
+  const auto moved = Encode("a (red:0) shoe", difference).vector;
+  const auto more = Encode("a (red:3) shoe", difference);
+  ASSERT_EQ(moved.size(), plain.size());
+  std::vector<double> expected(plain.size());
+  double length = 0;
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_NEAR(moved[i], hidden[i], 1e-6);
+    expected[i] = plain[i] + 2 * (double{plain[i]} - hidden[i]);
+    length += expected[i] * expected[i];
+  }
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_NEAR(more.vector[i], expected[i] / std::sqrt(length), 1e-5);
+  }
+  EXPECT_EQ(Encode("a (red:3) (shoe:3)", difference).vector,
+            Encode("a (red shoe:3)", difference).vector);
+  difference.explain = true;
+  const EncodedQuery explained = Encode("a (red:3) shoe", difference);
+  EXPECT_EQ(explained.words[1].share, explained.words[1].share_plain);
+  EXPECT_EQ(explained.plain_vector, plain);
+  EXPECT_LT(explained.plain_similarity, 1);
+  difference.first_block = 1;
+  EXPECT_FALSE(clip_->EncodeQuery("a shoe", difference).has_value());
+}
+
 TEST_F(QueryTest, WhatIsNotWantedIsSubtracted) {
   const EncodedQuery with = Encode("a red shoe -shoe"), unwanted = Encode("shoe");
   const EncodedQuery plain = Encode("a red shoe");
