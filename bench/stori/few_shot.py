@@ -173,10 +173,8 @@ def rank_correlation(a, b):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ondine", default="build/bin/ondine")
-    parser.add_argument("--clip", required=True)
+    Ondine.add_options(parser)
     parser.add_argument("--scale", type=float, required=True, help="the CLIP's logit scale")
-    parser.add_argument("--data", default="../shared/data")
     parser.add_argument("--set", default="fashion", choices=["fashion", "clothing"])
     parser.add_argument("--part", default="test", choices=["validation", "test"])
     parser.add_argument("--shots", default="1,2,4,8,16")
@@ -187,7 +185,7 @@ def main():
     parser.add_argument("learn_options", nargs="*")
     options = parser.parse_args()
 
-    ondine = Ondine(options.ondine, options.clip)
+    ondine = Ondine(options)
     with tempfile.TemporaryDirectory() as temporary:
         task = Task(ondine, options, pathlib.Path(temporary))
         names = ondine.queries([escaped(task.texts[c].split(",")[0]) for c in task.classes])

@@ -78,10 +78,8 @@ def learn_here(tower, texts, drawn, classes, scale, unit, form, variant, rate, p
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ondine", default="build/bin/ondine")
-    parser.add_argument("--clip", required=True)
+    Ondine.add_options(parser)
     parser.add_argument("--scale", type=float, required=True, help="the CLIP's logit scale")
-    parser.add_argument("--data", default="../shared/data")
     parser.add_argument("--part", default="validation", choices=["validation", "test"])
     parser.add_argument("--shots", default="4,16")
     parser.add_argument("--seeds", type=int, default=3)
@@ -89,7 +87,7 @@ def main():
     options = parser.parse_args()
     options.set = "fashion"
 
-    ondine, tower = Ondine(options.ondine, options.clip), TextTower(options.clip)
+    ondine, tower = Ondine(options), TextTower(options.clip)
     scores = {}
     with tempfile.TemporaryDirectory() as temporary:
         task = Task(ondine, options, pathlib.Path(temporary))

@@ -4,6 +4,7 @@ import collections
 import csv
 import dataclasses
 import json
+import os
 import pathlib
 import sqlite3
 import subprocess
@@ -67,11 +68,19 @@ def write_photos(photos, folder):
 
 
 class Ondine:
-    def __init__(self, program, clip):
-        self.program, self.clip = program, clip
+    def __init__(self, options):
+        self.program = options.ondine
+        self.choice = ["--clip", options.clip, "--threads", str(options.threads)]
+
+    @staticmethod
+    def add_options(parser):
+        parser.add_argument("--ondine", default="build/bin/ondine")
+        parser.add_argument("--clip", required=True)
+        parser.add_argument("--threads", type=int, default=os.cpu_count())
+        parser.add_argument("--data", default="../shared/data")
 
     def run(self, *arguments):
-        return subprocess.run([self.program, "images", *map(str, arguments), "--clip", self.clip],
+        return subprocess.run([self.program, "images", *map(str, arguments), *self.choice],
                               check=True, capture_output=True, text=True).stdout
 
     def queries(self, queries, mode="attention", literal=False):

@@ -296,15 +296,13 @@ def print_tables(kind, count, summary):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ondine", default="build/bin/ondine")
-    parser.add_argument("--clip", required=True)
-    parser.add_argument("--data", default="../shared/data")
+    Ondine.add_options(parser)
     parser.add_argument("--part", default="test", choices=["validation", "test"])
     parser.add_argument("--reference", action="store_true")
     parser.add_argument("-o", "--output", type=pathlib.Path)
     options = parser.parse_args()
 
-    ondine = Ondine(options.ondine, options.clip)
+    ondine = Ondine(options)
     gallery = fashion(options.data)[options.part]
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
