@@ -55,7 +55,7 @@ def clothing(data):
     """The photos of clothing-small, halves by the fixed rule: {"shots": ..., "final": ...}, each
     [(path, class)]."""
     halves = {"shots": [], "final": []}
-    for folder in sorted((pathlib.Path(data) / "images" / "clothing-small" / "test").iterdir()):
+    for folder in sorted((pathlib.Path(data).resolve() / "images" / "clothing-small" / "test").iterdir()):
         for i, path in enumerate(sorted(folder.iterdir(), key=lambda path: path.name.encode())):
             halves["final" if i % 2 else "shots"].append((path, folder.name))
     return halves
