@@ -43,7 +43,8 @@ def wordings(attribute, value):
         return [value, f"something {value}", f"a {value} thing", f"a photo of something {value}"]
     if value == "unisex":
         return ["unisex", "a unisex product", "for men and women", "a photo for men and women"]
-    return [f"for {value}", f"something for {value}", f"{value}'s wear", f"a photo of something for {value}"]
+    return [f"for {value}", f"something for {value}", f"{value}'s wear",
+            f"a photo of something for {value}"]
 
 
 def histogram(photo):

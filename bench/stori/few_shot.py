@@ -126,7 +126,7 @@ def stacked(drawn, classes):
 
 
 def task_res(text_vectors, drawn, classes, scale, shots):
-    """As its authors' code has it: Adam at 2e-3, cosine decay, 100 epochs up to 4 shots, else 200."""
+    """As its authors' code has it: Adam at 2e-3, cosine decay, 100 epochs to 4 shots, else 200."""
     photos, labels = stacked(drawn, classes)
     base = torch.tensor(text_vectors, dtype=torch.float32)
     free = torch.zeros_like(base, requires_grad=True)
@@ -138,7 +138,8 @@ def task_res(text_vectors, drawn, classes, scale, shots):
     for _ in range(epochs):
         for batch in torch.randperm(len(photos), generator=generator).split(256):
             vectors = torch.nn.functional.normalize(base + 0.5 * free, dim=1)
-            loss = torch.nn.functional.cross_entropy(scale * photos[batch] @ vectors.T, labels[batch])
+            logits = scale * photos[batch] @ vectors.T
+            loss = torch.nn.functional.cross_entropy(logits, labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -101,8 +101,8 @@ def main():
                 scores[f"{shots} shots, {name}"] = [
                     task.score(learn_here(tower, texts, drawn, task.classes, options.scale,
                                           **settings)) for drawn in draws]
-                print(f"{shots} shots, {name}: {100 * np.mean(scores[f'{shots} shots, {name}']):.1f}",
-                      flush=True)
+                mean = 100 * np.mean(scores[f"{shots} shots, {name}"])
+                print(f"{shots} shots, {name}: {mean:.1f}", flush=True)
             print(f"{shots} shots, ondine: {100 * np.mean(scores[f'{shots} shots, ondine']):.1f}")
     if options.output:
         options.output.write_text(json.dumps(scores, indent=1))

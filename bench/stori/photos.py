@@ -44,7 +44,8 @@ def fashion(data):
                     continue
                 place = bucket(row["productDisplayName"])
                 part = "train" if place < 90 else "validation" if place < 95 else "test"
-                parts[part].append(Photo(member.name, part, row, archive.extractfile(member).read()))
+                jpeg = archive.extractfile(member).read()
+                parts[part].append(Photo(member.name, part, row, jpeg))
     known = {photo.jpeg for photo in parts["train"]}
     for part in ("validation", "test"):
         parts[part] = [photo for photo in parts[part] if photo.jpeg not in known]
@@ -55,7 +56,8 @@ def clothing(data):
     """The photos of clothing-small, halves by the fixed rule: {"shots": ..., "final": ...}, each
     [(path, class)]."""
     halves = {"shots": [], "final": []}
-    for folder in sorted((pathlib.Path(data).resolve() / "images" / "clothing-small" / "test").iterdir()):
+    root = pathlib.Path(data).resolve() / "images" / "clothing-small" / "test"
+    for folder in sorted(root.iterdir()):
         for i, path in enumerate(sorted(folder.iterdir(), key=lambda path: path.name.encode())):
             halves["final" if i % 2 else "shots"].append((path, folder.name))
     return halves
