@@ -37,6 +37,8 @@ class Task:
     def __init__(self, ondine, options, folder):
         texts = json.loads((pathlib.Path(__file__).parent / "descriptions.json").read_text())
         self.texts = texts[options.set]
+        if options.only_names:
+            self.texts = {name: text.split(",")[0] for name, text in self.texts.items()}
         self.classes = sorted(self.texts)
         self.folder = folder
         if options.set == "fashion":
@@ -181,6 +183,7 @@ def main():
     parser.add_argument("--shots", default="1,2,4,8,16")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only-stori", action="store_true", help="to choose settings")
+    parser.add_argument("--only-names", action="store_true", help="learn from names alone")
     parser.add_argument("--probe-pull", type=float, default=1e-4)
     parser.add_argument("-o", "--output", type=pathlib.Path)
     parser.add_argument("learn_options", nargs="*")

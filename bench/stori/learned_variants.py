@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("-o", "--output", type=pathlib.Path)
     options = parser.parse_args()
-    options.set = "fashion"
+    options.set, options.only_names = "fashion", False
 
     ondine, tower = Ondine(options), TextTower(options.clip)
     scores = {}
