@@ -177,7 +177,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     Ondine.add_options(parser)
-    parser.add_argument("--scale", type=float, required=True, help="the CLIP's logit scale")
     parser.add_argument("--set", default="fashion", choices=["fashion", "clothing"])
     parser.add_argument("--part", default="test", choices=["validation", "test"])
     parser.add_argument("--shots", default="1,2,4,8,16")
@@ -190,6 +189,7 @@ def main():
     options = parser.parse_args()
 
     ondine = Ondine(options)
+    scale = ondine.logit_scale()
     with tempfile.TemporaryDirectory() as temporary:
         task = Task(ondine, options, pathlib.Path(temporary))
         names = ondine.queries([escaped(task.texts[c].split(",")[0]) for c in task.classes])
@@ -212,7 +212,7 @@ def main():
                 scores["shuffled"].append(np.mean([
                     task.score(ondine.queries(shuffled_queries(learned, draw))) for _ in range(5)]))
                 scores["taskres"].append(task.score(
-                    task_res(descriptions, drawn, task.classes, options.scale, count)))
+                    task_res(descriptions, drawn, task.classes, scale, count)))
                 scores["probe"].append(balanced(
                     linear_probe(drawn, task.classes, task.final, options.probe_pull), task.truth))
             stability = float(np.mean([

@@ -79,7 +79,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     Ondine.add_options(parser)
-    parser.add_argument("--scale", type=float, required=True, help="the CLIP's logit scale")
     parser.add_argument("--part", default="validation", choices=["validation", "test"])
     parser.add_argument("--shots", default="4,16")
     parser.add_argument("--seeds", type=int, default=3)
@@ -88,6 +87,7 @@ def main():
     options.set, options.only_names = "fashion", False
 
     ondine, tower = Ondine(options), TextTower(options.clip)
+    scale = ondine.logit_scale()
     scores = {}
     with tempfile.TemporaryDirectory() as temporary:
         task = Task(ondine, options, pathlib.Path(temporary))
@@ -99,7 +99,7 @@ def main():
                     ondine, task, drawn, [])])) for drawn in draws]
             for name, settings in variants(tower.blocks).items():
                 scores[f"{shots} shots, {name}"] = [
-                    task.score(learn_here(tower, texts, drawn, task.classes, options.scale,
+                    task.score(learn_here(tower, texts, drawn, task.classes, scale,
                                           **settings)) for drawn in draws]
                 mean = 100 * np.mean(scores[f"{shots} shots, {name}"])
                 print(f"{shots} shots, {name}: {mean:.1f}", flush=True)

@@ -85,6 +85,11 @@ class Ondine:
         return subprocess.run([self.program, "images", *map(str, arguments), *self.choice],
                               check=True, capture_output=True, text=True).stdout
 
+    def logit_scale(self):
+        info = subprocess.run([self.program, "info", self.choice[1], "--json"], check=True,
+                              capture_output=True, text=True).stdout
+        return json.loads(info)["metadata"]["clip.logit_scale"]
+
     def queries(self, queries, mode="attention", literal=False):
         """Vectors [queries][length]."""
         flags = ["--mode", mode] + ["--literal"] * literal

@@ -275,14 +275,13 @@ def summarize(results, count, draws=1000):
 
 def print_tables(kind, count, summary):
     print(f"\n## {kind}: {count} queries\n")
-    shown = [s for s in STRENGTHS]
-    print("preference at w_A =", *shown, sep=" | ")
+    print("preference at w_A =", *STRENGTHS, sep=" | ")
     for name, entry in summary.items():
         values = {s["a"]: s["preference"] for s in entry["settings"] if s["b"] == 1}
-        print(name, *(f"{values[s]:.3f}" if s in values else "" for s in shown), sep=" | ")
+        print(name, *(f"{values[s]:.3f}" if s in values else "" for s in STRENGTHS), sep=" | ")
     for key in ("ap_a", "ap_b", "ap_both", "recall_10", "cosine"):
         values = {s["a"]: s[key] for s in summary["SToRI"]["settings"] if s["b"] == 1}
-        print(f"SToRI {key}", *(f"{values[s]:.3f}" for s in shown), sep=" | ")
+        print(f"SToRI {key}", *(f"{values[s]:.3f}" for s in STRENGTHS), sep=" | ")
     for name, entry in summary.items():
         if "slope" in entry:
             print(f"{name}: slope {entry['slope']:.3f} {entry['slope_ci95']}, Spearman "

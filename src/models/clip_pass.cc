@@ -6,6 +6,7 @@
 
 #include "compute/elementwise.h"
 #include "compute/short_attention.h"
+#include "models/unit_length.h"
 
 namespace ondine::models {
 
@@ -33,16 +34,6 @@ void Activate(ClipActivation activation, std::span<float> x) {
   } else {
     compute::ExactGelu(x);
   }
-}
-
-// Returns the length that it had.
-double ScaleToUnitLength(std::span<float> vector) {
-  double squares = 0;
-  for (const float value : vector) squares += double{value} * value;
-  const double length = std::sqrt(squares);
-  const auto scale = static_cast<float>(length > 0 ? 1 / length : 0);
-  for (float& value : vector) value *= scale;
-  return length;
 }
 
 }  // namespace
