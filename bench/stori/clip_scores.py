@@ -43,7 +43,8 @@ def wordings(attribute, value):
         return [value, f"something {value}", f"a {value} thing", f"a photo of something {value}"]
     if value == "unisex":
         return ["unisex", "a unisex product", "for men and women", "a photo for men and women"]
-    return [f"for {value}", f"something for {value}", f"{value}'s wear", f"a photo of something for {value}"]
+    return [f"for {value}", f"something for {value}", f"{value}'s wear",
+            f"a photo of something for {value}"]
 
 
 def histogram(photo):
@@ -67,14 +68,12 @@ def recall(scores, right):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ondine", default="build/bin/ondine")
-    parser.add_argument("--clip", required=True)
-    parser.add_argument("--data", default="../shared/data")
+    Ondine.add_options(parser)
     parser.add_argument("--part", default="test", choices=["validation", "test"])
     parser.add_argument("-o", "--output", type=pathlib.Path)
     options = parser.parse_args()
 
-    ondine = Ondine(options.ondine, options.clip)
+    ondine = Ondine(options)
     parts = fashion(options.data)
     photos = parts[options.part]
     with tempfile.TemporaryDirectory() as temporary:

@@ -37,6 +37,8 @@ class Task:
     def __init__(self, ondine, options, folder):
         texts = json.loads((pathlib.Path(__file__).parent / "descriptions.json").read_text())
         self.texts = texts[options.set]
+        if options.only_names:
+            self.texts = {name: text.split(",")[0] for name, text in self.texts.items()}
         self.classes = sorted(self.texts)
         self.folder = folder
         if options.set == "fashion":
@@ -126,7 +128,7 @@ def stacked(drawn, classes):
 
 
 def task_res(text_vectors, drawn, classes, scale, shots):
-    """As its authors' code has it: Adam at 2e-3, cosine decay, 100 epochs up to 4 shots, else 200."""
+    """As its authors' code has it: Adam at 2e-3, cosine decay, 100 epochs to 4 shots, else 200."""
     photos, labels = stacked(drawn, classes)
     base = torch.tensor(text_vectors, dtype=torch.float32)
     free = torch.zeros_like(base, requires_grad=True)
@@ -138,7 +140,8 @@ def task_res(text_vectors, drawn, classes, scale, shots):
     for _ in range(epochs):
         for batch in torch.randperm(len(photos), generator=generator).split(256):
             vectors = torch.nn.functional.normalize(base + 0.5 * free, dim=1)
-            loss = torch.nn.functional.cross_entropy(scale * photos[batch] @ vectors.T, labels[batch])
+            logits = scale * photos[batch] @ vectors.T
+            loss = torch.nn.functional.cross_entropy(logits, labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -173,21 +176,20 @@ def rank_correlation(a, b):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ondine", default="build/bin/ondine")
-    parser.add_argument("--clip", required=True)
-    parser.add_argument("--scale", type=float, required=True, help="the CLIP's logit scale")
-    parser.add_argument("--data", default="../shared/data")
+    Ondine.add_options(parser)
     parser.add_argument("--set", default="fashion", choices=["fashion", "clothing"])
     parser.add_argument("--part", default="test", choices=["validation", "test"])
     parser.add_argument("--shots", default="1,2,4,8,16")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only-stori", action="store_true", help="to choose settings")
+    parser.add_argument("--only-names", action="store_true", help="learn from names alone")
     parser.add_argument("--probe-pull", type=float, default=1e-4)
     parser.add_argument("-o", "--output", type=pathlib.Path)
     parser.add_argument("learn_options", nargs="*")
     options = parser.parse_args()
 
-    ondine = Ondine(options.ondine, options.clip)
+    ondine = Ondine(options)
+    scale = ondine.logit_scale()
     with tempfile.TemporaryDirectory() as temporary:
         task = Task(ondine, options, pathlib.Path(temporary))
         names = ondine.queries([escaped(task.texts[c].split(",")[0]) for c in task.classes])
@@ -210,7 +212,7 @@ def main():
                 scores["shuffled"].append(np.mean([
                     task.score(ondine.queries(shuffled_queries(learned, draw))) for _ in range(5)]))
                 scores["taskres"].append(task.score(
-                    task_res(descriptions, drawn, task.classes, options.scale, count)))
+                    task_res(descriptions, drawn, task.classes, scale, count)))
                 scores["probe"].append(balanced(
                     linear_probe(drawn, task.classes, task.final, options.probe_pull), task.truth))
             stability = float(np.mean([

@@ -78,18 +78,16 @@ def learn_here(tower, texts, drawn, classes, scale, unit, form, variant, rate, p
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ondine", default="build/bin/ondine")
-    parser.add_argument("--clip", required=True)
-    parser.add_argument("--scale", type=float, required=True, help="the CLIP's logit scale")
-    parser.add_argument("--data", default="../shared/data")
+    Ondine.add_options(parser)
     parser.add_argument("--part", default="validation", choices=["validation", "test"])
     parser.add_argument("--shots", default="4,16")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("-o", "--output", type=pathlib.Path)
     options = parser.parse_args()
-    options.set = "fashion"
+    options.set, options.only_names = "fashion", False
 
-    ondine, tower = Ondine(options.ondine, options.clip), TextTower(options.clip)
+    ondine, tower = Ondine(options), TextTower(options.clip)
+    scale = ondine.logit_scale()
     scores = {}
     with tempfile.TemporaryDirectory() as temporary:
         task = Task(ondine, options, pathlib.Path(temporary))
@@ -101,10 +99,10 @@ def main():
                     ondine, task, drawn, [])])) for drawn in draws]
             for name, settings in variants(tower.blocks).items():
                 scores[f"{shots} shots, {name}"] = [
-                    task.score(learn_here(tower, texts, drawn, task.classes, options.scale,
+                    task.score(learn_here(tower, texts, drawn, task.classes, scale,
                                           **settings)) for drawn in draws]
-                print(f"{shots} shots, {name}: {100 * np.mean(scores[f'{shots} shots, {name}']):.1f}",
-                      flush=True)
+                mean = 100 * np.mean(scores[f"{shots} shots, {name}"])
+                print(f"{shots} shots, {name}: {mean:.1f}", flush=True)
             print(f"{shots} shots, ondine: {100 * np.mean(scores[f'{shots} shots, ondine']):.1f}")
     if options.output:
         options.output.write_text(json.dumps(scores, indent=1))

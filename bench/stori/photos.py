@@ -4,6 +4,7 @@ import collections
 import csv
 import dataclasses
 import json
+import os
 import pathlib
 import sqlite3
 import subprocess
@@ -43,7 +44,8 @@ def fashion(data):
                     continue
                 place = bucket(row["productDisplayName"])
                 part = "train" if place < 90 else "validation" if place < 95 else "test"
-                parts[part].append(Photo(member.name, part, row, archive.extractfile(member).read()))
+                jpeg = archive.extractfile(member).read()
+                parts[part].append(Photo(member.name, part, row, jpeg))
     known = {photo.jpeg for photo in parts["train"]}
     for part in ("validation", "test"):
         parts[part] = [photo for photo in parts[part] if photo.jpeg not in known]
@@ -54,7 +56,8 @@ def clothing(data):
     """The photos of clothing-small, halves by the fixed rule: {"shots": ..., "final": ...}, each
     [(path, class)]."""
     halves = {"shots": [], "final": []}
-    for folder in sorted((pathlib.Path(data) / "images" / "clothing-small" / "test").iterdir()):
+    root = pathlib.Path(data).resolve() / "images" / "clothing-small" / "test"
+    for folder in sorted(root.iterdir()):
         for i, path in enumerate(sorted(folder.iterdir(), key=lambda path: path.name.encode())):
             halves["final" if i % 2 else "shots"].append((path, folder.name))
     return halves
@@ -67,12 +70,25 @@ def write_photos(photos, folder):
 
 
 class Ondine:
-    def __init__(self, program, clip):
-        self.program, self.clip = program, clip
+    def __init__(self, options):
+        self.program = options.ondine
+        self.choice = ["--clip", options.clip, "--threads", str(options.threads)]
+
+    @staticmethod
+    def add_options(parser):
+        parser.add_argument("--ondine", default="build/bin/ondine")
+        parser.add_argument("--clip", required=True)
+        parser.add_argument("--threads", type=int, default=os.cpu_count())
+        parser.add_argument("--data", default="../shared/data")
 
     def run(self, *arguments):
-        return subprocess.run([self.program, "images", *map(str, arguments), "--clip", self.clip],
+        return subprocess.run([self.program, "images", *map(str, arguments), *self.choice],
                               check=True, capture_output=True, text=True).stdout
+
+    def logit_scale(self):
+        info = subprocess.run([self.program, "info", self.choice[1], "--json"], check=True,
+                              capture_output=True, text=True).stdout
+        return json.loads(info)["metadata"]["clip.logit_scale"]
 
     def queries(self, queries, mode="attention", literal=False):
         """Vectors [queries][length]."""

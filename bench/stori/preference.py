@@ -11,11 +11,12 @@ over 0 to 10, and then that of B. Beside it the average precision of A, of B and
 share of photos with both among the first ten, and the cosine to the query without strengths.
 
 Methods: SToRI (strengths in the program's text encoder); the program's --mode difference; phrase
-sums, w e(A) + e(B); a mix of the vectors with and without the word, as compel does it; A said several times; "very A"; and, with
---reference, what only PyTorch has here: factors of the input embeddings, factors of the encoder's
-outputs (no effect, a control), and the program's vectors held against PyTorch's. Methods are
-compared by the range of preference scores that they reach while the mean average precision of both
-stays above a share of what it is without strengths. Intervals: bootstrap over queries, 95 %.
+sums, w e(A) + e(B); a mix of the vectors with and without the word, as compel does it; A said
+several times; "very A"; and, with --reference, what only PyTorch has here: factors of the input
+embeddings, factors of the encoder's outputs (no effect, a control), and the program's vectors held
+against PyTorch's. Methods are compared by the range of preference scores that they reach while the
+mean average precision of both stays above a share of what it is without strengths. Intervals:
+bootstrap over queries, 95 %.
 Needs numpy; --reference also torch, transformers and gguf.
 """
 
@@ -142,7 +143,8 @@ METHODS = {"SToRI": (stori, "attention"), "difference": (stori, "difference"),
 def settings():
     """(strength of A, strength of B), from B alone to A alone."""
     mirrored = [(1, strength) for strength in reversed(STRENGTHS) if strength > 1]
-    return mirrored + [(strength, 1) for strength in STRENGTHS] + [(1, s) for s in STRENGTHS if s < 1][::-1]
+    weakened = [(1, strength) for strength in reversed(STRENGTHS) if strength < 1]
+    return mirrored + [(strength, 1) for strength in STRENGTHS] + weakened
 
 
 def evaluate(methods, queries, encode, plain, photos):
@@ -223,8 +225,8 @@ def response(by_setting):
 
 
 def reach(by_setting, retention, chosen):
-    """The lowest and highest mean preference of the queries chosen while mean AP of both is at least
-    this share of what it is without strengths; linear between settings."""
+    """The lowest and highest mean preference of the queries chosen while mean AP of both is at
+    least this share of what it is without strengths; linear between settings."""
     order = [setting for setting in settings() if setting in by_setting]
     curves = {key: np.array([[record[key] for record in by_setting[setting]] for setting in order])
               for key in ("preference", "ap_both")}
@@ -232,7 +234,7 @@ def reach(by_setting, retention, chosen):
     both = curves["ap_both"][:, chosen].mean(1)
     least = retention * both[order.index((1, 1))]
     reached = list(preference[both >= least])
-    sides = [[i for i, s in enumerate(order) if s[1] == 1], [i for i, s in enumerate(order) if s[0] == 1]]
+    sides = [[i for i, s in enumerate(order) if s[1 - side] == 1] for side in (0, 1)]
     for side in sides:
         side.sort(key=lambda i: order[i])
         for i, j in zip(side, side[1:]):
@@ -273,14 +275,13 @@ def summarize(results, count, draws=1000):
 
 def print_tables(kind, count, summary):
     print(f"\n## {kind}: {count} queries\n")
-    shown = [s for s in STRENGTHS]
-    print("preference at w_A =", *shown, sep=" | ")
+    print("preference at w_A =", *STRENGTHS, sep=" | ")
     for name, entry in summary.items():
         values = {s["a"]: s["preference"] for s in entry["settings"] if s["b"] == 1}
-        print(name, *(f"{values[s]:.3f}" if s in values else "" for s in shown), sep=" | ")
+        print(name, *(f"{values[s]:.3f}" if s in values else "" for s in STRENGTHS), sep=" | ")
     for key in ("ap_a", "ap_b", "ap_both", "recall_10", "cosine"):
         values = {s["a"]: s[key] for s in summary["SToRI"]["settings"] if s["b"] == 1}
-        print(f"SToRI {key}", *(f"{values[s]:.3f}" for s in shown), sep=" | ")
+        print(f"SToRI {key}", *(f"{values[s]:.3f}" for s in STRENGTHS), sep=" | ")
     for name, entry in summary.items():
         if "slope" in entry:
             print(f"{name}: slope {entry['slope']:.3f} {entry['slope_ci95']}, Spearman "
@@ -296,15 +297,13 @@ def print_tables(kind, count, summary):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ondine", default="build/bin/ondine")
-    parser.add_argument("--clip", required=True)
-    parser.add_argument("--data", default="../shared/data")
+    Ondine.add_options(parser)
     parser.add_argument("--part", default="test", choices=["validation", "test"])
     parser.add_argument("--reference", action="store_true")
     parser.add_argument("-o", "--output", type=pathlib.Path)
     options = parser.parse_args()
 
-    ondine = Ondine(options.ondine, options.clip)
+    ondine = Ondine(options)
     gallery = fashion(options.data)[options.part]
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)

@@ -58,14 +58,6 @@ Result<EncodedPhotos> EncodePhotos(Clip& clip, const std::vector<std::string>& p
   return photos;
 }
 
-json ToJson(const std::vector<Error>& errors) {
-  json list = json::array();
-  for (const Error& error : errors) {
-    list.push_back({{"path", error.context}, {"reason", error.message}});
-  }
-  return list;
-}
-
 struct LearnCommand {
   ClipChoice clip;
   std::string folder, texts, output;

@@ -31,14 +31,6 @@ struct IndexCommand {
   bool json = false, progress = false;
 };
 
-nlohmann::json ToJson(const std::vector<Error>& errors) {
-  nlohmann::json list = nlohmann::json::array();
-  for (const Error& error : errors) {
-    list.push_back({{"path", error.context}, {"reason", error.message}});
-  }
-  return list;
-}
-
 Status Index(const IndexCommand& command) {
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
   ProgressLine line(command.progress);

@@ -50,6 +50,14 @@ nlohmann::json ToJson(const HybridDecision& decision) {
   return out;
 }
 
+nlohmann::json ToJson(const std::vector<Error>& errors) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Error& error : errors) {
+    list.push_back({{"path", error.context}, {"reason", error.message}});
+  }
+  return list;
+}
+
 std::string Dump(const nlohmann::json& json) {
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -4,8 +4,10 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "ondine/hybrid.h"
+#include "ondine/result.h"
 #include "ondine/session.h"
 
 namespace ondine::cli {
@@ -14,6 +16,8 @@ nlohmann::json ToJson(const Generation& generation);
 nlohmann::json ToJson(const SessionReport& report);
 nlohmann::json ToJson(const Confidence& confidence);
 nlohmann::json ToJson(const HybridDecision& decision);
+// A list of what could not be read: path, reason.
+nlohmann::json ToJson(const std::vector<Error>& errors);
 
 // Indented; text that is not UTF-8 comes out with replacement characters.
 std::string Dump(const nlohmann::json& json);

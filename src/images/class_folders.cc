@@ -19,6 +19,7 @@ Result<std::vector<ClassFolder>> FindClassFolders(const std::string& folder,
     if (end != std::string::npos) photos[below.substr(0, end)].push_back(file.path);
   }
   std::vector<ClassFolder> classes;
+  classes.reserve(photos.size());
   for (auto& [name, paths] : photos) classes.push_back({name, std::move(paths)});
   return classes;
 }

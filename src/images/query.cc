@@ -8,6 +8,7 @@
 #include "images/clip_parts.h"
 #include "images/query_text.h"
 #include "images/vector_math.h"
+#include "models/unit_length.h"
 #include "text/weighted_prompt.h"
 
 namespace ondine {
@@ -20,11 +21,6 @@ using images::TowerInput;
 
 // Above this a word leaves little of the others.
 constexpr double kStrong = 10;
-
-void ScaleToUnitLength(std::vector<float>& vector) {
-  const double length = std::sqrt(Dot(vector, vector));
-  for (float& value : vector) value = length > 0 ? static_cast<float>(value / length) : 0.0f;
-}
 
 class QueryEncoder {
  public:
@@ -78,7 +74,7 @@ class QueryEncoder {
       const auto share = static_cast<float>(weights[first] - 1);
       for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += share * (plain[i] - without[i]);
     }
-    if (moved != plain) ScaleToUnitLength(moved);
+    if (moved != plain) models::ScaleToUnitLength(moved);
     return moved;
   }
 
@@ -145,7 +141,7 @@ class QueryEncoder {
       }
       query_.unwanted.push_back(phrase.text);
     }
-    ScaleToUnitLength(query_.vector);
+    models::ScaleToUnitLength(query_.vector);
   }
 
   Clip::Parts& parts_;

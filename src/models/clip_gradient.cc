@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <initializer_list>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -96,6 +98,7 @@ struct Head {
 
 void AttendBackwards(const Head& head) {
   std::vector<float> weights(static_cast<std::size_t>(head.length));
+  std::vector<float> effects(weights.size());  // of each key's weight on the result
   for (std::int64_t i = 0; i < head.length; ++i) {
     const float* q = head.q + i * head.stride;
     const float* gradient = head.out_gradient + i * head.out_stride;
@@ -112,18 +115,17 @@ void AttendBackwards(const Head& head) {
       weight = std::exp(weight - largest);
       sum += weight;
     }
-    // What each key's weight does to the result, less what all do on average.
     float average = 0;
     for (std::int64_t j = 0; j <= i; ++j) {
-      weights[static_cast<std::size_t>(j)] /= sum;
-      average += weights[static_cast<std::size_t>(j)] *
-                 Dot(gradient, head.v + j * head.stride, head.head_dim);
+      const auto key = static_cast<std::size_t>(j);
+      weights[key] /= sum;
+      effects[key] = Dot(gradient, head.v + j * head.stride, head.head_dim);
+      average += weights[key] * effects[key];
     }
     for (std::int64_t j = 0; j <= i; ++j) {
       const float weight = weights[static_cast<std::size_t>(j)];
       const float* k = head.k + j * head.stride;
-      const float effect = Dot(gradient, head.v + j * head.stride, head.head_dim) - average;
-      const float score_gradient = weight * effect;
+      const float score_gradient = weight * (effects[static_cast<std::size_t>(j)] - average);
       if (biased) head.bias_gradient[j] += score_gradient;
       AddScaled(head.scale * score_gradient, k, head.head_dim, head.q_gradient + i * head.stride);
       AddScaled(head.scale * score_gradient, q, head.head_dim, head.k_gradient + j * head.stride);

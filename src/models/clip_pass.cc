@@ -6,6 +6,7 @@
 
 #include "compute/elementwise.h"
 #include "compute/short_attention.h"
+#include "models/unit_length.h"
 
 namespace ondine::models {
 
@@ -26,16 +27,6 @@ void Finish(Activations& x, std::int64_t row, const compute::Linear& reader) {
 using Activation = void (*)(std::span<float>);
 Activation ActivationOf(ClipActivation activation) {
   return activation == ClipActivation::kQuickGelu ? compute::QuickGelu : compute::ExactGelu;
-}
-
-// Returns the length that it had.
-double ScaleToUnitLength(std::span<float> vector) {
-  double squares = 0;
-  for (const float value : vector) squares += double{value} * value;
-  const double length = std::sqrt(squares);
-  const auto scale = static_cast<float>(length > 0 ? 1 / length : 0);
-  for (float& value : vector) value *= scale;
-  return length;
 }
 
 }  // namespace

@@ -182,9 +182,8 @@ TEST(Picture, GreyAlphaCmykAndSixteenBitsBecomeColours) {
 }
 
 TEST(Picture, EveryFormatIsRead) {
-  for (const char* suffix :
-       {".jpg", ".png", ".webp", ".tif", ".gif", ".jpg[interlace]", ".png[interlace]",
-        ".avif[compression=av1,effort=0]", ".heic[effort=0]"}) {
+  for (const char* suffix : {".jpg", ".png", ".webp", ".tif", ".gif", ".jpg[interlace]",
+                             ".png[interlace]", ".avif[compression=av1,effort=0]"}) {
     const std::string bytes = PlainPicture(40, 30, {200, 40, 90}, suffix);
     if (bytes.empty()) continue;  // an encoder that this libvips lacks
     const auto picture = Decode(bytes);
