@@ -92,7 +92,7 @@ struct ClipQuantizationOptions {
   std::string scheme = "w8a8";
   bool per_tensor = false;                      // as in QuantizationOptions
   RangeChoice ranges = RangeChoice::kOutliers;  // kLearned is the same
-  double outliers = 0.002;
+  double outliers = 0.0005;
   int threads = 0;  // 0: one per core
   std::function<void(const QuantizationProgress&)> on_progress;
   StopToken stop_token;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/clip_choice.h"
@@ -93,11 +94,15 @@ Result<std::vector<ClassExamples>> Examples(const LearnCommand& command, Clip& c
                     line.Show("photos of " + Visible(folder.name) + ": " +
                               Grouped(static_cast<std::int64_t>(done)));
                   }));
-    const auto text = texts.find(folder.name);
+    auto text = texts.extract(folder.name);
     examples.push_back({folder.name,
-                        text == texts.end() ? images::PlainClassText(folder.name) : text->second,
+                        text ? std::move(text.mapped()) : images::PlainClassText(folder.name),
                         std::move(photos.vectors)});
     learned.photos.push_back(examples.back().photos.size());
+  }
+  line.Clear();
+  for (const auto& [name, text] : texts) {
+    PrintNote("there is a text for " + base::Quote(name) + ", but no folder with photos of it");
   }
   return examples;
 }

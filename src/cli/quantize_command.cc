@@ -66,7 +66,6 @@ Status RunClip(const Options& options) {
   settings.scheme = options.quantization.scheme;
   settings.per_tensor = options.quantization.per_tensor;
   settings.ranges = options.quantization.ranges;
-  settings.outliers = options.quantization.outliers;
   settings.threads = options.model.threads;
   settings.stop_token = InterruptToken();
   if (!options.texts.empty()) {
@@ -199,7 +198,7 @@ Action AddQuantize(CLI::App& app) {
               "--outliers", quantization.outliers,
               "share of each input's values that stay floats, with --ranges outliers, which it "
               "implies; more is more exact, and slower")
-          ->capture_default_str()
+          ->default_str("0.002, of a CLIP 0.0005")
           ->check(CLI::Range(0.0, 0.2));
   command->add_option("--sequences", quantization.sequences, "of 512 tokens of the text, at most")
       ->capture_default_str()
@@ -221,6 +220,7 @@ Action AddQuantize(CLI::App& app) {
   command->add_flag("--json", options->json, "print as JSON");
   return [options, ranges, outliers] {
     if (*outliers && !*ranges) options->quantization.ranges = RangeChoice::kOutliers;
+    if (*outliers) options->clip.outliers = options->quantization.outliers;
     return options->clip.pictures.empty() ? Run(*options) : RunClip(*options);
   };
 }

@@ -27,7 +27,7 @@ bool RangeRule::KeepsOutliers() const {
 quant::Range RangeRule::RangeOf(const quant::Histogram& values, int bits) const {
   if (choice == RangeChoice::kMinMax) return values.range();
   if (choice == RangeChoice::kLeastSquares) return quant::LeastSquares(values, bits);
-  return values.WithoutOutliers(outliers);
+  return quant::EndsOnCodes(values.WithoutOutliers(outliers), bits);
 }
 
 std::string RangeRule::Name() const {

@@ -21,7 +21,8 @@ images::EncoderIdentity Clip::Parts::identity() const {
 }
 
 images::PictureForm Clip::Parts::form() const {
-  return {weights->spec().image_size, weights->spec().resize};
+  const models::ClipSpec& spec = weights->spec();
+  return {spec.image_size, spec.resize, spec.fill};
 }
 
 Status Clip::Parts::Encode(std::span<const images::Picture> pictures, float* vectors) {

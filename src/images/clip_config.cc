@@ -40,13 +40,13 @@ class Section {
     return {there ? object_.at(key) : empty, name_ + ", " + key};
   }
 
-  Result<int> Int(const char* key, std::optional<int> fallback) const {
+  Result<int> Int(const char* key, std::optional<int> fallback, unsigned least = 1) const {
     if (!Has(key)) {
       if (fallback) return *fallback;
       return Wrong(key, "is missing");
     }
     const Json& value = object_.at(key);
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < 1 ||
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < least ||
         value.get<std::uint64_t>() > kMost) {
       return Wrong(key, "is no size");
     }
@@ -240,9 +240,19 @@ Result<ClipSpec> ParseOpenClipConfig(std::string_view config, const std::string&
   ONDINE_ASSIGN(const std::string filter, preprocess.String("interpolation", "bicubic"));
   if (filter != "bicubic") return preprocess.Unsupported("interpolation", filter);
   ONDINE_ASSIGN(const std::string resize, preprocess.String("resize_mode", "shortest"));
-  const std::optional<ResizeMode> mode = models::FindResizeMode(resize);
-  if (!mode) return preprocess.Unsupported("resize_mode", resize);
-  spec.resize = *mode;
+  if (resize == "shortest") {
+    spec.resize = ResizeMode::kShortestRounded;
+  } else if (resize == "longest") {
+    spec.resize = ResizeMode::kLongest;
+  } else if (resize == "squash") {
+    spec.resize = ResizeMode::kSquash;
+  } else {
+    return preprocess.Unsupported("resize_mode", resize);
+  }
+  ONDINE_ASSIGN(spec.fill, preprocess.Int("fill_color", 0, 0));
+  if (spec.fill > 255) {
+    return preprocess.Unsupported("fill_color", std::to_string(spec.fill));
+  }
   return spec;
 }
 

@@ -27,6 +27,17 @@ struct Unref {
 using Image = std::unique_ptr<VipsImage, Unref>;
 using Source = std::unique_ptr<VipsSource, Unref>;
 
+struct UnrefArea {
+  void operator()(VipsArrayDouble* array) const {
+    Vips().vips_area_unref(reinterpret_cast<VipsArea*>(array));
+  }
+};
+using Background = std::unique_ptr<VipsArrayDouble, UnrefArea>;
+Background Grey(double value) {
+  const double colour[] = {value, value, value};
+  return Background(Vips().vips_array_double_new(colour, 3));
+}
+
 // The classes that libvips finds for a picture by its first bytes. What it can read besides, SVG
 // and PDF above all, are programs more than pictures and no photos.
 constexpr std::string_view kJpegLoader = "VipsForeignLoadJpegSource";
@@ -63,13 +74,13 @@ struct Layout {
 };
 
 // Sizes and offsets are rounded as Hugging Face's CLIPImageProcessor (kShortest) and OpenCLIP
-// (kLongest) round them.
+// (kShortestRounded, kLongest) round them.
 Layout LayoutOf(Size upright, const PictureForm& form) {
   const std::int64_t size = form.size, width = upright.width, height = upright.height;
   Layout layout;
   if (form.resize == models::ResizeMode::kSquash) {
     layout.resized = {form.size, form.size};
-  } else if (form.resize == models::ResizeMode::kShortest) {
+  } else if (form.resize != models::ResizeMode::kLongest) {
     const std::int64_t shorter = std::min(width, height);
     layout.resized = {
         static_cast<int>(std::min<std::int64_t>(size * width / shorter, VIPS_MAX_COORD)),
@@ -83,8 +94,13 @@ Layout LayoutOf(Size upright, const PictureForm& form) {
   }
   layout.kept = {std::min(layout.resized.width, form.size),
                  std::min(layout.resized.height, form.size)};
-  layout.left = (layout.resized.width - layout.kept.width) / 2;
-  layout.top = (layout.resized.height - layout.kept.height) / 2;
+  const auto half = [&](int cut) {
+    return form.resize == models::ResizeMode::kShortestRounded
+               ? static_cast<int>(std::nearbyint(0.5 * cut))
+               : cut / 2;
+  };
+  layout.left = half(layout.resized.width - layout.kept.width);
+  layout.top = half(layout.resized.height - layout.kept.height);
   return layout;
 }
 
@@ -211,15 +227,11 @@ class Reader {
         })) {
       return false;
     }
-    const bool flattened = Vips().vips_image_hasalpha(image.get()) == 0 ||
-                           Apply(image, [](VipsImage* in, VipsImage** out) {
-                             const double white[] = {255, 255, 255};
-                             VipsArrayDouble* background = Vips().vips_array_double_new(white, 3);
-                             const int failed =
-                                 Vips().vips_flatten(in, out, "background", background, nullptr);
-                             Vips().vips_area_unref(reinterpret_cast<VipsArea*>(background));
-                             return failed;
-                           });
+    const bool flattened =
+        Vips().vips_image_hasalpha(image.get()) == 0 ||
+        Apply(image, [](VipsImage* in, VipsImage** out) {
+          return Vips().vips_flatten(in, out, "background", Grey(255).get(), nullptr);
+        });
     return flattened &&
            Apply(image, [](VipsImage* in,
                            VipsImage** out) { return Vips().vips_cast_uchar(in, out, nullptr); }) &&
@@ -257,7 +269,7 @@ class Reader {
            });
   }
 
-  // Turns it and puts it on a white square. The rows came one by one so far and now are few.
+  // Turns it and puts it on a square. The rows came one by one so far and now are few.
   bool Finish(Image& image, Picture& picture) const {
     Image small(Vips().vips_image_copy_memory(image.get()));
     if (small == nullptr) return false;
@@ -267,7 +279,8 @@ class Reader {
         Apply(small, [&](VipsImage* in, VipsImage** out) {
           return Vips().vips_embed(in, out, (form_.size - Vips().vips_image_get_width(in)) / 2,
                                    (form_.size - Vips().vips_image_get_height(in)) / 2, form_.size,
-                                   form_.size, "extend", VIPS_EXTEND_WHITE, nullptr);
+                                   form_.size, "extend", VIPS_EXTEND_BACKGROUND, "background",
+                                   Grey(form_.fill).get(), nullptr);
         });
     if (!done) return false;
     std::size_t bytes = 0;

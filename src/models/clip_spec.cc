@@ -1,6 +1,9 @@
 #include "models/clip_spec.h"
 
+#include <array>
 #include <cmath>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "base/quote.h"
@@ -11,8 +14,20 @@ namespace ondine::models {
 namespace {
 
 constexpr std::array kResizeModes = {std::pair{ResizeMode::kShortest, "shortest"},
+                                     std::pair{ResizeMode::kShortestRounded, "shortest_rounded"},
                                      std::pair{ResizeMode::kLongest, "longest"},
                                      std::pair{ResizeMode::kSquash, "squash"}};
+
+std::string_view ResizeModeName(ResizeMode mode) {
+  return kResizeModes[static_cast<std::size_t>(mode)].second;
+}
+
+std::optional<ResizeMode> FindResizeMode(std::string_view name) {
+  for (const auto& [mode, mode_name] : kResizeModes) {
+    if (name == mode_name) return mode;
+  }
+  return std::nullopt;
+}
 
 constexpr int kMostLayers = 1024, kMostWidth = 1 << 16;
 
@@ -84,17 +99,6 @@ Status CheckIsClip(const formats::GgufFile& file) {
 
 }  // namespace
 
-std::string_view ResizeModeName(ResizeMode mode) {
-  return kResizeModes[static_cast<std::size_t>(mode)].second;
-}
-
-std::optional<ResizeMode> FindResizeMode(std::string_view name) {
-  for (const auto& [mode, mode_name] : kResizeModes) {
-    if (name == mode_name) return mode;
-  }
-  return std::nullopt;
-}
-
 Result<ClipSpec> ReadClipSpec(const formats::GgufFile& file) {
   ONDINE_TRY(CheckIsClip(file));
   const Hyperparameters parameters(file, "clip");
@@ -130,6 +134,7 @@ Result<ClipSpec> ReadClipSpec(const formats::GgufFile& file) {
                      file.path());
   }
   spec.resize = *mode;
+  ONDINE_ASSIGN(spec.fill, parameters.Int("vision.fill", 0, 255, 0));
   ONDINE_ASSIGN(const std::vector<std::string>* tokens, file.FindStrings("tokenizer.ggml.tokens"));
   spec.vocabulary = tokens == nullptr ? 0 : static_cast<int>(tokens->size());
   return spec;
@@ -153,6 +158,7 @@ void WriteClipSpec(const ClipSpec& spec, formats::GgufWriter& writer) {
   writer.Set("clip.vision.image_std",
              std::vector<float>(spec.deviation.begin(), spec.deviation.end()));
   writer.Set("clip.vision.resize", std::string(ResizeModeName(spec.resize)));
+  SetInt(writer, "clip.vision.fill", spec.fill);
 }
 
 }  // namespace ondine::models

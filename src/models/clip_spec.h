@@ -3,9 +3,7 @@
 #define ONDINE_SRC_MODELS_CLIP_SPEC_H_
 
 #include <array>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "formats/gguf.h"
 #include "ondine/result.h"
@@ -28,12 +26,11 @@ struct TowerSpec {
 
 // How a picture that is not square becomes a square.
 enum class ResizeMode {
-  kShortest,  // the shorter side gets the size, the longer one is cut on both ends
-  kLongest,   // the longer side gets the size, the rest is filled with white
-  kSquash,    // each side gets the size
+  kShortest,         // the shorter side gets the size, the longer one is cut on both ends
+  kShortestRounded,  // the same, where half a pixel to cut counts up to an even number, not down
+  kLongest,          // the longer side gets the size, the rest is filled up
+  kSquash,           // each side gets the size
 };
-std::string_view ResizeModeName(ResizeMode mode);  // as in files: "shortest", ...
-std::optional<ResizeMode> FindResizeMode(std::string_view name);
 
 struct ClipSpec {
   std::string name;    // general.name
@@ -50,6 +47,7 @@ struct ClipSpec {
   int patch_size = 0;
   std::array<float, 3> mean{}, deviation{};  // of red, green and blue in [0, 1]
   ResizeMode resize = ResizeMode::kShortest;
+  int fill = 0;  // grey that kLongest fills up with, 0 to 255
 
   int Patches() const { return (image_size / patch_size) * (image_size / patch_size); }
 };

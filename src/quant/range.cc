@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace ondine::quant {
 
@@ -16,6 +17,25 @@ compute::StaticCode CodeOf(Range range, int bits) {
   code.zero =
       std::clamp(static_cast<std::int32_t>(std::nearbyint(-low / code.scale)), 0, code.largest);
   return code;
+}
+
+Range EndsOnCodes(Range range, int bits) {
+  const double low = std::max(-range.low, 0.0f), high = std::max(range.high, 0.0f);
+  const int largest = (1 << bits) - 1;
+  if (low == 0 || high == 0) return range;
+  const double exact = largest * low / (low + high);  // the zero's place
+  double scale = std::numeric_limits<double>::infinity();
+  int zero = 0;
+  for (const int place :
+       {static_cast<int>(std::floor(exact)), static_cast<int>(std::ceil(exact))}) {
+    if (place == 0 || place == largest) continue;  // only one of the two is
+    const double needed = std::max(low / place, high / (largest - place));
+    if (needed < scale) {
+      scale = needed;
+      zero = place;
+    }
+  }
+  return {static_cast<float>(-zero * scale), static_cast<float>((largest - zero) * scale)};
 }
 
 void Histogram::Add(const float* values, std::int64_t count) {

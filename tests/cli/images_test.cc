@@ -204,6 +204,13 @@ TEST_F(ClassesCommand, ClassesWithoutTextAreCalledByTheirFolder) {
   EXPECT_EQ(learned.at("classes")[0].at("words")[1].at("text"), "photo");
 }
 
+TEST_F(ClassesCommand, TextsOfClassesThatAreNotThereAreNamed) {
+  Write("texts.json", R"({"blue": "blue", "green": "grass"})");
+  const Outcome outcome = Run(Learn({"--texts", Path("texts.json"), "--steps", "3"}));
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.error, AllOf(HasSubstr("'green'"), Not(HasSubstr("'blue'"))));
+}
+
 TEST_F(ClassesCommand, BadInputIsRefusedInOneLine) {
   EXPECT_THAT(
       Refusal(kFailed, {"images", "learn", Path("photos/below"), "--clip", clip_, "-o", classes_}),

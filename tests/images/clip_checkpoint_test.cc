@@ -205,6 +205,34 @@ TEST_F(ConvertClipTest, AnyConfigurationIsReadOrRefused) {
   EXPECT_EQ(spec->text.layers, 12);
 }
 
+TEST_F(ConvertClipTest, PicturesBecomeSquaresAsEachTrainerMadeThem) {
+  EXPECT_EQ(ParseTransformersConfig(R"({"model_type": "clip"})", "", "x")->resize,
+            models::ResizeMode::kShortest);
+  const auto open_clip = [](const std::string& preprocess) {
+    return ParseOpenClipConfig(
+        R"({"model_cfg": {"embed_dim": 8}, "preprocess_cfg": {)" + preprocess + "}}", "x");
+  };
+  EXPECT_EQ(open_clip("")->resize, models::ResizeMode::kShortestRounded);
+  const auto longest = open_clip(R"("resize_mode": "longest")");
+  EXPECT_EQ(longest->resize, models::ResizeMode::kLongest);
+  EXPECT_EQ(longest->fill, 0);
+  EXPECT_EQ(open_clip(R"("fill_color": 127)")->fill, 127);
+  for (const char* unknown :
+       {R"("fill_color": 256)", R"("fill_color": -1)", R"("resize_mode": "shortest_rounded")",
+        R"("resize_mode": "other")"}) {
+    EXPECT_FALSE(open_clip(unknown).has_value()) << unknown;
+  }
+  // And it stays with the model.
+  testing::TinyClip tiny;
+  tiny.spec().resize = models::ResizeMode::kLongest;
+  tiny.spec().fill = 127;
+  ASSERT_TRUE(tiny.WriteGguf(output_).has_value());
+  const auto read = models::ReadClipSpec(*formats::GgufFile::Open(output_));
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->resize, models::ResizeMode::kLongest);
+  EXPECT_EQ(read->fill, 127);
+}
+
 // clip.cpp's first converter called the matrices of the MLP the other way round.
 TEST(ClipFile, TheMlpMayBeNamedTheOtherWayRound) {
   const testing::TempDir folder;

@@ -77,6 +77,34 @@ TEST(Picture, ShorterSideAndCentreCropAreThoseOfPillow) {
             6);
 }
 
+TEST(Picture, HalfOfAnOddCutIsRoundedAsAsked) {
+  // Three columns or rows of a picture that is three longer than wanted are cut: 1 and 2, or 2 and
+  // 1 where 1.5 becomes 2; of five, 2 and 3 both ways.
+  for (const bool upright : {false, true}) {
+    for (const int cut : {3, 5}) {
+      const PictureFile file{.width = upright ? 16 : 16 + cut, .height = upright ? 16 + cut : 16};
+      const auto bytes =
+          file.Bytes(".png", [&](int x, int y, int) { return 10 * (upright ? y : x); });
+      for (const auto mode : {ResizeMode::kShortest, ResizeMode::kShortestRounded}) {
+        const auto picture = Decode(bytes, {.size = 16, .resize = mode});
+        ASSERT_TRUE(picture) << picture.error().ToString();
+        const bool up = cut == 3 && mode == ResizeMode::kShortestRounded;
+        EXPECT_EQ(picture->pixels[0], 10 * (cut / 2 + (up ? 1 : 0)));
+      }
+    }
+  }
+}
+
+TEST(Picture, LongerSideIsFilledUpWithTheGreyAskedFor) {
+  const PictureFile file{.width = 16, .height = 8};
+  const auto picture = Decode(file.Bytes(".png", [](int, int, int) { return 99; }),
+                              {.size = 16, .resize = ResizeMode::kLongest, .fill = 7});
+  ASSERT_TRUE(picture) << picture.error().ToString();
+  ExpectNear(At(*picture, 5, 0), {7, 7, 7}, 0);
+  ExpectNear(At(*picture, 5, 8), {99, 99, 99}, 0);
+  ExpectNear(At(*picture, 5, 15), {7, 7, 7}, 0);
+}
+
 TEST(Picture, SquashedIsThatOfPillow) {
   // w=14, h=9: p.resize((5, 5), Image.BICUBIC)
   ExpectRed(14, 9, ResizeMode::kSquash,

@@ -46,6 +46,21 @@ RC_GTEST_PROP(Range, ACodeCoversItAndHasZeroExactly, ()) {
   }
 }
 
+RC_GTEST_PROP(Range, WithEndsOnCodesNothingInItIsOutsideOfItsCode, ()) {
+  const int bits = *rc::gen::inRange(2, 9);
+  const Range range = {-0.01f * static_cast<float>(*rc::gen::inRange(0, 10000)),
+                       0.01f * static_cast<float>(*rc::gen::inRange(0, 10000))};
+  const Range wider = EndsOnCodes(range, bits);
+  const StaticCode code = CodeOf(wider, bits);
+  RC_ASSERT(Decoded(code, -1e9f) <= static_cast<double>(range.low) * (1 - 1e-6));
+  RC_ASSERT(Decoded(code, 1e9f) >= static_cast<double>(range.high) * (1 - 1e-6));
+  // What it costs: a code of the larger side's.
+  const double low = -range.low, high = range.high;
+  const double codes = code.largest * std::max(low, high) / std::max(low + high, 1e-9);
+  RC_ASSERT(static_cast<double>(wider.high - wider.low) * (codes - 1) <=
+            (low + high) * codes * (1 + 1e-5));
+}
+
 TEST(Range, HasZeroInItAndAnEmptyOneHasScaleOne) {
   EXPECT_EQ(CodeOf({0, 0}, 8), (StaticCode{1, 0, 255}));
   EXPECT_EQ(CodeOf({2, 255}, 8), (StaticCode{1, 0, 255}));
