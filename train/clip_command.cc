@@ -204,8 +204,8 @@ std::function<Status()> AddClip(CLI::App& app, StopToken interrupt) {
     if (command->training.checkpoint.empty()) {
       command->training.checkpoint = command->out + ".checkpoint";
     }
-    ONDINE_TRY(
-        CheckDistinct({command->merges, command->out, command->log, command->training.checkpoint}));
+    ONDINE_TRY(base::CheckDistinct(
+        {command->merges, command->out, command->log, command->training.checkpoint}));
     return TrainAndWrite(*command);
   };
 }

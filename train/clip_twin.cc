@@ -17,9 +17,11 @@ namespace {
 
 using torch::Tensor;
 
-// [queries][keys]: 0, or -infinity behind the query.
+// [1][1][queries][keys]: 0, or -infinity behind the query.
 Tensor CausalMask(std::int64_t time, const torch::Device& device) {
-  return torch::full({time, time}, -std::numeric_limits<float>::infinity()).triu(1).to(device);
+  return torch::full({1, 1, time, time}, -std::numeric_limits<float>::infinity())
+      .triu(1)
+      .to(device);
 }
 
 }  // namespace
@@ -139,7 +141,8 @@ Tensor ClipTwin::EncodePictures(const Tensor& pixels, const Tensor& kept) const 
                             image_projection_));
 }
 
-Tensor ClipTwin::EncodeTexts(const std::vector<std::vector<std::int32_t>>& texts) const {
+Tensor ClipTwin::EncodeTexts(const std::vector<std::vector<std::int32_t>>& texts,
+                             const Tensor& log_weights) const {
   constexpr std::size_t kGroup = 64;  // texts
   std::vector<std::int64_t> order(texts.size());
   std::iota(order.begin(), order.end(), 0);
@@ -158,21 +161,30 @@ Tensor ClipTwin::EncodeTexts(const std::vector<std::vector<std::int32_t>>& texts
       std::ranges::copy(text, tokens.data_ptr<std::int64_t>() + row * time);
       ends.data_ptr<std::int64_t>()[row] = static_cast<std::int64_t>(text.size()) - 1;
     }
-    groups.push_back(EncodeTextGroup(tokens.to(device_), ends.to(device_)));
+    Tensor weights;
+    if (log_weights.defined()) {
+      const std::vector<std::int64_t> rows(group.begin(), group.end());
+      weights = log_weights.index_select(0, torch::tensor(rows).to(device_)).narrow(1, 0, time);
+    }
+    groups.push_back(EncodeTextGroup(tokens.to(device_), ends.to(device_), weights));
   }
   const Tensor places = torch::tensor(order).to(device_).argsort();
   return torch::cat(groups).index_select(0, places);
 }
 
-// The text's vectors from tokens [texts][longest], padded, and where each end token stands [texts].
-Tensor ClipTwin::EncodeTextGroup(const Tensor& tokens, const Tensor& ends) const {
+// The text's vectors from tokens [texts][longest], padded, where each end token stands [texts], and
+// log weights [texts][longest] or undefined.
+Tensor ClipTwin::EncodeTextGroup(const Tensor& tokens, const Tensor& ends,
+                                 const Tensor& log_weights) const {
   const std::int64_t time = tokens.size(1);
+  Tensor mask = CausalMask(time, device_);
+  if (log_weights.defined()) mask = mask + log_weights.unsqueeze(1).unsqueeze(1);
   const Tensor x = torch::embedding(token_embedding_, tokens) + text_positions_.narrow(0, 0, time);
-  return Unit(torch::linear(Run(text_, x, ends, CausalMask(time, device_)), text_projection_));
+  return Unit(torch::linear(Run(text_, x, ends, mask), text_projection_));
 }
 
-// x [rows][time][width], mask [time][time] or undefined where all is seen; gives the last norm's
-// outputs [rows][width] for row `wanted` of each.
+// x [rows][time][width], mask [rows or 1][1][time][time] or undefined where all is seen alike;
+// gives the last norm's outputs [rows][width] for row `wanted` of each.
 Tensor ClipTwin::Run(const Tower& tower, Tensor x, const Tensor& wanted, const Tensor& mask) const {
   for (const Block& block : tower.blocks) {
     const Tensor normed = Norm(tower, block.attention_norm, x);
@@ -184,7 +196,11 @@ Tensor ClipTwin::Run(const Tower& tower, Tensor x, const Tensor& wanted, const T
       };
       x = pick(x);
       queries = pick(normed);
-      if (mask.defined()) seen = mask.index_select(0, wanted).unsqueeze(1).unsqueeze(1);
+      if (mask.defined()) {
+        const std::int64_t time = mask.size(3);
+        seen = mask.expand({wanted.size(0), 1, time, time})
+                   .gather(2, wanted.view({-1, 1, 1, 1}).expand({-1, 1, 1, time}));
+      }
     }
     x = x + Attention(tower, block, queries, normed, seen);
     x = x + Mlp(block, Norm(tower, block.mlp_norm, x));

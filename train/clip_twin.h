@@ -36,8 +36,10 @@ class ClipTwin {
   // patches that are read; undefined: all.
   torch::Tensor EncodePictures(const torch::Tensor& pixels, const torch::Tensor& kept = {}) const;
   // Vectors [texts][projection] of length 1 of texts with their start and end tokens, which are
-  // computed in groups of similar length.
-  torch::Tensor EncodeTexts(const std::vector<std::vector<std::int32_t>>& texts) const;
+  // computed in groups of similar length. `log_weights` [texts][longest text or more], where
+  // defined, are added to what every token's attention makes of the text's tokens (SToRI).
+  torch::Tensor EncodeTexts(const std::vector<std::vector<std::int32_t>>& texts,
+                            const torch::Tensor& log_weights = {}) const;
 
   // All weights but the logit scale, which is metadata in files. Changing them in place changes the
   // twin.
@@ -62,7 +64,8 @@ class ClipTwin {
     NormTensors last_norm;
   };
 
-  torch::Tensor EncodeTextGroup(const torch::Tensor& tokens, const torch::Tensor& ends) const;
+  torch::Tensor EncodeTextGroup(const torch::Tensor& tokens, const torch::Tensor& ends,
+                                const torch::Tensor& log_weights) const;
   torch::Tensor Add(const std::string& name, torch::Tensor values);
   LinearTensors AddLinear(const std::string& name, std::int64_t out, std::int64_t in,
                           double deviation);

@@ -13,6 +13,7 @@
 #include "train/clip_command.h"
 #include "train/pool_command.h"
 #include "train/scales_command.h"
+#include "train/token_weights_command.h"
 
 namespace ondine::train {
 namespace {
@@ -41,7 +42,8 @@ int Main(int argc, char** argv) {
   const std::map<std::string, std::function<Status()>> commands = {
       {"pool", AddPool(app, Interrupt())},
       {"scales", AddScales(app, Interrupt())},
-      {"clip", AddClip(app, Interrupt())}};
+      {"clip", AddClip(app, Interrupt())},
+      {"token-weights", AddTokenWeights(app, Interrupt())}};
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

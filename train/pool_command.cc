@@ -297,8 +297,8 @@ std::function<Status()> AddPool(CLI::App& app, StopToken interrupt) {
     if (command->training.checkpoint.empty()) {
       command->training.checkpoint = command->out + ".checkpoint";
     }
-    ONDINE_TRY(
-        CheckDistinct({command->model, command->out, command->log, command->training.checkpoint}));
+    ONDINE_TRY(base::CheckDistinct(
+        {command->model, command->out, command->log, command->training.checkpoint}));
     return TrainAndWrite(*command);
   };
 }

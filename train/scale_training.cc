@@ -384,7 +384,8 @@ Settings SettingsOf(const ScaleTrainingOptions& options, const models::Decoder& 
 Result<std::vector<quant::LayerRanges>> RangesOfText(const models::Decoder& decoder,
                                                      const std::vector<TokenTree>& rows,
                                                      const models::ChannelScales& scales,
-                                                     double outliers, const StopToken& stop_token) {
+                                                     const QuantizationScheme& scheme,
+                                                     const StopToken& stop_token) {
   std::vector<std::int32_t> tokens;
   for (const TokenTree& row : rows) {
     tokens.insert(tokens.end(), row.tokens.begin(), row.tokens.end());
@@ -398,7 +399,7 @@ Result<std::vector<quant::LayerRanges>> RangesOfText(const models::Decoder& deco
                                   .scales = scales,
                                   .stop_token = stop_token}));
   return quant::RangesOf(calibration.layers, [&](const quant::Histogram& values) {
-    return values.WithoutOutliers(outliers);
+    return quant::EndsOnCodes(values.WithoutOutliers(scheme.outliers), scheme.activation_bits);
   });
 }
 
@@ -467,8 +468,8 @@ Result<TrainedScales> TrainScales(const models::Decoder& decoder,
     scales.channels = quantizer.Scales();
     scales.keeps_outliers = options.scheme.outliers > 0;
     if (scales.keeps_outliers) {
-      ONDINE_ASSIGN(scales.ranges, RangesOfText(decoder, training, scales.channels,
-                                                options.scheme.outliers, observer.stop_token));
+      ONDINE_ASSIGN(scales.ranges, RangesOfText(decoder, training, scales.channels, options.scheme,
+                                                observer.stop_token));
     } else if (options.codes) {
       scales.ranges = quantizer.Ranges();
     }

@@ -261,8 +261,9 @@ std::function<Status()> AddScales(CLI::App& app, StopToken interrupt) {
     if (command->training.checkpoint.empty()) {
       command->training.checkpoint = command->out + ".checkpoint";
     }
-    ONDINE_TRY(CheckDistinct({command->model, command->text, command->out, command->tuned_model,
-                              command->log, command->training.checkpoint}));
+    ONDINE_TRY(
+        base::CheckDistinct({command->model, command->text, command->out, command->tuned_model,
+                             command->log, command->training.checkpoint}));
     return TrainAndWrite(*command);
   };
 }

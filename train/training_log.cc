@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
-#include <set>
 
 namespace ondine::train {
 
@@ -22,20 +20,6 @@ void TrainingLog::Write(const nlohmann::json& record) {
 Status TrainingLog::Close(const std::string& path) const {
   if (stream_) return {};
   return MakeError(ErrorCode::kIo, "is not complete: writing failed", path);
-}
-
-Status CheckDistinct(std::initializer_list<std::string> paths) {
-  const auto place = [](const std::string& path) {
-    std::error_code error;
-    const auto canonical = std::filesystem::weakly_canonical(path, error);
-    return error ? std::filesystem::path(path) : canonical;
-  };
-  std::set<std::filesystem::path> places;
-  for (const std::string& path : paths) {
-    if (path.empty() || places.insert(place(path)).second) continue;
-    return MakeError(ErrorCode::kInvalidArgument, "is named for two purposes", path);
-  }
-  return {};
 }
 
 void ShowStep(std::int64_t step, std::int64_t steps, double loss, double seconds,

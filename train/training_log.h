@@ -3,7 +3,6 @@
 #define ONDINE_TRAIN_TRAINING_LOG_H_
 
 #include <fstream>
-#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -23,9 +22,6 @@ class TrainingLog {
  private:
   std::ofstream stream_;
 };
-
-// kInvalidArgument where two of them, empty ones apart, are the same file.
-Status CheckDistinct(std::initializer_list<std::string> paths);
 
 // A line on standard error that is rewritten in place, where that is a terminal.
 void ShowStep(std::int64_t step, std::int64_t steps, double loss, double seconds,

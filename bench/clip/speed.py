@@ -9,8 +9,8 @@ quantises the latter with `ondine quantize --pictures` on other photos than thos
 and then takes turns between
 
   - Ondine with both kinds of floats and with 8-bit integers: clip_encode_speed, which times the
-    encoder alone over pictures that are decoded, and `ondine images index` into a new library, end
-    to end: files found, hashed, decoded, encoded, thumbnails made, everything written;
+    encoder alone over pictures that are decoded, and `ondine images index` into a new library by its
+    own clock: files hashed, decoded, encoded and committed;
   - OpenCLIP on the CPU, in float32 and bfloat16: torch.inference_mode, batches of 32, a thread per
     core; the encoder alone over pictures that are decoded and normalised, and end to end with
     Pillow decoding in a thread per core beside it.
@@ -101,14 +101,19 @@ class OpenClip:
 class Ondine:
     def __init__(self, options, clip, folder):
         self.options, self.clip, self.folder = options, clip, folder
+        self.photos = len(list(pathlib.Path(folder).iterdir()))
 
     def encoder_seconds(self):
-        return run([self.options.encoder, self.clip, self.folder, "2"])["seconds"][1]
+        report = run([self.options.encoder, self.clip, self.folder, "2"])
+        assert report["pictures"] == self.photos, "not all photos could be read"
+        return report["seconds"][1]
 
     def index_seconds(self):
         with tempfile.TemporaryDirectory() as place:
-            return run([self.options.ondine, "images", "index", self.folder, "--clip", self.clip,
-                        "--db", f"{place}/photos.db", "--json"])["seconds"]
+            report = run([self.options.ondine, "images", "index", self.folder, "--clip", self.clip,
+                          "--db", f"{place}/photos.db", "--json"])
+            assert report["photos"] == self.photos, "not all photos could be read"
+            return report["seconds"]
 
     def vectors(self, arguments):
         out = subprocess.run([self.options.ondine, "images", "encode", "--clip", self.clip,

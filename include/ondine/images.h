@@ -199,6 +199,11 @@ struct IndexReport {
 Result<IndexReport> IndexPhotos(const std::string& library, const std::string& folder, Clip& clip,
                                 const IndexOptions& options = {});
 
+// Takes the photos below `folder`, which need not be there any more, out of a library; returns how
+// many. IndexPhotos() leaves photos as they are where their folder is not there, or has none: its
+// disk may only be away. Errors: those of PhotoLibrary::Open(), kIo.
+Result<std::int64_t> ForgetPhotos(const std::string& library, const std::string& folder);
+
 struct Photo {
   std::string path;
   std::int64_t bytes = 0;  // of the file

@@ -86,9 +86,9 @@ Result<QuantizationReport> Quantize(const std::string& model, const std::string&
                                     const QuantizationOptions& options);
 
 struct ClipQuantizationOptions {
-  std::string pictures;     // a folder with photos like those that the CLIP will see
-  int most_pictures = 128;  // of them, taken evenly from all
-  std::string texts;        // like those that it will see, a line each; empty: some of our own
+  std::string pictures;              // a folder with photos like those that the CLIP will see
+  int most_pictures = 128;           // of them, taken evenly from all
+  std::optional<std::string> texts;  // like those that it will see, a line each; none: our own
   std::string scheme = "w8a8";
   bool per_tensor = false;                      // as in QuantizationOptions
   RangeChoice ranges = RangeChoice::kOutliers;  // kLearned is the same
@@ -101,16 +101,16 @@ struct ClipQuantizationOptions {
 struct ClipQuantizationReport {
   std::int64_t bytes_before = 0, bytes_after = 0;  // of the files
   std::int64_t pictures = 0, texts = 0;            // that ranges were taken from
-  std::vector<Error> broken;                       // photos that could not be read
+  std::vector<Error> broken;                       // photos and folders that could not be read
   double seconds = 0;
 };
 
 // Writes `out` from the CLIP `model`, a GGUF file: the matrices in the blocks of both towers become
 // 8-bit integers, whose inputs are coded in ranges that pictures and texts tell. On an error `out`
-// is left as it was. Errors: those of Clip::Load; kNotFound (no such folder, or no photo in it that
-// can be read), kInvalidArgument (no text, an unknown scheme, a CLIP that is quantised already),
-// kCorrupt (activations that are none), kUnsupported (a matrix too wide for 32-bit sums), kIo,
-// kCancelled.
+// is left as it was. Errors: those of Clip::Load; kNotFound (no such folder, or no photo in it),
+// where no photo can be read the first one's, kInvalidArgument (no text, an unknown scheme, a CLIP
+// that is quantised already), kCorrupt (activations that are none, or a matrix of another shape),
+// kUnsupported (a matrix too wide for 32-bit sums), kIo, kCancelled.
 Result<ClipQuantizationReport> QuantizeClip(const std::string& model, const std::string& out,
                                             const ClipQuantizationOptions& options);
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <new>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -251,6 +252,20 @@ Status CheckWritable(const std::string& path) {
     return MakeError(ErrorCode::kCancelled, "only tried", path);
   });
   return writable ? Status() : status;
+}
+
+Status CheckDistinct(std::initializer_list<std::string> paths) {
+  const auto place = [](const std::string& path) {
+    std::error_code error;
+    const auto canonical = std::filesystem::weakly_canonical(path, error);
+    return error ? std::filesystem::path(path) : canonical;
+  };
+  std::set<std::filesystem::path> places;
+  for (const std::string& path : paths) {
+    if (path.empty() || places.insert(place(path)).second) continue;
+    return MakeError(ErrorCode::kInvalidArgument, "is named for two purposes", path);
+  }
+  return {};
 }
 
 }  // namespace ondine::base

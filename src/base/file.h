@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <string>
 
@@ -58,6 +59,9 @@ Status WriteFileAtomically(const std::string& path, const std::function<Status(F
 
 // Its errors, before hours are spent on what is to be written: whether there is room, nobody knows.
 Status CheckWritable(const std::string& path);
+
+// kInvalidArgument where two of them, empty ones apart, are the same file.
+Status CheckDistinct(std::initializer_list<std::string> paths);
 
 }  // namespace ondine::base
 

@@ -13,12 +13,14 @@ void ClipChoice::AddTo(CLI::App& command) {
   command.add_option("-t,--threads", threads, "(default: one per core)")->check(CLI::Range(1, 256));
 }
 
-Result<std::unique_ptr<Clip>> ClipChoice::Load() const {
+std::string ClipChoice::Path() const {
   const char* variable = std::getenv("ONDINE_CLIP");
-  std::string chosen = path;
-  if (chosen.empty() && variable != nullptr) chosen = variable;
-  if (chosen.empty()) chosen = DefaultClipPath();
-  return Clip::Load(chosen, threads);
+  if (!path.empty()) return path;
+  return variable != nullptr && *variable != 0 ? variable : DefaultClipPath();
+}
+
+Result<std::unique_ptr<Clip>> ClipChoice::Load() const {
+  return Clip::Load(Path(), threads);
 }
 
 }  // namespace ondine::cli

@@ -17,6 +17,7 @@ struct ClipChoice {
 
   void AddTo(CLI::App& command);
   // --clip, else $ONDINE_CLIP, else the one that comes along.
+  std::string Path() const;
   Result<std::unique_ptr<Clip>> Load() const;
 };
 

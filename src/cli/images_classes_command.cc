@@ -2,23 +2,19 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <functional>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
-#include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/clip_choice.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/report.h"
-#include "images/class_file.h"
 #include "images/class_folders.h"
 #include "images/photo_scan.h"
 #include "ondine/images.h"
@@ -27,37 +23,6 @@ namespace ondine::cli {
 namespace {
 
 using nlohmann::json;
-
-// Photos that could be read, and their vectors.
-struct EncodedPhotos {
-  std::vector<std::string> paths;
-  std::vector<std::vector<float>> vectors;
-};
-
-// Appends what cannot be read to `broken`. kCancelled.
-Result<EncodedPhotos> EncodePhotos(Clip& clip, const std::vector<std::string>& paths,
-                                   std::vector<Error>& broken,
-                                   const std::function<void(std::size_t)>& progress) {
-  constexpr std::size_t kTogether = 64;
-  EncodedPhotos photos;
-  for (std::size_t first = 0; first < paths.size(); first += kTogether) {
-    if (InterruptToken().Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
-    progress(first);
-    const std::vector<std::string> part(
-        paths.begin() + static_cast<std::ptrdiff_t>(first),
-        paths.begin() + static_cast<std::ptrdiff_t>(std::min(paths.size(), first + kTogether)));
-    std::vector<Result<std::vector<float>>> vectors = clip.EncodePictures(part);
-    for (std::size_t i = 0; i < part.size(); ++i) {
-      if (!vectors[i]) {
-        broken.push_back(vectors[i].error());
-        continue;
-      }
-      photos.paths.push_back(part[i]);
-      photos.vectors.push_back(std::move(*vectors[i]));
-    }
-  }
-  return photos;
-}
 
 struct LearnCommand {
   ClipChoice clip;
@@ -72,40 +37,6 @@ struct Learned {
   std::vector<Error> broken;
   double seconds = 0;
 };
-
-Result<std::vector<ClassExamples>> Examples(const LearnCommand& command, Clip& clip,
-                                            ProgressLine& line, Learned& learned) {
-  ONDINE_ASSIGN(const auto folders, images::FindClassFolders(command.folder, InterruptToken()));
-  if (folders.empty()) {
-    return MakeError(ErrorCode::kNotFound,
-                     "there are no folders with photos in it, one for each class", command.folder);
-  }
-  std::map<std::string, std::string> texts;
-  if (!command.texts.empty()) {
-    ONDINE_ASSIGN(const std::string content, base::ReadFile(command.texts));
-    auto parsed = images::ParseClassTexts(content);
-    if (!parsed) return MakeError(parsed.error().code, parsed.error().message, command.texts);
-    texts = std::move(*parsed);
-  }
-  std::vector<ClassExamples> examples;
-  for (const images::ClassFolder& folder : folders) {
-    ONDINE_ASSIGN(EncodedPhotos photos,
-                  EncodePhotos(clip, folder.photos, learned.broken, [&](std::size_t done) {
-                    line.Show("photos of " + Visible(folder.name) + ": " +
-                              Grouped(static_cast<std::int64_t>(done)));
-                  }));
-    auto text = texts.extract(folder.name);
-    examples.push_back({folder.name,
-                        text ? std::move(text.mapped()) : images::PlainClassText(folder.name),
-                        std::move(photos.vectors)});
-    learned.photos.push_back(examples.back().photos.size());
-  }
-  line.Clear();
-  for (const auto& [name, text] : texts) {
-    PrintNote("there is a text for " + base::Quote(name) + ", but no folder with photos of it");
-  }
-  return examples;
-}
 
 // A class's words, those whose strengths say most first.
 Result<std::vector<EncodedQuery::Word>> WordsOf(Clip& clip, const PhotoClass& learned) {
@@ -161,20 +92,30 @@ Status Print(const Learned& learned, Clip& clip) {
 }
 
 Status Learn(const LearnCommand& command) {
+  ONDINE_TRY(base::CheckDistinct({command.clip.Path(), command.texts, command.output}));
   ONDINE_TRY(base::CheckWritable(command.output));
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
   ProgressLine line(command.progress);
   base::Timer timer;
   Learned learned;
-  ONDINE_ASSIGN(const auto examples, Examples(command, *clip, line, learned));
+  ONDINE_ASSIGN(images::FolderExamples examples,
+                images::ReadExamples(*clip, command.folder, command.texts, InterruptToken(),
+                                     [&](const std::string& name, std::size_t done) {
+                                       line.Show("photos of " + Visible(name) + ": " +
+                                                 Grouped(static_cast<std::int64_t>(done)));
+                                     }));
+  for (const ClassExamples& one : examples.classes) learned.photos.push_back(one.photos.size());
+  learned.broken = std::move(examples.broken);
   LearnOptions options = command.options;
   options.stop = InterruptToken();
   options.progress = [&](int step, double loss) {
     line.Show("step " + std::to_string(step) + " of " + std::to_string(options.steps) + ", loss " +
               Fixed(loss, 4));
   };
-  ONDINE_ASSIGN(learned.classes, LearnClasses(*clip, examples, options));
+  ONDINE_ASSIGN(learned.classes, LearnClasses(*clip, examples.classes, options));
   line.Clear();
+  learned.classes.notes.insert(learned.classes.notes.begin(), examples.notes.begin(),
+                               examples.notes.end());
   ONDINE_TRY(WritePhotoClasses(command.output, learned.classes.classes, *clip));
   learned.seconds = timer.Elapsed();
   if (command.json) return PrintJson(learned, *clip);
@@ -215,8 +156,8 @@ Status Classify(const ClassifyCommand& command) {
   ONDINE_ASSIGN(const std::vector<std::string> paths, PathsOf(command.photos));
   ProgressLine line(command.progress);
   std::vector<Error> broken;
-  ONDINE_ASSIGN(const EncodedPhotos photos,
-                EncodePhotos(*clip, paths, broken, [&](std::size_t done) {
+  ONDINE_ASSIGN(const images::EncodedPhotos photos,
+                images::EncodePhotos(*clip, paths, InterruptToken(), broken, [&](std::size_t done) {
                   line.Show(Grouped(static_cast<std::int64_t>(done)) + " of " +
                             Grouped(static_cast<std::int64_t>(paths.size())) + " photos");
                 }));

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/clip_choice.h"
@@ -67,6 +68,21 @@ Status Index(const IndexCommand& command) {
             << Grouped(report.unchanged) << " as they were";
   if (!report.broken.empty()) std::cout << "; " << report.broken.size() << " files cannot be read";
   std::cout << ". " << HumanSeconds(report.seconds) << ".\n";
+  return {};
+}
+
+struct ForgetCommand {
+  std::string folder, library;
+  bool json = false;
+};
+
+Status Forget(const ForgetCommand& command) {
+  ONDINE_ASSIGN(const std::int64_t removed, ForgetPhotos(command.library, command.folder));
+  if (command.json) {
+    std::cout << Dump({{"removed", removed}}) << "\n";
+  } else {
+    std::cout << Grouped(removed) << " photos are forgotten.\n";
+  }
   return {};
 }
 
@@ -216,6 +232,7 @@ void Print(const Found& found, bool explain) {
 }
 
 Status Search(const SearchCommand& command) {
+  ONDINE_TRY(base::CheckDistinct({command.clip.Path(), command.library, command.sheet}));
   ONDINE_ASSIGN(const SearchOptions options, OptionsOf(command));
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
   const bool explain = command.reading.options.explain;
@@ -245,6 +262,7 @@ Status Search(const SearchCommand& command) {
     return {};
   }
   for (const std::string& note : found.query.notes) PrintNote(note);
+  if (found.photos.empty()) PrintNote("no photo of the library is what was asked for");
   Print(found, explain);
   return {};
 }
@@ -295,7 +313,11 @@ Action AddImages(CLI::App& app) {
   auto index_options = std::make_shared<IndexCommand>();
   CLI::App* index = images->add_subcommand("index", "Bring a library up to date with a folder");
   index->footer("Example:\n  ondine images index Pictures/ --clip clip.gguf --db photos.db");
-  index->add_option("folder", index_options->folder, "with photos, also in folders below it")
+  index
+      ->add_option(
+          "folder", index_options->folder,
+          "with photos, also in folders below it: .jpg, .jpeg, .png, .webp, .tif, .tiff, .gif, "
+          ".heic, .heif, .avif")
       ->required();
   index_options->clip.AddTo(*index);
   index
@@ -305,11 +327,22 @@ Action AddImages(CLI::App& app) {
   index->add_flag("--json", index_options->json, "print as JSON");
   index->add_flag("--progress", index_options->progress, "show progress though nobody watches");
 
+  auto forget_options = std::make_shared<ForgetCommand>();
+  CLI::App* forget = images->add_subcommand(
+      "forget", "Take the photos of a folder out of a library, as of one that is gone");
+  forget->footer("Example:\n  ondine images forget OldPictures/ --db photos.db");
+  forget->add_option("folder", forget_options->folder, "which need not be there")->required();
+  forget->add_option("--db", forget_options->library, "library that `images index` made")
+      ->required();
+  forget->add_flag("--json", forget_options->json, "print as JSON");
+
   auto search_options = std::make_shared<SearchCommand>();
   CLI::App* search = images->add_subcommand("search", "Find photos by a text");
   search->footer(
       "(word) strengthens, (word:1.6) by a number, [word] weakens, -word is not wanted;\n"
-      "\\( \\) \\[ \\] are brackets themselves.\n\nExample:\n"
+      "\\( \\) \\[ \\] are brackets themselves. A query that begins with - stands last, behind "
+      "--.\n\n"
+      "Example:\n"
       "  ondine images search --clip clip.gguf --db photos.db \"a (red:1.6) running shoe\" "
       "--explain");
   search->add_option("query", search_options->query)->required();
@@ -317,7 +350,7 @@ Action AddImages(CLI::App& app) {
   search->add_option("--db", search_options->library, "library that `images index` made");
   search->add_option("--top", search_options->top, "results")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000));
   search->add_option("--min-score", search_options->min_score, "leave out results below it");
   search->add_option("--folder", search_options->folder, "only photos below it");
   search->add_option("--from", search_options->from, "taken that day or later, such as 2021-06-30");
@@ -344,6 +377,7 @@ Action AddImages(CLI::App& app) {
     if (images->got_subcommand("learn")) return learn();
     if (images->got_subcommand("classify")) return classify();
     if (index->parsed()) return Index(*index_options);
+    if (forget->parsed()) return Forget(*forget_options);
     if (encode->parsed()) return Encode(*encode_options);
     if (search_options->library.empty() && !search_options->vector) {
       return MakeError(ErrorCode::kInvalidArgument, "--db is required");

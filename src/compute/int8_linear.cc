@@ -40,7 +40,7 @@ class Int8Linear final : public Linear::Impl {
     const std::int64_t step = RowsAtOnce(shape().in);
     for (std::int64_t row = rows.begin; row < rows.end; row += step) {
       const Worker::Range part = {row, std::min(row + step, rows.end)};
-      MultiplyPart(panels, x, part, store, y + (row - rows.begin) * stride, stride);
+      MultiplyRows(panels, x, part, store, y + (row - rows.begin) * stride, stride);
     }
   }
 
@@ -51,7 +51,7 @@ class Int8Linear final : public Linear::Impl {
   }
 
  private:
-  void MultiplyPart(Worker::Range panels, const Activations& x, Worker::Range rows, Store store,
+  void MultiplyRows(Worker::Range panels, const Activations& x, Worker::Range rows, Store store,
                     float* y, std::int64_t stride) const {
     const Int8Input input = {rows.end - rows.begin, x.Codes(rows.begin), x.code_stride()};
     const auto multiply = [&](Worker::Range some) {

@@ -110,9 +110,9 @@ Status CheckInt8(std::span<const float> scales, const StaticCode& input, const L
 // Of a product at a time: 128 x 128 floats, and a second one's, stay in the second-level cache.
 constexpr std::int64_t kTileOutputs = 128, kTileRows = 128;
 
-// y, tile by tile: multiply(outputs, rows, product, stride) writes floats, which
-// activate(outputs, row of the tile, product's row) changes before, with a code, y is finished in
-// it.
+// Makes y tile by tile. multiply(outputs, rows, product, stride) writes a tile's floats;
+// activate(outputs, i, floats) changes those of its row i; and where there is a code, they are then
+// coded into y.
 template <typename Multiply, typename Activate>
 void ForTiles(const Worker& worker, std::int64_t out, std::int64_t all_rows, Activations& y,
               const StaticCode* code, Multiply&& multiply, Activate&& activate) {

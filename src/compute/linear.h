@@ -72,8 +72,8 @@ class Linear {
                             GateActivation activation, const Activations& x, Activations& y,
                             const StaticCode* code = nullptr);
 
-  // y = activation(W x + bias): the first half of an MLP without a gate. Same calling rule, and
-  // `code` does the same.
+  // y = activation(W x + bias), bias [out]: the first half of an MLP without a gate. Same calling
+  // rule, and `code` does the same.
   void MultiplyActivated(const Worker& worker, const Activations& x, std::span<const float> bias,
                          void (*activation)(std::span<float>), Activations& y,
                          const StaticCode* code = nullptr) const;

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -62,6 +64,9 @@ class ClipJob {
   Result<ClipQuantizationReport> Run(const std::string& out) {
     const base::Timer timer;
     ONDINE_TRY(rule_.Check());
+    if (options_.most_pictures < 1) {
+      return MakeError(ErrorCode::kInvalidArgument, "at least one picture is needed");
+    }
     ONDINE_ASSIGN(const Scheme scheme, ParseScheme(options_.scheme));
     ONDINE_ASSIGN(clip_, Clip::Load(model_, options_.threads));
     if (clip_->parts().weights->quantization()) {
@@ -127,8 +132,9 @@ class ClipJob {
   Result<std::vector<images::Picture>> ReadPictures() {
     ONDINE_ASSIGN(images::PhotoScan scan,
                   images::ScanPhotos(options_.pictures, options_.stop_token));
+    report_.broken = std::move(scan.unreadable);
     const std::size_t most =
-        std::min(scan.files.size(), static_cast<std::size_t>(std::max(0, options_.most_pictures)));
+        std::min(scan.files.size(), static_cast<std::size_t>(options_.most_pictures));
     std::vector<images::Picture> pictures;
     for (std::size_t i = 0; i < most; ++i) {
       if (options_.stop_token.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
@@ -147,7 +153,7 @@ class ClipJob {
   }
 
   std::string_view Texts() const {
-    return options_.texts.empty() ? kTexts : std::string_view(options_.texts);
+    return options_.texts ? std::string_view(*options_.texts) : kTexts;
   }
 
   // Each line that is not empty, as the encoder reads it.

@@ -43,7 +43,7 @@ class Job {
     ONDINE_ASSIGN(const auto architecture, file.FindString("general.architecture"));
     if (architecture == "clip") {
       return MakeError(ErrorCode::kInvalidArgument,
-                       "is a CLIP, whose ranges come from a folder of pictures", model_);
+                       "is a CLIP: name a folder of pictures for its ranges", model_);
     }
     ONDINE_ASSIGN(decoder_, models::Decoder::Load(file, pool_));
     if (decoder_->quantization() || decoder_->fold()) {

@@ -1,9 +1,13 @@
 #include "images/class_folders.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
+#include "base/file.h"
+#include "base/quote.h"
 #include "base/try.h"
+#include "images/class_file.h"
 #include "images/photo_scan.h"
 
 namespace ondine::images {
@@ -22,6 +26,62 @@ Result<std::vector<ClassFolder>> FindClassFolders(const std::string& folder,
   classes.reserve(photos.size());
   for (auto& [name, paths] : photos) classes.push_back({name, std::move(paths)});
   return classes;
+}
+
+Result<EncodedPhotos> EncodePhotos(Clip& clip, const std::vector<std::string>& paths,
+                                   const StopToken& stop, std::vector<Error>& broken,
+                                   const std::function<void(std::size_t)>& progress) {
+  constexpr std::size_t kTogether = 64;
+  EncodedPhotos photos;
+  for (std::size_t first = 0; first < paths.size(); first += kTogether) {
+    if (stop.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
+    progress(first);
+    const std::vector<std::string> part(
+        paths.begin() + static_cast<std::ptrdiff_t>(first),
+        paths.begin() + static_cast<std::ptrdiff_t>(std::min(paths.size(), first + kTogether)));
+    std::vector<Result<std::vector<float>>> vectors = clip.EncodePictures(part);
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      if (!vectors[i]) {
+        broken.push_back(vectors[i].error());
+        continue;
+      }
+      photos.paths.push_back(part[i]);
+      photos.vectors.push_back(std::move(*vectors[i]));
+    }
+  }
+  return photos;
+}
+
+Result<FolderExamples> ReadExamples(
+    Clip& clip, const std::string& folder, const std::string& texts, const StopToken& stop,
+    const std::function<void(const std::string&, std::size_t)>& progress) {
+  ONDINE_ASSIGN(const auto folders, FindClassFolders(folder, stop));
+  if (folders.empty()) {
+    return MakeError(ErrorCode::kNotFound,
+                     "there are no folders with photos in it, one for each class", folder);
+  }
+  std::map<std::string, std::string> text_of;
+  if (!texts.empty()) {
+    ONDINE_ASSIGN(const std::string content, base::ReadFile(texts));
+    auto parsed = ParseClassTexts(content);
+    if (!parsed) return MakeError(parsed.error().code, parsed.error().message, texts);
+    text_of = std::move(*parsed);
+  }
+  FolderExamples examples;
+  for (const ClassFolder& of_class : folders) {
+    ONDINE_ASSIGN(EncodedPhotos photos,
+                  EncodePhotos(clip, of_class.photos, stop, examples.broken,
+                               [&](std::size_t done) { progress(of_class.name, done); }));
+    auto text = text_of.extract(of_class.name);
+    examples.classes.push_back({of_class.name,
+                                text ? std::move(text.mapped()) : PlainClassText(of_class.name),
+                                std::move(photos.vectors)});
+  }
+  for (const auto& [name, text] : text_of) {
+    examples.notes.push_back("there is a text for " + base::Quote(name) +
+                             ", but no folder with photos of it");
+  }
+  return examples;
 }
 
 }  // namespace ondine::images

@@ -1,4 +1,6 @@
 // LearnClasses(): strengths of words by gradient descent.
+#include "images/class_learner.h"
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -10,7 +12,6 @@
 
 #include "base/quote.h"
 #include "base/try.h"
-#include "images/clip_parts.h"
 #include "images/query_text.h"
 #include "images/vector_math.h"
 #include "models/clip_gradient.h"
@@ -60,14 +61,13 @@ struct Outcome {
 
 class ClassLearner {
  public:
-  ClassLearner(Clip::Parts& parts, const std::vector<ClassExamples>& examples,
-               const LearnOptions& options)
-      : parts_(parts), examples_(examples), options_(options) {}
+  ClassLearner(const Clip::Parts& parts, images::WeightedTexts& encoder,
+               const std::vector<ClassExamples>& examples, const LearnOptions& options)
+      : parts_(parts), encoder_(encoder), examples_(examples), options_(options) {}
 
   Result<LearnedClasses> Learn() {
     ONDINE_TRY(CheckInput());
     for (const ClassExamples& example : examples_) ONDINE_TRY(AddText(example));
-    ONDINE_ASSIGN(gradient_, models::ClipGradient::Create(parts_.weights, parts_.pool));
     Outcome outcome = Measure();
     learned_.plain_loss = outcome.loss;
     learned_.plain_accuracy = outcome.accuracy;
@@ -148,7 +148,7 @@ class ClassLearner {
     const auto length = static_cast<std::size_t>(parts_.info.vector_length);
     const std::size_t classes = texts_.size();
     std::vector<float> vectors(classes * length);
-    parts_.pass->EncodeTexts(TowerTexts(), {}, vectors.data());
+    encoder_.Encode(TowerTexts(), vectors.data());
     Outcome outcome;
     outcome.upstream.assign(vectors.size(), 0.0f);
     std::vector<double> shares(classes);
@@ -187,7 +187,7 @@ class ClassLearner {
       std::size_t tokens = 0;
       for (const models::ClipText& input : inputs) tokens += input.tokens.size();
       by_token.resize(tokens);
-      gradient_->LogWeights(inputs, {}, outcome.upstream.data(), by_token);
+      encoder_.LogWeights(inputs, outcome.upstream.data(), by_token);
       const float* of_text = by_token.data();
       for (const Text& text : texts_) {
         for (std::size_t word = 0; word < text.words.size(); ++word) {
@@ -222,20 +222,48 @@ class ClassLearner {
     }
   }
 
-  Clip::Parts& parts_;
+  const Clip::Parts& parts_;
+  images::WeightedTexts& encoder_;
   const std::vector<ClassExamples>& examples_;
   const LearnOptions& options_;
   std::vector<Text> texts_;
   std::vector<double> thetas_;  // log strength of each word of each class
-  std::unique_ptr<models::ClipGradient> gradient_;
   LearnedClasses learned_;
+};
+
+// The engine's own.
+class EngineTexts final : public images::WeightedTexts {
+ public:
+  EngineTexts(models::ClipPass& pass, models::ClipGradient& gradient)
+      : pass_(pass), gradient_(gradient) {}
+
+  void Encode(std::span<const models::ClipText> texts, float* vectors) override {
+    pass_.EncodeTexts(texts, {}, vectors);
+  }
+  void LogWeights(std::span<const models::ClipText> texts, const float* upstream,
+                  std::span<float> gradients) override {
+    gradient_.LogWeights(texts, {}, upstream, gradients);
+  }
+
+ private:
+  models::ClipPass& pass_;
+  models::ClipGradient& gradient_;
 };
 
 }  // namespace
 
+Result<LearnedClasses> images::LearnClasses(const Clip::Parts& parts, WeightedTexts& encoder,
+                                            const std::vector<ClassExamples>& examples,
+                                            const LearnOptions& options) {
+  return ClassLearner(parts, encoder, examples, options).Learn();
+}
+
 Result<LearnedClasses> LearnClasses(Clip& clip, const std::vector<ClassExamples>& examples,
                                     const LearnOptions& options) {
-  return ClassLearner(clip.parts(), examples, options).Learn();
+  Clip::Parts& parts = clip.parts();
+  ONDINE_ASSIGN(const auto gradient, models::ClipGradient::Create(parts.weights, parts.pool));
+  EngineTexts encoder(*parts.pass, *gradient);
+  return images::LearnClasses(parts, encoder, examples, options);
 }
 
 }  // namespace ondine

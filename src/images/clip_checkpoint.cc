@@ -251,18 +251,15 @@ Status WriteTensor(const Checkpoint& checkpoint, const Names& names, TensorType 
                    base::FileSink& sink) {
   ONDINE_ASSIGN(const std::vector<float> values, checkpoint.Read(names));
   if (type == TensorType::kF32) return sink.Write(std::as_bytes(std::span(values)));
-  if (type == TensorType::kBF16) {
-    const std::vector<std::uint16_t> rounded = compute::ToBFloat16(values);
-    return sink.Write(std::as_bytes(std::span(rounded)));
-  }
-  constexpr float kLargestHalf = 65504;
+  const float largest = type == TensorType::kF16 ? 65504.0f : 3.3895e38f;
   for (const float value : values) {
-    if (std::fabs(value) > kLargestHalf) {
-      return MakeError(ErrorCode::kCorrupt, "holds a number too large for F16; use F32",
+    if (std::fabs(value) > largest) {
+      return MakeError(ErrorCode::kCorrupt, "holds a number too large for 16 bits; use F32",
                        "tensor " + names.theirs);
     }
   }
-  const std::vector<std::uint16_t> halves = compute::ToHalves(values);
+  const std::vector<std::uint16_t> halves =
+      type == TensorType::kF16 ? compute::ToHalves(values) : compute::ToBFloat16(values);
   return sink.Write(std::as_bytes(std::span(halves)));
 }
 

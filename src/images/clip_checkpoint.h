@@ -14,7 +14,7 @@ namespace ondine::images {
 // preprocessor_config.json; or open_clip_config.json with open_clip_model.safetensors and the same
 // tokenizer files. Matrices are stored as `type`, kF32, kF16 or kBF16, everything else as F32.
 // Errors: kNotFound (a file or tensor, by name), kUnsupported (another kind of model), kCorrupt
-// (shapes that do not fit the configuration, numbers that are not finite or too large for F16),
+// (shapes that do not fit the configuration, numbers that are not finite or too large for 16 bits),
 // those of base::WriteFileAtomically.
 Result<models::ClipSpec> ConvertClip(const std::string& folder, const std::string& output,
                                      formats::TensorType type);

@@ -66,7 +66,7 @@ std::string Figure(const FoundPhoto& found) {
   std::string figure = "<figure>";
   Result<std::string> jpeg = MakeError(ErrorCode::kInternal, "");
   const auto picture = images::LoadPicture(
-      found.photo.path, {.size = kThumbnail, .resize = models::ResizeMode::kLongest});
+      found.photo.path, {.size = kThumbnail, .resize = models::ResizeMode::kLongest, .fill = 255});
   if (picture) jpeg = images::EncodeJpeg(*picture);
   if (jpeg) {
     figure += "<img alt=\"\" src=\"data:image/jpeg;base64," +

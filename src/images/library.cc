@@ -55,8 +55,8 @@ Status PhotoLibrary::CheckMadeBy(Clip& clip) const {
   const images::EncoderIdentity given = clip.parts().identity();
   if (made.fingerprint == given.fingerprint) return {};
   return MakeError(ErrorCode::kMismatch,
-                   "its vectors are of another CLIP, " + base::Quote(made.name) + "; this one is " +
-                       base::Quote(given.name),
+                   "its vectors are of another CLIP, " + images::NameOf(made) + "; this one is " +
+                       images::NameOf(given),
                    parts_->database.path());
 }
 
@@ -90,6 +90,23 @@ Result<std::vector<FoundPhoto>> PhotoLibrary::Search(std::span<const float> quer
 Result<IndexReport> IndexPhotos(const std::string& library, const std::string& folder, Clip& clip,
                                 const IndexOptions& options) {
   return images::IndexPhotos(library, folder, clip.parts(), options);
+}
+
+Result<std::int64_t> ForgetPhotos(const std::string& library, const std::string& folder) {
+  images::EncoderIdentity encoder;
+  {
+    ONDINE_ASSIGN(const images::PhotoDatabase known, images::PhotoDatabase::Open(library));
+    encoder = known.encoder();
+  }
+  ONDINE_ASSIGN(images::PhotoDatabase database,
+                images::PhotoDatabase::OpenToIndex(library, encoder));
+  ONDINE_ASSIGN(const auto files, database.FilesBelow(AbsoluteFolder(folder)));
+  ONDINE_TRY(database.Begin());
+  for (const images::KnownFile& file : files) ONDINE_TRY(database.RemoveFile(file.path));
+  ONDINE_TRY(database.RemoveUnusedContents());
+  ONDINE_TRY(database.Commit());
+  ONDINE_TRY(database.Close());
+  return std::ssize(files);
 }
 
 }  // namespace ondine

@@ -32,8 +32,9 @@ Result<std::vector<PhotoClass>> ReadPhotoClasses(const std::string& path, Clip& 
   }
   if (!file->clip_fingerprint.empty() && file->clip_fingerprint != clip.parts().fingerprint) {
     return MakeError(ErrorCode::kMismatch,
-                     "its classes were learned with another CLIP, " + base::Quote(file->clip_name) +
-                         ", than " + base::Quote(clip.info().name),
+                     "its classes were learned with another CLIP, " +
+                         images::NameOf({file->clip_name, file->clip_fingerprint}) + ", than " +
+                         images::NameOf(clip.parts().identity()),
                      path);
   }
   return std::move(file->classes);

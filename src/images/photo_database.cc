@@ -188,8 +188,8 @@ Result<PhotoDatabase> PhotoDatabase::OpenToIndex(const std::string& path,
   const EncoderIdentity& made = database.encoder_;
   if (made.fingerprint != encoder.fingerprint || made.length != encoder.length) {
     return MakeError(ErrorCode::kMismatch,
-                     "its vectors were made by the CLIP " + Quote(made.name) + " and not by " +
-                         Quote(encoder.name) + ": use that one, or another photo library",
+                     "its vectors were made by the CLIP " + NameOf(made) + " and not by " +
+                         NameOf(encoder) + ": use that one, or another photo library",
                      path);
   }
   // Readers go on meanwhile, and a commit costs no waiting for the disk.

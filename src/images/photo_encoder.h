@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "base/quote.h"
 #include "images/picture.h"
 #include "ondine/result.h"
 
@@ -16,6 +17,11 @@ struct EncoderIdentity {
   std::string fingerprint;  // of the weights
   int length = 0;           // of its vectors
 };
+
+// The name, and what tells it from others of that name.
+inline std::string NameOf(const EncoderIdentity& encoder) {
+  return base::Quote(encoder.name) + " (" + encoder.fingerprint + ")";
+}
 
 class PhotoEncoder {
  public:

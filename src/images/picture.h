@@ -25,7 +25,7 @@ struct Picture {
 struct PictureForm {
   int size = 224;
   models::ResizeMode resize = models::ResizeMode::kShortest;
-  int fill = 255;  // grey that kLongest fills up with
+  int fill = 0;  // grey that kLongest fills up with
 };
 
 // Larger pictures are refused, whatever they unpack to.

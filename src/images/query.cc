@@ -37,6 +37,9 @@ class QueryEncoder {
     }
     std::vector<double> weights = text::TokenWeights(prompt, tokens);
     Cut("the query", tokens, weights);
+    if (std::ranges::all_of(weights, [](double weight) { return weight == 0; })) {
+      query_.notes.emplace_back("every word has the strength 0: nothing is asked for");
+    }
     TowerInput input = MakeInput(parts_.tokenizer, tokens, weights);
     if (options_.mode == StrengthMode::kDifference) {
       query_.vector = ByDifferences(tokens, weights);
@@ -48,7 +51,7 @@ class QueryEncoder {
     AddWords(prompt.text, tokens, weights);
 
     if (options_.explain) Explain(tokens, input);
-    Subtract(prompt.unwanted);
+    ONDINE_TRY(Subtract(prompt.unwanted));
     return std::move(query_);
   }
 
@@ -129,8 +132,8 @@ class QueryEncoder {
     return mean;
   }
 
-  void Subtract(const std::vector<text::WeightedPrompt::Unwanted>& unwanted) {
-    if (unwanted.empty()) return;
+  Status Subtract(const std::vector<text::WeightedPrompt::Unwanted>& unwanted) {
+    if (unwanted.empty()) return {};
     for (const auto& phrase : unwanted) {
       TextTokens tokens = parts_.tokenizer.Encode(phrase.text);
       std::vector<double> weights(tokens.size(), 1.0);
@@ -141,7 +144,11 @@ class QueryEncoder {
       }
       query_.unwanted.push_back(phrase.text);
     }
-    models::ScaleToUnitLength(query_.vector);
+    // Below this it is rounding.
+    constexpr double kNothing = 1e-4;
+    if (models::ScaleToUnitLength(query_.vector) > kNothing) return {};
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "nothing is left of the query: what is wanted is also not wanted");
   }
 
   Clip::Parts& parts_;

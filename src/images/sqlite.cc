@@ -17,8 +17,8 @@ tl::unexpected<Error> SqliteError(sqlite3* connection, int result, const std::st
   switch (result & 0xFF) {
     case SQLITE_NOTADB: return MakeError(ErrorCode::kCorrupt, "is no photo library", path);
     case SQLITE_CORRUPT:
-      return MakeError(ErrorCode::kCorrupt, "the photo library is damaged: index the photos again",
-                       path);
+      return MakeError(ErrorCode::kCorrupt,
+                       "the photo library is damaged: delete it and index the photos again", path);
     case SQLITE_FULL:
       return MakeError(ErrorCode::kIo,
                        "no room is left on the disk: free some and run it again; what was done "
@@ -122,6 +122,9 @@ void SqliteConnection::Close::operator()(sqlite3* connection) const {
 }
 
 Result<SqliteConnection> SqliteConnection::Open(const std::string& path, Mode mode) {
+  if (path.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "the photo library has no name");
+  }
   std::error_code ignored;
   const bool exists = std::filesystem::exists(path, ignored);
   if (!exists && mode != Mode::kCreate) {
@@ -137,7 +140,9 @@ Result<SqliteConnection> SqliteConnection::Open(const std::string& path, Mode mo
   SqliteConnection connection;
   connection.path_ = path;
   sqlite3* opened = nullptr;
-  const int result = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
+  // SQLite has other meanings for some names, such as ":memory:".
+  const std::string file = std::filesystem::absolute(path, ignored).string();
+  const int result = sqlite3_open_v2(file.c_str(), &opened, flags, nullptr);
   connection.connection_.reset(opened);
   if (result != SQLITE_OK) return SqliteError(opened, result, path);
   sqlite3_busy_timeout(opened, kWaitMilliseconds);

@@ -252,7 +252,9 @@ void ClipPass::Mlp(Worker& worker, const Tower& tower, std::size_t index, const 
   layer.up.MultiplyActivated(worker, normed_, layer.up_bias, ActivationOf(clip_->spec().activation),
                              hidden_, layer.down.input_code());
   worker.Barrier();
-  if (trace != nullptr) {  // once more, as what goes into the activation is kept nowhere
+  // Once more, as what goes into the activation is kept nowhere: learning pays for it, so that
+  // everything else has one product and one pass over it.
+  if (trace != nullptr) {
     layer.up.Multiply(worker, normed_, Store::kAssign, trace->up.data(), tower.spec.hidden,
                       layer.up_bias);
   }

@@ -62,7 +62,8 @@ Result<std::optional<Quantization>> ReadQuantization(const formats::GgufFile& fi
   return quantization;
 }
 
-void WriteQuantization(const Quantization& quantization, formats::GgufWriter& writer) {
+void WriteQuantization(const Quantization& quantization, const std::string& floats,
+                       formats::GgufWriter& writer) {
   std::vector<float> scales;
   std::vector<std::int64_t> zeros;
   std::int64_t largest = 255;
@@ -79,10 +80,7 @@ void WriteQuantization(const Quantization& quantization, formats::GgufWriter& wr
   writer.Set(Key("scheme"), quantization.scheme);
   writer.Set(Key("per_channel"), quantization.per_channel);
   writer.Set(Key("provenance"), quantization.provenance);
-  writer.Set(Key("float"),
-             std::string("embedding, norms, attention products, softmax, activation function, "
-                         "residual sums, output matrix") +
-                 (keeps_outliers ? ", inputs outside of their ranges" : ""));
+  writer.Set(Key("float"), floats + (keeps_outliers ? ", inputs outside of their ranges" : ""));
   writer.Set(Key("keeps_outliers"), keeps_outliers);
   writer.Set(Key("largest_code"), largest);
   writer.Set(Key("input_scales"), std::move(scales));

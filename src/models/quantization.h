@@ -44,7 +44,9 @@ struct Quantization {
 // Nullopt where the file has none. kCorrupt: a code that is none, or not one for each site of
 // `layers` layers; kUnsupported: a version that this program does not know.
 Result<std::optional<Quantization>> ReadQuantization(const formats::GgufFile& file, int layers);
-void WriteQuantization(const Quantization& quantization, formats::GgufWriter& writer);
+// `floats` tells people what stays in floats besides outliers.
+void WriteQuantization(const Quantization& quantization, const std::string& floats,
+                       formats::GgufWriter& writer);
 
 // The tensor beside an 8-bit matrix that holds its scales.
 std::string ScalesName(std::string_view matrix);

@@ -3,10 +3,12 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <vector>
 
 #include "base/try.h"
+#include "compute/int8_weights.h"
 #include "models/clip.h"
 #include "models/tensor_floats.h"
 #include "quant/weights.h"
@@ -37,11 +39,12 @@ class Conversion {
 
   formats::GgufWriter& writer() { return writer_; }
 
-  void Add(const GgufTensor& tensor, Change change) {
+  Status Add(const GgufTensor& tensor, Change change) {
     models::TensorFold& fold = change.fold;
     const std::span<const std::int64_t> shape(tensor.shape.data(),
                                               static_cast<std::size_t>(tensor.dims));
     if (options_.quantization && !change.matrices.empty()) {
+      ONDINE_TRY(CheckInt8(tensor, change));
       AddInt8(tensor, shape, std::move(change));
     } else if (fold.changes()) {
       writer_.Add(tensor.name, TensorType::kF32, shape,
@@ -57,14 +60,33 @@ class Conversion {
         return {};
       });
     }
+    return {};
   }
 
-  Status Write(const std::string& path) {
-    if (options_.quantization) models::WriteQuantization(*options_.quantization, writer_);
+  // `floats` tells people what stays in floats.
+  Status Write(const std::string& path, const std::string& floats) {
+    if (options_.quantization) {
+      models::WriteQuantization(*options_.quantization, floats, writer_);
+    }
     return writer_.Write(path);
   }
 
  private:
+  // A tensor of a layer that is never read may have any shape.
+  Status CheckInt8(const GgufTensor& tensor, const Change& change) const {
+    const std::int64_t rows =
+        std::accumulate(change.matrices.begin(), change.matrices.end(), std::int64_t{0});
+    if (tensor.dims != 2 || tensor.shape[1] != rows) {
+      return MakeError(ErrorCode::kCorrupt, "has another shape of " + tensor.name + " than told",
+                       file_.path());
+    }
+    if (tensor.shape[0] > compute::Int8Weights::kMostColumns) {
+      return MakeError(ErrorCode::kUnsupported, tensor.name + " is too wide for sums of 32 bits",
+                       file_.path());
+    }
+    return {};
+  }
+
   // The codes, and behind them, in a tensor of their own, the scales that came with them.
   void AddInt8(const GgufTensor& tensor, std::span<const std::int64_t> shape, Change change) {
     const bool per_channel = options_.quantization->per_channel;
@@ -133,15 +155,18 @@ Status Convert(const formats::GgufFile& file, const models::DecoderSpec& spec,
   for (const GgufTensor& tensor : file.tensors()) {
     Change change;
     if (options.fold) change.fold = FoldOf(spec, options.fold->scales, tensor.name);
-    if (tensor.name.ends_with("attn_qkv.weight")) {
-      // Matrices of their own, even where they are one tensor.
-      change.matrices = {spec.query_width(), spec.kv_width(), spec.kv_width()};
-    } else if (models::IsLayerMatrix(tensor.name)) {
+    if (models::IsLayerMatrix(tensor.name)) {
       change.matrices = {tensor.shape[1]};
+      if (tensor.name.ends_with("attn_qkv.weight")) {
+        // Matrices of their own, even where they are one tensor.
+        change.matrices = {spec.query_width(), spec.kv_width(), spec.kv_width()};
+      }
     }
-    conversion.Add(tensor, std::move(change));
+    ONDINE_TRY(conversion.Add(tensor, std::move(change)));
   }
-  return conversion.Write(path);
+  return conversion.Write(path,
+                          "embedding, norms, attention products, softmax, activation function, "
+                          "residual sums, output matrix");
 }
 
 Status ConvertClip(const formats::GgufFile& file, compute::ThreadPool& pool,
@@ -150,9 +175,11 @@ Status ConvertClip(const formats::GgufFile& file, compute::ThreadPool& pool,
   for (const GgufTensor& tensor : file.tensors()) {
     Change change;
     if (models::IsTowerMatrix(tensor.name)) change.matrices = {tensor.shape[1]};
-    conversion.Add(tensor, std::move(change));
+    ONDINE_TRY(conversion.Add(tensor, std::move(change)));
   }
-  return conversion.Write(path);
+  return conversion.Write(path,
+                          "embeddings of tokens, positions and patches, norms, attention products, "
+                          "softmax, activation function, residual sums, projections");
 }
 
 }  // namespace ondine::quant

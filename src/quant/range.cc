@@ -20,21 +20,23 @@ compute::StaticCode CodeOf(Range range, int bits) {
 }
 
 Range EndsOnCodes(Range range, int bits) {
+  // Of the scale: products with its reciprocal are rounded.
+  constexpr double kMargin = 1e-6;
   const double low = std::max(-range.low, 0.0f), high = std::max(range.high, 0.0f);
-  const int largest = (1 << bits) - 1;
   if (low == 0 || high == 0) return range;
-  const double exact = largest * low / (low + high);  // the zero's place
+  const int largest = (1 << bits) - 1;
+  const double exact = largest * low / (low + high);  // where 0 lies
   double scale = std::numeric_limits<double>::infinity();
   int zero = 0;
-  for (const int place :
-       {static_cast<int>(std::floor(exact)), static_cast<int>(std::ceil(exact))}) {
-    if (place == 0 || place == largest) continue;  // only one of the two is
-    const double needed = std::max(low / place, high / (largest - place));
+  for (const double place : {std::floor(exact), std::ceil(exact)}) {
+    const int here = std::clamp(static_cast<int>(place), 1, largest - 1);
+    const double needed = std::max(low / here, high / (largest - here));
     if (needed < scale) {
       scale = needed;
-      zero = place;
+      zero = here;
     }
   }
+  scale *= 1 + kMargin;
   return {static_cast<float>(-zero * scale), static_cast<float>((largest - zero) * scale)};
 }
 

@@ -21,7 +21,7 @@ compute::StaticCode CodeOf(Range range, int bits);
 // The narrowest range that holds this one and whose ends are values of its own code, so that
 // nothing in `range` is outside of what the code covers. The zero of CodeOf() is rounded, which may
 // move an end by half a step: of an activation that piles up at its least value, as GELU does, a
-// few hundredths would become outliers.
+// few hundredths of the values would become outliers.
 Range EndsOnCodes(Range range, int bits);
 
 // Counts of values in bins that are as wide, relative to what they hold, for small values as for

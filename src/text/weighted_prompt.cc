@@ -89,6 +89,8 @@ class Parser {
         ONDINE_TRY(AddBracket(group));
       } else if (c == '-' && !close && BeginsWord()) {
         ONDINE_TRY(TakeUnwanted());
+      } else if (c == '-' && close && BeginsWord()) {
+        return Wrong("what is not wanted stands outside of brackets, such as -(some words)", at_);
       } else if (c == ':' && close && FindNumber(*close)) {
         group.number = FindNumber(*close);
         if (*close == ']') {
@@ -96,6 +98,8 @@ class Parser {
         }
         ONDINE_TRY(CheckWeight(*group.number, opened));
         at_ = query_.find(*close, at_);
+      } else if (c == ':' && close && LooksLikeNumber(*close)) {
+        return Wrong("a weight is a number such as 1.5", at_);
       } else {
         group.segments.back().text += TakeCharacter();
       }
@@ -119,11 +123,11 @@ class Parser {
     return {};
   }
 
-  // A "-" behind a space and before what is none.
+  // A "-" behind a space or an opening bracket and before what is no space.
   bool BeginsWord() const {
-    const bool behind_space = at_ == 0 || IsSpace(query_[at_ - 1]);
-    return behind_space && at_ + 1 < query_.size() && !IsSpace(query_[at_ + 1]) &&
-           query_[at_ + 1] != '-';
+    const bool begins =
+        at_ == 0 || IsSpace(query_[at_ - 1]) || query_[at_ - 1] == '(' || query_[at_ - 1] == '[';
+    return begins && at_ + 1 < query_.size() && !IsSpace(query_[at_ + 1]) && query_[at_ + 1] != '-';
   }
 
   Status TakeUnwanted() {
@@ -164,6 +168,16 @@ class Parser {
     return AsNumber(query_.substr(at_ + 1, end - at_ - 1));
   }
 
+  // One word that begins with a digit: "1,5", "1.6x". Words follow a colon in texts, too.
+  bool LooksLikeNumber(char close) const {
+    const std::size_t end = query_.find(close, at_);
+    if (end == std::string_view::npos) return false;
+    std::string_view text = Trimmed(query_.substr(at_ + 1, end - at_ - 1));
+    if (!text.empty() && (text.front() == '+' || text.front() == '-')) text.remove_prefix(1);
+    return !text.empty() && text.front() >= '0' && text.front() <= '9' &&
+           std::ranges::none_of(text, IsSpace);
+  }
+
   Status CheckWeight(double weight, std::size_t place) const {
     if (weight >= 0 && weight <= kMostWeight) return {};
     return Wrong("a weight is a number from 0 to 100, not " + Digits(weight), place);
@@ -201,22 +215,22 @@ Result<WeightedPrompt> ParseWeightedPrompt(std::string_view query) {
 std::string CanonicalQuery(const WeightedPrompt& prompt) {
   std::string query;
   std::size_t done = 0;
-  const auto plain = [&](std::size_t end) {
-    const bool at_word = done == 0 || IsSpace(prompt.text[done - 1]);
+  const auto plain = [&](std::size_t end, bool in_bracket) {
+    const bool at_word = in_bracket || done == 0 || IsSpace(prompt.text[done - 1]);
     query += Escaped(std::string_view{prompt.text}.substr(done, end - done), at_word);
     done = end;
   };
   for (const WeightedPrompt::Span& span : prompt.spans) {
-    plain(span.begin);
+    plain(span.begin, false);
     query += '(';
-    plain(span.end);
+    plain(span.end, true);
     query += ':' + Digits(span.weight) + ')';
   }
-  plain(prompt.text.size());
+  plain(prompt.text.size(), false);
   for (const WeightedPrompt::Unwanted& unwanted : prompt.unwanted) {
     while (!query.empty() && IsSpace(query.back())) query.pop_back();
     if (!query.empty()) query += ' ';
-    query += "-(" + Escaped(unwanted.text, false) + ':' + Digits(unwanted.strength) + ')';
+    query += "-(" + Escaped(unwanted.text, true) + ':' + Digits(unwanted.strength) + ')';
   }
   return query;
 }

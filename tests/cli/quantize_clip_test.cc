@@ -68,6 +68,18 @@ TEST_F(QuantizeClipCommand, WritesAClipThatEveryCommandRuns) {
                 .at("results")
                 .size(),
             6u);
+  fs::create_directories(Path("classes/dark"));
+  fs::create_directories(Path("classes/light"));
+  fs::copy(Path("pictures/0.png"), Path("classes/dark/0.png"));
+  fs::copy(Path("pictures/5.png"), Path("classes/light/5.png"));
+  const json learned = Json({"images", "learn", Path("classes"), "--clip", out_, "-o",
+                             Path("classes.json"), "--steps", "30", "--json"});
+  EXPECT_LT(learned.at("loss"), learned.at("plain_loss"));
+  EXPECT_EQ(Json({"images", "classify", pictures_, "--classes", Path("classes.json"), "--clip",
+                  out_, "--json"})
+                .at("photos")
+                .size(),
+            6u);
   // Vectors of the two are not mixed.
   EXPECT_THAT(Refusal(kFailed, {"images", "search", "red", "--clip", clip_, "--db", library}),
               HasSubstr("another CLIP"));
@@ -101,6 +113,8 @@ TEST_F(QuantizeClipCommand, RefusesWhatItCannotDoAndLeavesNoFile) {
   EXPECT_THAT(Refusal(kUsage, Command({"--pictures", pictures_, "--scheme", "int8"})),
               HasSubstr("scheme"));
   EXPECT_THAT(Refusal(kUsage, Command({"--pictures", pictures_, "--text", Write("no.txt", "\n")})),
+              HasSubstr("no text"));
+  EXPECT_THAT(Refusal(kUsage, Command({"--pictures", pictures_, "--text", Write("none.txt", "")})),
               HasSubstr("no text"));
   EXPECT_THAT(Refusal(kUsage, {"quantize", "-o", out_, "--pictures", pictures_}), HasSubstr("-m"));
   EXPECT_THAT(Refusal(kFailed, Command({"--pictures", Path("none")})), HasSubstr("none"));

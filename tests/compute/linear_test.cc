@@ -221,6 +221,24 @@ TEST_P(LinearTypeTest, TheFastKernelEqualsItsScalarTwin) {
   });
 }
 
+// `y` holds the rows of `floats` in `code`, and the outliers among them as they are.
+void ExpectCoded(const Activations& y, const StaticCode& code, const std::vector<float>& floats) {
+  const std::int64_t width = y.width();
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(width));
+  std::vector<std::uint16_t> outliers(static_cast<std::size_t>((width + 15) / 16));
+  for (std::int64_t i = 0; i < y.rows(); ++i) {
+    const float* row = floats.data() + i * width;
+    Encode(code, row, width, codes.data(), outliers.data());
+    EXPECT_EQ(std::vector<std::uint8_t>(y.Codes(i), y.Codes(i) + width), codes);
+    std::vector<std::uint16_t> kept(outliers.size());
+    y.ForOutliers(i, [&](std::int64_t column, float value) {
+      kept[static_cast<std::size_t>(column / 16)] |= static_cast<std::uint16_t>(1 << column % 16);
+      EXPECT_EQ(value, row[column]);
+    });
+    EXPECT_EQ(kept, outliers);
+  }
+}
+
 TEST_P(LinearTypeTest, MultipliesGatedAsIfInSteps) {
   for (std::int64_t rows : {1, 3, 150}) {
     ThreadPool pool(2);
@@ -238,22 +256,10 @@ TEST_P(LinearTypeTest, MultipliesGatedAsIfInSteps) {
     EXPECT_EQ(std::vector<float>(y.Row(0), y.Row(0) + rows * 300), expected);
     // The same in a static code, which needs no floats of a whole row.
     const StaticCode code = {0.01f, 20, 255, true};
-    std::vector<std::uint8_t> codes(300);
-    std::vector<std::uint16_t> outliers(19);
     pool.Run([&](Worker& worker) {
       Linear::MultiplyGated(worker, gate, up, GateActivation::kGelu, x, y, &code);
     });
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const float* row = expected.data() + i * 300;
-      Encode(code, row, 300, codes.data(), outliers.data());
-      EXPECT_EQ(std::vector<std::uint8_t>(y.Codes(i), y.Codes(i) + 300), codes);
-      std::vector<std::uint16_t> kept(19);
-      y.ForOutliers(i, [&](std::int64_t column, float value) {
-        kept[static_cast<std::size_t>(column / 16)] |= static_cast<std::uint16_t>(1 << column % 16);
-        EXPECT_EQ(value, row[column]);
-      });
-      EXPECT_EQ(kept, outliers);
-    }
+    ExpectCoded(y, code, expected);
   }
 }
 
@@ -271,6 +277,12 @@ TEST_P(LinearTypeTest, AddsABiasAndActivatesAsIfInSteps) {
     pool.Run(
         [&](Worker& worker) { linear.Multiply(worker, x, Store::kAssign, sum.data(), 300, bias); });
     EXPECT_EQ(sum, expected);
+    std::vector<float> twice(expected.size(), 0.5f);
+    pool.Run(
+        [&](Worker& worker) { linear.Multiply(worker, x, Store::kAdd, twice.data(), 300, bias); });
+    for (std::size_t i = 0; i < twice.size(); ++i) {
+      EXPECT_NEAR(twice[i], expected[i] + 0.5f, 1e-5f * (1 + std::fabs(expected[i])));
+    }
 
     QuickGelu(expected);
     Activations y;
@@ -278,14 +290,10 @@ TEST_P(LinearTypeTest, AddsABiasAndActivatesAsIfInSteps) {
     pool.Run([&](Worker& worker) { linear.MultiplyActivated(worker, x, bias, QuickGelu, y); });
     EXPECT_EQ(std::vector<float>(y.Row(0), y.Row(0) + rows * 300), expected);
     // The same in a static code.
-    const StaticCode code = {0.01f, 20, 255};
-    std::vector<std::uint8_t> codes(300);
+    const StaticCode code = {0.01f, 20, 255, true};
     pool.Run(
         [&](Worker& worker) { linear.MultiplyActivated(worker, x, bias, QuickGelu, y, &code); });
-    for (std::int64_t i = 0; i < rows; ++i) {
-      Encode(code, expected.data() + i * 300, 300, codes.data());
-      EXPECT_EQ(std::vector<std::uint8_t>(y.Codes(i), y.Codes(i) + 300), codes);
-    }
+    ExpectCoded(y, code, expected);
   }
 }
 

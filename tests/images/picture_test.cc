@@ -59,7 +59,7 @@ int Waves(int x, int y, int c) {
 void ExpectRed(int width, int height, ResizeMode mode, const std::vector<int>& wanted,
                int tolerance) {
   const PictureFile file{.width = width, .height = height};
-  const auto picture = Decode(file.Bytes(".png", Waves), {.size = 5, .resize = mode});
+  const auto picture = Decode(file.Bytes(".png", Waves), {.size = 5, .resize = mode, .fill = 255});
   ASSERT_TRUE(picture) << picture.error().ToString();
   EXPECT_EQ(picture->width, width);
   EXPECT_EQ(picture->height, height);

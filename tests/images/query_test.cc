@@ -163,6 +163,12 @@ TEST_F(QueryTest, NothingIsNoQuery) {
 
 TEST_F(QueryTest, AllWordsOffStillGiveAVector) {
   EXPECT_NEAR(Length(Encode("(a red shoe:0)")), 1, 1e-5);
+  EXPECT_THAT(Encode("(a red shoe:0)").notes, SizeIs(1));
+}
+
+TEST_F(QueryTest, WhatIsWantedAndNotWantedLeavesNothing) {
+  EXPECT_THAT(ErrorOf("red shoe -(red shoe)"), HasSubstr("nothing is left"));
+  EXPECT_EQ(ErrorOf("red shoe -red"), "");
 }
 
 TEST_F(QueryTest, OtherScriptsAreQueriesToo) {

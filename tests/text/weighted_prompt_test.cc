@@ -78,6 +78,20 @@ TEST(WeightedPrompt, AColonWithoutANumberIsText) {
   EXPECT_EQ(Text("16:9 (a:b:2)"), "16:9 a:b");
 }
 
+TEST(WeightedPrompt, WhatLooksLikeANumberAndIsNoneIsAnError) {
+  for (const char* query : {"(red:1,5) shoe", "(red:1.6x)", "(red:0x10)", "(red: -2,0 )"}) {
+    EXPECT_THAT(ErrorOf(query), HasSubstr("a number such as 1.5")) << query;
+  }
+  EXPECT_EQ(Text("(on 3:rd street) (a: 2 b)"), "on 3:rd street a: 2 b");
+}
+
+TEST(WeightedPrompt, WhatIsNotWantedStandsOutsideOfBrackets) {
+  for (const char* query : {"shoe (-red)", "(shoe -red:2)", "[-red]", "a -(red -blue)"}) {
+    EXPECT_THAT(ErrorOf(query), HasSubstr("outside of brackets")) << query;
+  }
+  EXPECT_EQ(Text("(t-shirt) (a - b)"), "t-shirt a - b");
+}
+
 TEST(WeightedPrompt, BackslashesMakeMarksText) {
   EXPECT_EQ(Text(R"(a \(red\) \[shoe\] \\ \-x)"), R"(a (red) [shoe] \ -x)");
   EXPECT_EQ(Text(R"(C:\dir)"), R"(C:\dir)");
@@ -118,7 +132,8 @@ TEST(WeightedPrompt, WeightsMustMakeSense) {
 TEST(WeightedPrompt, TheCanonicalQuerySaysTheSame) {
   for (const char* query :
        {"a (red:1.6) shoe", "((a [b] c)) d", R"(\(x\) \-y (z:2) -no -(not this:0.25))", "plain",
-        R"(-(a \) b) c\\d)", "a(b:2)-c (-d:3)", "-only"}) {
+        R"(-(a \) b) c\\d)", R"(a(b:2)-c (\-d:3))", "-only", R"(a(\-red:2))",
+        R"(shoe -(\-red:2))"}) {
     const auto prompt = ParseWeightedPrompt(query);
     ASSERT_TRUE(prompt.has_value()) << query;
     const std::string canonical = CanonicalQuery(*prompt);
