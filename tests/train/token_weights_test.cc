@@ -7,6 +7,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "cli/program.h"
@@ -98,8 +101,8 @@ TEST_F(TokenWeightsTest, LearnsWhatTheLibraryLearns) {
 }
 
 TEST_F(TokenWeightsTest, TheProgramWritesClassesAndALog) {
-  for (const auto& [name, colour] :
-       {std::pair{"red", Colour{220, 20, 20}}, std::pair{"blue", Colour{20, 20, 220}}}) {
+  for (const auto& [name, colour] : {std::pair{"red", std::vector<int>{220, 20, 20}},
+                                     std::pair{"blue", std::vector<int>{20, 20, 220}}}) {
     std::filesystem::create_directories(Path("examples/" + std::string(name)));
     Write("examples/" + std::string(name) + "/1.png", PlainPicture(8, 8, colour));
   }
