@@ -73,7 +73,7 @@ TEST_F(TokenWeightsTest, LearnsWhatTheLibraryLearns) {
   std::vector<float> photo(static_cast<std::size_t>(clip->info().vector_length));
   for (std::size_t i = 0; i < examples.size(); ++i) {
     for (std::size_t c = 0; c < photo.size(); ++c) {
-      photo[c] = std::sin(static_cast<float>(c * (i + 2)));
+      photo[c] = std::sin(static_cast<float>(c * (3 - i)));
     }
     const float norm =
         std::sqrt(std::inner_product(photo.begin(), photo.end(), photo.begin(), 0.f));
@@ -85,8 +85,8 @@ TEST_F(TokenWeightsTest, LearnsWhatTheLibraryLearns) {
   const auto torch = train::LearnTokenWeights(*clip, clip_, "cpu", examples, options);
   ASSERT_TRUE(torch) << torch.error().ToString();
   EXPECT_NEAR(torch->plain_loss, engine.plain_loss, 1e-4);
-  EXPECT_NEAR(torch->loss, engine.loss, 1e-3);
-  EXPECT_LT(torch->loss, torch->plain_loss - 0.01);
+  EXPECT_NEAR(torch->loss, engine.loss, 1e-3 * (1 + engine.loss));
+  EXPECT_LT(torch->loss, 0.95 * torch->plain_loss);
   for (std::size_t i = 0; i < examples.size(); ++i) {
     const auto found = clip->EncodeQuery(torch->classes[i].query)->words;
     const auto wanted = clip->EncodeQuery(engine.classes[i].query)->words;
