@@ -19,6 +19,11 @@ bool IsSpace(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+bool IsOfWords(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
 std::string_view Trimmed(std::string_view text) {
   while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
   while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
@@ -89,7 +94,7 @@ class Parser {
         ONDINE_TRY(AddBracket(group));
       } else if (c == '-' && !close && BeginsWord()) {
         ONDINE_TRY(TakeUnwanted());
-      } else if (c == '-' && close && BeginsWord()) {
+      } else if (c == '-' && close && BeginsWord() && IsOfWords(query_[at_ + 1])) {
         return Wrong("what is not wanted stands outside of brackets, such as -(some words)", at_);
       } else if (c == ':' && close && FindNumber(*close)) {
         group.number = FindNumber(*close);

@@ -89,7 +89,7 @@ TEST(WeightedPrompt, WhatIsNotWantedStandsOutsideOfBrackets) {
   for (const char* query : {"shoe (-red)", "(shoe -red:2)", "[-red]", "a -(red -blue)"}) {
     EXPECT_THAT(ErrorOf(query), HasSubstr("outside of brackets")) << query;
   }
-  EXPECT_EQ(Text("(t-shirt) (a - b)"), "t-shirt a - b");
+  EXPECT_EQ(Text("(t-shirt) (a - b) (t:2)(-:0.5)(shirt)"), "t-shirt a - b t-shirt");
 }
 
 TEST(WeightedPrompt, BackslashesMakeMarksText) {
