@@ -96,6 +96,7 @@ class ClipJob {
     Clip::Parts& parts = clip_->parts();
     ONDINE_ASSIGN(const std::vector<images::Picture> pictures, ReadPictures());
     std::vector<const std::uint8_t*> pixels;
+    pixels.reserve(pictures.size());
     for (const images::Picture& picture : pictures) pixels.push_back(picture.pixels.data());
     const std::vector<std::vector<text::TokenId>> texts = ReadTexts();
     if (texts.empty()) {
@@ -153,7 +154,8 @@ class ClipJob {
   }
 
   std::string_view Texts() const {
-    return options_.texts ? std::string_view(*options_.texts) : kTexts;
+    if (options_.texts) return *options_.texts;
+    return kTexts;
   }
 
   // Each line that is not empty, as the encoder reads it.

@@ -11,13 +11,10 @@
 #include <system_error>
 #include <utility>
 
-#include "base/quote.h"
 #include "base/try.h"
 
 namespace ondine::images {
 namespace {
-
-using base::Quote;
 
 // "OnPh". SQLite keeps it at the beginning of the file for `file` and for us.
 constexpr std::int64_t kApplication = 0x4F6E5068;
