@@ -24,13 +24,13 @@ import torch
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
+from texts import TEXTS
+
 SHAPES = {  # text: width, layers, heads; picture: width, layers, heads, patch; projection
     "vit-b-32": ((512, 12, 8), (768, 12, 12, 32), 512),
     "vit-l-14": ((768, 12, 12), (1024, 24, 16, 14), 768),
     "tiny": ((64, 2, 2), (96, 2, 3, 32), 48),
 }
-TEXTS = ["a photo of a cat", "A red t-shirt for WOMEN, size 42!", "caf\u00e9 \u00fcber \u4e00\u53cc\u978b",
-         "shoe", "a very long query " * 20]
 
 
 def vocabulary(merges_path):

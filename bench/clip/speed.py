@@ -39,9 +39,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from texts import TEXTS
+
 BATCH = 32
-TEXTS = ["a photo of a cat", "A red t-shirt for WOMEN, size 42!", "caf\u00e9 \u00fcber \u4e00\u53cc\u978b",
-         "shoe", "a very long query " * 20]
 
 
 def make_checkpoint(name, folder):

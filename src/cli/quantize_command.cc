@@ -158,7 +158,7 @@ Action AddQuantize(CLI::App& app) {
                        ->excludes(scales);
   command->add_option("--most-pictures", options->clip.most_pictures, "of the folder's, at most")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1'000'000))
       ->needs(pictures);
   command
       ->add_option("--text", options->texts,

@@ -27,7 +27,7 @@ struct TowerSpec {
 // How a picture that is not square becomes a square.
 enum class ResizeMode {
   kShortest,         // the shorter side gets the size, the longer one is cut on both ends
-  kShortestRounded,  // the same, where half a pixel to cut counts up to an even number, not down
+  kShortestRounded,  // the same, where half of an odd cut is rounded to an even number, not down
   kLongest,          // the longer side gets the size, the rest is filled up
   kSquash,           // each side gets the size
 };
