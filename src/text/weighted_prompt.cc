@@ -13,10 +13,14 @@ namespace ondine::text {
 namespace {
 
 constexpr double kBracket = 1.1;
-constexpr std::string_view kMarks = "()[]\\-";
+constexpr std::string_view kMarks = "()[]\\-:";
 
 bool IsSpace(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+bool WordFollows(char c) {
+  return IsSpace(c) || c == '(' || c == '[';
 }
 
 bool IsOfWords(char c) {
@@ -128,11 +132,10 @@ class Parser {
     return {};
   }
 
-  // A "-" behind a space or an opening bracket and before what is no space.
+  // A "-" where a word begins and before what is no space.
   bool BeginsWord() const {
-    const bool begins =
-        at_ == 0 || IsSpace(query_[at_ - 1]) || query_[at_ - 1] == '(' || query_[at_ - 1] == '[';
-    return begins && at_ + 1 < query_.size() && !IsSpace(query_[at_ + 1]) && query_[at_ + 1] != '-';
+    return (at_ == 0 || WordFollows(query_[at_ - 1])) && at_ + 1 < query_.size() &&
+           !IsSpace(query_[at_ + 1]) && query_[at_ + 1] != '-';
   }
 
   Status TakeUnwanted() {
@@ -200,13 +203,16 @@ class Parser {
 };
 
 // With a backslash before each mark that would be taken as one.
-std::string Escaped(std::string_view text, bool at_word) {
+std::string Escaped(std::string_view text, bool at_word, bool in_bracket) {
   std::string escaped;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool word = i == 0 ? at_word : IsSpace(text[i - 1]);
-    const bool mark = text[i] == '-' ? word : kMarks.find(text[i]) != std::string_view::npos;
+    const char c = text[i];
+    const bool word = i == 0 ? at_word : WordFollows(text[i - 1]);
+    const bool mark = c == '-'   ? word
+                      : c == ':' ? in_bracket
+                                 : kMarks.find(c) != std::string_view::npos;
     if (mark) escaped += '\\';
-    escaped += text[i];
+    escaped += c;
   }
   return escaped;
 }
@@ -222,7 +228,7 @@ std::string CanonicalQuery(const WeightedPrompt& prompt) {
   std::size_t done = 0;
   const auto plain = [&](std::size_t end, bool in_bracket) {
     const bool at_word = in_bracket || done == 0 || IsSpace(prompt.text[done - 1]);
-    query += Escaped(std::string_view{prompt.text}.substr(done, end - done), at_word);
+    query += Escaped(std::string_view{prompt.text}.substr(done, end - done), at_word, in_bracket);
     done = end;
   };
   for (const WeightedPrompt::Span& span : prompt.spans) {
@@ -235,7 +241,7 @@ std::string CanonicalQuery(const WeightedPrompt& prompt) {
   for (const WeightedPrompt::Unwanted& unwanted : prompt.unwanted) {
     while (!query.empty() && IsSpace(query.back())) query.pop_back();
     if (!query.empty()) query += ' ';
-    query += "-(" + Escaped(unwanted.text, true) + ':' + Digits(unwanted.strength) + ')';
+    query += "-(" + Escaped(unwanted.text, true, true) + ':' + Digits(unwanted.strength) + ')';
   }
   return query;
 }

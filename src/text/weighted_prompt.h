@@ -4,7 +4,7 @@
 //   [w]       1 / 1.1
 //   ((w))     brackets in brackets multiply
 //   -w -(w)   w is not wanted; where the "-" stands in front of a word. -(w:0.5): less so
-//   \( \) \[ \] \\ \-   the character itself
+//   \( \) \[ \] \\ \- \:   the character itself
 //
 // The syntax is that of AUTOMATIC1111's prompts, but for what is not wanted.
 #ifndef ONDINE_SRC_TEXT_WEIGHTED_PROMPT_H_

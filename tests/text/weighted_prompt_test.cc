@@ -132,8 +132,8 @@ TEST(WeightedPrompt, WeightsMustMakeSense) {
 TEST(WeightedPrompt, TheCanonicalQuerySaysTheSame) {
   for (const char* query :
        {"a (red:1.6) shoe", "((a [b] c)) d", R"(\(x\) \-y (z:2) -no -(not this:0.25))", "plain",
-        R"(-(a \) b) c\\d)", R"(a(b:2)-c (\-d:3))", "-only", R"(a(\-red:2))",
-        R"(shoe -(\-red:2))"}) {
+        R"(-(a \) b) c\\d)", R"(a(b:2)-c (\-d:3))", "-only", R"(a(\-red:2))", R"(shoe -(\-red:2))",
+        "-16:9", R"((a ratio of 16\:9:2))", R"((a:\-5))", R"(\(\-a)"}) {
     const auto prompt = ParseWeightedPrompt(query);
     ASSERT_TRUE(prompt.has_value()) << query;
     const std::string canonical = CanonicalQuery(*prompt);
@@ -167,10 +167,12 @@ TEST(WeightedPrompt, AnyBytesGiveAPromptOrAnError) {
       end = span.end;
     }
     ASSERT_LE(end, prompt->text.size());
-    const auto again = ParseWeightedPrompt(CanonicalQuery(*prompt));
+    const std::string canonical = CanonicalQuery(*prompt);
+    const auto again = ParseWeightedPrompt(canonical);
     ASSERT_TRUE(again.has_value())
-        << ::testing::PrintToString(query) << " -> "
-        << ::testing::PrintToString(CanonicalQuery(*prompt)) << again.error().ToString();
+        << ::testing::PrintToString(query) << " -> " << ::testing::PrintToString(canonical) << ": "
+        << again.error().ToString();
+    ASSERT_EQ(CanonicalQuery(*again), canonical) << ::testing::PrintToString(query);
   }
 }
 
