@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "train/clip_file.h"
 #include "train/clip_training.h"
@@ -148,8 +148,8 @@ void AddOptions(CLI::App& app, ClipCommand& command) {
   app.add_option("--name", command.name, "of the model, in its file");
   app.add_option("--log", command.log, "file for one JSON record a step and validation");
   app.add_option("--type", command.type, "of matrices in the file: q8_0, f16, f32")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, TensorType>{
-          {"q8_0", TensorType::kQ8_0}, {"f16", TensorType::kF16}, {"f32", TensorType::kF32}}))
+      ->transform(base::OneOf<TensorType>(
+          {{"q8_0", TensorType::kQ8_0}, {"f16", TensorType::kF16}, {"f32", TensorType::kF32}}))
       ->default_str("q8_0");
 
   const auto add_size = [&](const std::string& option, int& size, const std::string& help) {

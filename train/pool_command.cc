@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "adapters/pool_file.h"
 #include "base/file.h"
 #include "base/join.h"
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "compute/thread_pool.h"
 #include "eval/mcqa_data.h"
@@ -216,33 +216,32 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--lora-alpha", shape.lora_alpha, "products are scaled by this / rank")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   app.add_option("--targets", command.targets, "matrices: " + base::Join(TargetOptions(), ", "))
       ->delimiter(',')
       ->capture_default_str()
       ->check(CLI::IsMember(TargetOptions()));
   app.add_option("--blend", shape.blend, "separate: (sum B)(sum A); product: sum B A")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, BlendForm>{
-          {"separate", BlendForm::kSeparate}, {"product", BlendForm::kProduct}}))
+      ->transform(base::OneOf<BlendForm>(
+          {{"separate", BlendForm::kSeparate}, {"product", BlendForm::kProduct}}))
       ->default_str("separate");
   app.add_option("--mode", command.mode,
                  "joint: an item trains its blend; independent: the "
                  "nearest adapter alone")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Mode>{
-          {"joint", Mode::kJoint}, {"independent", Mode::kIndependent}}))
+      ->transform(base::OneOf<Mode>({{"joint", Mode::kJoint}, {"independent", Mode::kIndependent}}))
       ->default_str("joint");
   app.add_option("--group", command.group,
                  "items of one set that stand for a user's examples: their mean feature finds the "
                  "weights of each; 1: every item by itself")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   app.add_option("--temperature", command.temperature, "of the blend's weights")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
 
   app.add_option("--temperature-in-use", command.temperature_in_use,
                  "that the pool's file names for its users (default: --temperature)")
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   app.add_option("--together", training.together,
                  "share of the steps in which the weights go from all adapters alike to each "
                  "item's own, so that the adapters part from what all have learnt")
@@ -278,7 +277,7 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
                "processor has such instructions");
   app.add_option("--max-tokens", training.max_tokens, "that a process computes at once")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
 }
 
 }  // namespace

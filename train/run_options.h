@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/option_checks.h"
+
 namespace ondine::train {
 
 // Of PoolTrainingOptions, ScaleTrainingOptions or ClipTrainingOptions.
@@ -12,12 +14,12 @@ void AddRunOptions(CLI::App& app, TrainingOptions& training) {
   app.add_option("--seed", training.seed)->capture_default_str();
   app.add_option("--validate-every", training.validate_every, "steps between validations")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   app.add_option("--checkpoint", training.checkpoint,
                  "file for the training's state (default: <out>.checkpoint)");
   app.add_option("--checkpoint-minutes", training.checkpoint_minutes)
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   app.add_flag("--resume", training.resume, "go on from the checkpoint");
   app.add_option("--device", training.device, "as torch names it: cpu, cuda:0")
       ->capture_default_str();

@@ -1,7 +1,6 @@
 #include "train/scales_command.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,6 +9,7 @@
 #include "base/checksum.h"
 #include "base/file.h"
 #include "base/join.h"
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "compute/thread_pool.h"
 #include "formats/fingerprint.h"
@@ -180,7 +180,7 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
   app.add_option("--log", command.log, "file for one JSON record a step and validation");
   app.add_option("--sequences", command.sequences, "of the text, at most")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   app.add_option("--context", command.context, "tokens of a sequence")
       ->capture_default_str()
       ->check(CLI::Range(2, 1 << 16));
@@ -207,8 +207,8 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
          "--start", training.start,
          "scales to begin with: smooth (SmoothQuant), equalized (cross-layer equalisation), "
          "ones")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Start>{
-          {"smooth", Start::kSmooth}, {"equalized", Start::kEqualized}, {"ones", Start::kOnes}}))
+      ->transform(base::OneOf<Start>(
+          {{"smooth", Start::kSmooth}, {"equalized", Start::kEqualized}, {"ones", Start::kOnes}}))
       ->default_str("smooth");
   app.add_option("--smooth", training.smooth, "strength of SmoothQuant's scales")
       ->capture_default_str()
@@ -224,17 +224,16 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
 
   app.add_option("--layer-steps", training.layer_steps, "of each layer by itself")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(base::NotNegative());
   app.add_option("--layer-rate", training.layer_rate, "learning rate of these")
       ->capture_default_str();
   app.add_option("--steps", training.steps, "of all layers together")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(base::NotNegative());
   app.add_option("--rate", training.rate, "learning rate of these")->capture_default_str();
   app.add_option("--target", training.target,
                  "model: the float model's distribution; text: the next token")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, Target>{{"model", Target::kModel}, {"text", Target::kText}}))
+      ->transform(base::OneOf<Target>({{"model", Target::kModel}, {"text", Target::kText}}))
       ->default_str("model");
   app.add_option("--batch", training.batch, "sequences a step, of all processes together")
       ->capture_default_str()

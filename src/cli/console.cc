@@ -62,9 +62,15 @@ std::size_t DirectionLength(std::string_view text) {
   return 0;
 }
 
+std::string Code(char c) {
+  char code[8];
+  std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(c));
+  return code;
+}
+
 void PrintLine(std::string_view label, std::string_view message) {
-  std::fprintf(stderr, "%s%.*s\n", std::string(label).c_str(), static_cast<int>(message.size()),
-               message.data());
+  const std::string line = std::string(label) + Visible(message) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
 }  // namespace
@@ -121,14 +127,16 @@ std::string Visible(std::string_view text) {
   while (!text.empty()) {
     const std::size_t hidden = std::max(base::ControlLength(text), DirectionLength(text));
     if (hidden == 0) visible += text.front();
-    for (const char c : text.substr(0, hidden)) {
-      char code[8];
-      std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(c));
-      visible += code;
-    }
+    for (const char c : text.substr(0, hidden)) visible += Code(c);
     text.remove_prefix(std::max<std::size_t>(1, hidden));
   }
   return visible;
+}
+
+std::string VisibleLine(std::string_view text) {
+  std::string line;
+  for (const char c : Visible(text)) line += c == '\n' || c == '\t' ? Code(c) : std::string(1, c);
+  return line;
 }
 
 StopToken InterruptToken() {

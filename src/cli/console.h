@@ -31,6 +31,8 @@ std::optional<std::string> ReadInputLine();
 // The text with bytes that a terminal would obey instead of showing, or that turn the direction of
 // writing, as "\x1b": what is seen is what there is. Lines and tabs stay.
 std::string Visible(std::string_view text);
+// The same of lines and tabs, too: for names, of files above all.
+std::string VisibleLine(std::string_view text);
 
 // Set by Ctrl-C; a second Ctrl-C ends the program at once.
 StopToken InterruptToken();

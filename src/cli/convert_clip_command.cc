@@ -1,9 +1,9 @@
 // ondine convert-clip: a CLIP checkpoint as a GGUF file.
 #include <iostream>
-#include <map>
 #include <memory>
 #include <string>
 
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/report.h"
@@ -57,8 +57,8 @@ Action AddConvertClip(CLI::App& app) {
       ->add_option("--type", options->type,
                    "of matrices: f16; bf16, less exact and faster where the CPU has AVX-512 BF16; "
                    "f32")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, MatrixType>{
-          {"f16", MatrixType::kF16}, {"bf16", MatrixType::kBF16}, {"f32", MatrixType::kF32}}))
+      ->transform(base::OneOf<MatrixType>(
+          {{"f16", MatrixType::kF16}, {"bf16", MatrixType::kBF16}, {"f32", MatrixType::kF32}}))
       ->default_str("f16");
   command->add_flag("--json", options->json, "print as JSON");
   return [options] { return Convert(*options); };

@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -118,7 +119,7 @@ void AddCommon(CLI::App& command, Options& options) {
       .add_option("--reread", options.reread,
                   "as in read; with several values each question is asked once with each")
       ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
+      ->check(base::NotNegative());
   command.get_option("--policy")
       ->description(command.get_option("--policy")->get_description() +
                     "; rag: chunks found by BM25");

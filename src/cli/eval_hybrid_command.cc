@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -135,14 +136,14 @@ Action AddEvalHybrid(CLI::App& eval_command) {
   command->add_option("--server-pool", options->server_pool, "the same on the server");
   command->add_option("--shots", options->mcqa.shots, "training questions they are weighed by")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   command
       ->add_option("--tasks", options->mcqa.tasks,
                    "as of eval mcqa; a gate is fitted on their settings parts (default: all)")
       ->delimiter(',');
   command->add_option("--data", options->mcqa.data, "folder with the sets")->capture_default_str();
   command->add_option("--limit", options->mcqa.limit, "questions of each task and part at most")
-      ->check(CLI::NonNegativeNumber);
+      ->check(base::NotNegative());
   command->add_option("--seed", options->mcqa.seed, "of the choice of training questions")
       ->capture_default_str();
   command->add_option("--budgets", options->budgets, "shares of the questions that may be sent")

@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -116,7 +117,7 @@ Action AddEvalMcqa(CLI::App& eval_command) {
       ->add_option("--shots", mcqa.shots,
                    "training questions of each task that the pool is weighed by")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   command
       ->add_option("--pool-use", options->pool_use,
                    "blend, or for comparison other weights (nearest, uniform, shuffled) or "
@@ -138,10 +139,10 @@ Action AddEvalMcqa(CLI::App& eval_command) {
       ->capture_default_str()
       ->check(CLI::IsMember({"settings", "final"}));
   command->add_option("--limit", mcqa.limit, "questions of each task at most")
-      ->check(CLI::NonNegativeNumber);
+      ->check(base::NotNegative());
   command->add_option("--few-shot", mcqa.few_shot, "solved training questions before each one")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(base::NotNegative());
   command->add_option("--seed", mcqa.seed, "of the choice of training questions")
       ->capture_default_str();
   command

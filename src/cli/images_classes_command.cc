@@ -78,9 +78,9 @@ Status Print(const Learned& learned, Clip& clip) {
   for (std::size_t i = 0; i < learned.classes.classes.size(); ++i) {
     const PhotoClass& one = learned.classes.classes[i];
     ONDINE_ASSIGN(const auto words, WordsOf(clip, one));
-    std::cout << Visible(one.name) << " (" << learned.photos[i] << " photos):";
+    std::cout << VisibleLine(one.name) << " (" << learned.photos[i] << " photos):";
     for (const EncodedQuery::Word& word : words) {
-      std::cout << "  " << Visible(word.text) << " " << Fixed(word.weight, 2);
+      std::cout << "  " << VisibleLine(word.text) << " " << Fixed(word.weight, 2);
     }
     std::cout << "\n";
   }
@@ -101,7 +101,7 @@ Status Learn(const LearnCommand& command) {
   ONDINE_ASSIGN(images::FolderExamples examples,
                 images::ReadExamples(*clip, command.folder, command.texts, InterruptToken(),
                                      [&](const std::string& name, std::size_t done) {
-                                       line.Show("photos of " + Visible(name) + ": " +
+                                       line.Show("photos of " + VisibleLine(name) + ": " +
                                                  Grouped(static_cast<std::int64_t>(done)));
                                      }));
   for (const ClassExamples& one : examples.classes) learned.photos.push_back(one.photos.size());
@@ -167,8 +167,8 @@ Status Classify(const ClassifyCommand& command) {
     const std::vector<double> shares = classifier.Probabilities(photos.vectors[i]);
     const auto best = static_cast<std::size_t>(std::ranges::max_element(shares) - shares.begin());
     if (!command.json) {
-      std::cout << Fixed(shares[best], 3) << "  " << Visible(classes[best].name) << "  "
-                << Visible(photos.paths[i]) << "\n";
+      std::cout << Fixed(shares[best], 3) << "  " << VisibleLine(classes[best].name) << "  "
+                << VisibleLine(photos.paths[i]) << "\n";
       continue;
     }
     json probabilities;
@@ -183,8 +183,17 @@ Status Classify(const ClassifyCommand& command) {
   } else {
     for (const Error& error : broken) PrintNote(error.ToString());
   }
-  if (!photos.paths.empty()) return {};
-  return MakeError(ErrorCode::kCorrupt, "none of the photos could be read");
+  if (photos.paths.empty()) {
+    return MakeError(ErrorCode::kCorrupt, "none of the photos could be read");
+  }
+  // Among the photos of a folder there may be broken ones, but who names a file wants its class.
+  for (const std::string& path : paths) {
+    const bool named = std::ranges::find(command.photos, path) != command.photos.end();
+    if (named && std::ranges::find(photos.paths, path) == photos.paths.end()) {
+      return MakeError(ErrorCode::kCorrupt, "could not be read", path);
+    }
+  }
+  return {};
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdio>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/option_checks.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/clip_choice.h"
@@ -91,14 +91,13 @@ struct QueryChoice {
   QueryOptions options;
 
   void AddTo(CLI::App& command) {
-    const std::map<std::string, StrengthMode> modes = {{"attention", StrengthMode::kAttention},
-                                                       {"difference", StrengthMode::kDifference}};
     command
         .add_option(
             "--mode", options.mode,
             "how strengths act: in the encoder's attention, or as multiples of what the word "
             "adds to the vector (default: attention)")
-        ->transform(CLI::CheckedTransformer(modes).description("attention|difference"));
+        ->transform(base::OneOf<StrengthMode>(
+            {{"attention", StrengthMode::kAttention}, {"difference", StrengthMode::kDifference}}));
     command
         .add_option("--first-block", options.first_block,
                     "of the text encoder, from which on strengths act on attention")
@@ -201,16 +200,16 @@ nlohmann::json ToJson(const Found& found, bool explain) {
 }
 
 void PrintExplanation(const EncodedQuery& query) {
-  std::cout << "Read as: " << Visible(query.canonical) << "\n\n";
+  std::cout << "Read as: " << VisibleLine(query.canonical) << "\n\n";
   std::cout << "  strength  attention (without)  word\n";
   for (const EncodedQuery::Word& word : query.words) {
     char line[64];
     std::snprintf(line, sizeof line, "  %8.4g  %7.1f %%  (%5.1f %%)  ", word.weight,
                   100 * word.share, 100 * word.share_plain);
-    std::cout << line << Visible(word.text) << "\n";
+    std::cout << line << VisibleLine(word.text) << "\n";
   }
   for (const std::string& text : query.unwanted) {
-    std::cout << "  subtracted: " << Visible(text) << "\n";
+    std::cout << "  subtracted: " << VisibleLine(text) << "\n";
   }
   std::cout << "\nCosine to the same text without strengths: " << Fixed(query.plain_similarity, 4)
             << "\n\n";
@@ -218,17 +217,24 @@ void PrintExplanation(const EncodedQuery& query) {
 
 void Print(const Found& found, bool explain) {
   if (explain) PrintExplanation(found.query);
+  bool far = false;
   for (const FoundPhoto& photo : found.photos) {
     std::cout << Fixed(photo.score, 4) << "  ";
     if (explain) {
       const auto rank = RankIn(found.plain, photo.photo.path);
-      char moved[32] = "(new)  ";
-      if (rank) std::snprintf(moved, sizeof moved, "(%4zu)  ", *rank);
-      std::cout << moved;
+      far = far || !rank;
+      char place[32] = "(   -)  ";
+      if (rank) std::snprintf(place, sizeof place, "(%4zu)  ", *rank);
+      std::cout << place;
     }
-    std::cout << Visible(photo.photo.path) << "\n";
+    std::cout << VisibleLine(photo.photo.path) << "\n";
   }
-  if (explain) std::cout << "\n(in brackets: the place without strengths)\n";
+  if (!explain) return;
+  std::cout << "\n(in brackets: the place without strengths"
+            << (far ? "; -: not among the first " +
+                          Grouped(static_cast<std::int64_t>(found.plain.size()))
+                    : "")
+            << ")\n";
 }
 
 Status Search(const SearchCommand& command) {

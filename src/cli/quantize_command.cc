@@ -1,7 +1,6 @@
 // ondine quantize: a model file in 8 bits, or with scales folded in.
 #include <functional>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -10,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -186,11 +186,10 @@ Action AddQuantize(CLI::App& app) {
               "--ranges", quantization.ranges,
               "learned: the scales' own, else as outliers; outliers: nearly all of the text's "
               "values, while the others stay floats; minmax; mse: least squares")
-          ->transform(CLI::CheckedTransformer(
-              std::map<std::string, RangeChoice>{{"learned", RangeChoice::kLearned},
-                                                 {"outliers", RangeChoice::kOutliers},
-                                                 {"minmax", RangeChoice::kMinMax},
-                                                 {"mse", RangeChoice::kLeastSquares}}))
+          ->transform(base::OneOf<RangeChoice>({{"learned", RangeChoice::kLearned},
+                                                {"outliers", RangeChoice::kOutliers},
+                                                {"minmax", RangeChoice::kMinMax},
+                                                {"mse", RangeChoice::kLeastSquares}}))
           ->default_str("learned");
   auto* outliers =
       command
@@ -202,7 +201,7 @@ Action AddQuantize(CLI::App& app) {
           ->check(CLI::Range(0.0, 0.2));
   command->add_option("--sequences", quantization.sequences, "of 512 tokens of the text, at most")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+      ->check(base::Positive())
       ->excludes(pictures);
   command->add_flag("--per-tensor", quantization.per_tensor,
                     "one scale for a whole matrix instead of one for each output");

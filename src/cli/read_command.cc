@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/memory.h"
+#include "base/option_checks.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/command.h"
@@ -223,7 +224,7 @@ Action AddRead(CLI::App& app) {
       ->add_option("--reread", options->reread,
                    "tokens of passages sharing a question's words that are read once more before "
                    "its answer (default: pot/8 with infinipot; 0: none)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(base::NotNegative());
   options->generation.AddTo(*command, 128);
   command->add_flag("--no-template", options->no_template, "do not use the model's chat template");
   command->add_flag("--progress", options->progress,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -281,7 +282,7 @@ Action AddRoute(CLI::App& app) {
       ->check(CLI::Range(0, 64));
   command->add_option("-n,--max-tokens", options->max_tokens, "of an answer")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(base::Positive());
   command->add_option("--gate", options->gate, "with -p: a gate that was fitted")
       ->excludes(samples);
   command->add_option("-p,--prompt", options->prompt, "explain what is decided of this question")

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/option_checks.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "cli/console.h"
@@ -104,7 +105,7 @@ void ServerChoice::AddTo(CLI::App& command) {
                                  "PEM file to trust instead of the system's"));
   with_server(command.add_option("--server-timeout", timeout, "seconds for an answer")
                   ->capture_default_str()
-                  ->check(CLI::PositiveNumber));
+                  ->check(base::Positive()));
   with_server(command.add_option(
       "--sent-log", log,
       "file that notes what leaves (default: ~/.local/state/ondine/sent.jsonl)"));

@@ -41,6 +41,10 @@ inline bool HasAvx512BFloat16() {
 #endif
 }
 
+// Also products of tiles of bytes (AMX), of Sapphire Rapids and later. Asks the kernel for leave to
+// use tiles, which this process then has.
+bool HasAmxInt8();
+
 }  // namespace ondine::compute
 
 #endif  // ONDINE_SRC_COMPUTE_CPU_FEATURES_H_

@@ -84,15 +84,15 @@ void AddOutliers(const Int8Weights& weights, std::int64_t first,
   const std::int64_t panel_bytes = weights.panel_bytes();
   __m512 sums[kPanels] = {};
   for (const Int8Outlier& outlier : outliers) {
-    // A column is a byte of each lane of its group.
+    // A column is a byte of each lane of its group: the dot product with a 1 there.
     const auto column = static_cast<unsigned>(outlier.column);
-    const __m128i left = _mm_cvtsi32_si128(24 - 8 * static_cast<int>(column % 4));
+    const __m512i one = _mm512_set1_epi32(1 << (8 * (column % 4)));
     const std::int8_t* group = panel + column / 4 * kVectorBytes;
     const __m512 excess = _mm512_set1_ps(outlier.excess);
 #pragma GCC unroll 16
     for (int p = 0; p < kPanels; ++p) {
-      const __m512i bytes =
-          _mm512_srai_epi32(_mm512_sll_epi32(_mm512_load_si512(group + p * panel_bytes), left), 24);
+      const __m512i bytes = _mm512_dpbusd_epi32(_mm512_setzero_si512(), one,
+                                                _mm512_load_si512(group + p * panel_bytes));
       sums[p] = _mm512_fmadd_ps(excess, _mm512_cvtepi32_ps(bytes), sums[p]);
     }
   }

@@ -42,6 +42,11 @@ void MultiplyInt8Avx2(const Int8Weights& weights, Worker::Range panels, const In
 void MultiplyInt8Avx512(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
                         const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
 
+// Needs what HasAmxInt8() asks for. As Avx512 where there are few rows, or columns that are no
+// multiple of 64.
+void MultiplyInt8Amx(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
+                     const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
+
 // What an input's outliers exceed their codes by, in units of its scale.
 struct Int8Outlier {
   std::int32_t column = 0;
@@ -59,7 +64,7 @@ void AddInt8OutliersScalar(const Int8Weights& weights, Worker::Range panels,
 // The same bits; needs AVX2 and FMA.
 void AddInt8OutliersAvx2(const Int8Weights& weights, Worker::Range panels,
                          std::span<const Int8Outlier> outliers, const float* scales, float* y);
-// The same bits; needs AVX-512 F, BW, DQ and VL.
+// The same bits; needs AVX-512 F, BW, DQ, VL and VNNI.
 void AddInt8OutliersAvx512(const Int8Weights& weights, Worker::Range panels,
                            std::span<const Int8Outlier> outliers, const float* scales, float* y);
 

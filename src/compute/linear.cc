@@ -41,7 +41,9 @@ Result<LinearShape> CheckShape(TensorType type, std::int64_t in, std::int64_t ou
 PackedKernel ChoosePackedKernel(KernelChoice choice) {
   if (choice == KernelChoice::kScalar) return MultiplyPackedScalar;
 #if defined(__x86_64__)
-  if (choice == KernelChoice::kAuto && HasAvx512Vnni()) return MultiplyPackedAvx512;
+  if (choice == KernelChoice::kAuto || choice == KernelChoice::kAvx512) {
+    if (HasAvx512Vnni()) return MultiplyPackedAvx512;
+  }
 #endif
   return nullptr;
 }
@@ -75,7 +77,9 @@ Result<LinearImpl> CreateImpl(const LinearShape& shape, std::span<const std::byt
 
 Int8Kernels ChooseInt8Kernels(KernelChoice choice) {
 #if defined(__x86_64__)
-  if (choice == KernelChoice::kAuto && HasAvx512Vnni()) {
+  const bool fastest = choice == KernelChoice::kAuto;
+  if (fastest && HasAmxInt8()) return {MultiplyInt8Amx, AddInt8OutliersAvx512};
+  if ((fastest || choice == KernelChoice::kAvx512) && HasAvx512Vnni()) {
     return {MultiplyInt8Avx512, AddInt8OutliersAvx512};
   }
   if (choice != KernelChoice::kScalar && HasAvx2()) {

@@ -41,10 +41,11 @@ class Linear::Impl {
 using LinearImpl = std::unique_ptr<Linear::Impl>;
 
 // Rows of x in one call of a kernel of 8-bit products: they stay in the second-level cache while
-// all panels pass by, and are still enough to make reading the weights cheap.
+// all panels pass by, and are still enough to make reading the weights cheap. Whole pairs of tiles
+// of AMX.
 inline std::int64_t RowsAtOnce(std::int64_t in) {
-  constexpr std::int64_t kInputBytes = 256 * 1024, kLeastRows = 96;
-  return std::max(kLeastRows, kInputBytes / in);
+  constexpr std::int64_t kInputBytes = 256 * 1024, kLeastRows = 96, kPair = 32;
+  return std::max(kLeastRows, kInputBytes / in / kPair * kPair);
 }
 
 // `data` has exactly shape.out * shape.row_bytes bytes.

@@ -10,8 +10,10 @@
 
 namespace ondine::compute {
 
-// machine_bounds_avx512.cc: operations done in `rounds` rounds of independent dot products.
+// machine_bounds_avx512.cc, machine_bounds_amx.cc: operations done in `rounds` rounds of products
+// that do not wait for each other.
 double RunInt8DotProducts(std::int64_t rounds, std::int32_t* sink);
+double RunInt8TileProducts(std::int64_t rounds, std::int32_t* sink);
 
 namespace {
 
@@ -47,8 +49,9 @@ double MeasureInt8(ThreadPool& pool) {
     const base::Timer timer;
     pool.Run([&](Worker& worker) {
       constexpr std::int64_t kRounds = 2'000'000;
+      std::int32_t* sink = &sinks[static_cast<std::size_t>(worker.index()) * 16];
       const double done =
-          RunInt8DotProducts(kRounds, &sinks[static_cast<std::size_t>(worker.index()) * 16]);
+          HasAmxInt8() ? RunInt8TileProducts(kRounds / 4, sink) : RunInt8DotProducts(kRounds, sink);
       for (double sum = operations; !operations.compare_exchange_weak(sum, sum + done);) {
       }
     });

@@ -16,11 +16,15 @@ Result<std::vector<ClassFolder>> FindClassFolders(const std::string& folder,
                                                   const StopToken& stop) {
   ONDINE_ASSIGN(const PhotoScan scan, ScanPhotos(folder, stop));
   if (!scan.unreadable.empty()) return tl::make_unexpected(scan.unreadable.front());
+  const auto below = [&](const std::string& path) { return path.substr(scan.folder.size() + 1); };
   std::map<std::string, std::vector<std::string>> photos;
+  for (const std::string& path : scan.folders) {
+    if (below(path).find('/') == std::string::npos) photos[below(path)];
+  }
   for (const PhotoFile& file : scan.files) {
-    const std::string below = file.path.substr(scan.folder.size() + 1);
-    const std::size_t end = below.find('/');
-    if (end != std::string::npos) photos[below.substr(0, end)].push_back(file.path);
+    const std::string path = below(file.path);
+    const std::size_t end = path.find('/');
+    if (end != std::string::npos) photos[path.substr(0, end)].push_back(file.path);
   }
   std::vector<ClassFolder> classes;
   classes.reserve(photos.size());
@@ -56,7 +60,8 @@ Result<FolderExamples> ReadExamples(
     Clip& clip, const std::string& folder, const std::string& texts, const StopToken& stop,
     const std::function<void(const std::string&, std::size_t)>& progress) {
   ONDINE_ASSIGN(const auto folders, FindClassFolders(folder, stop));
-  if (folders.empty()) {
+  const auto is_class = [](const ClassFolder& of_class) { return !of_class.photos.empty(); };
+  if (std::ranges::none_of(folders, is_class)) {
     return MakeError(ErrorCode::kNotFound,
                      "there are no folders with photos in it, one for each class", folder);
   }
@@ -69,6 +74,11 @@ Result<FolderExamples> ReadExamples(
   }
   FolderExamples examples;
   for (const ClassFolder& of_class : folders) {
+    if (!is_class(of_class)) {
+      examples.notes.push_back("the folder " + base::Quote(of_class.name) +
+                               " has no photos and is left out");
+      continue;
+    }
     ONDINE_ASSIGN(EncodedPhotos photos,
                   EncodePhotos(clip, of_class.photos, stop, examples.broken,
                                [&](std::size_t done) { progress(of_class.name, done); }));

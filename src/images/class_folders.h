@@ -15,10 +15,10 @@ namespace ondine::images {
 
 struct ClassFolder {
   std::string name;                 // of the folder
-  std::vector<std::string> photos;  // all below it, ascending
+  std::vector<std::string> photos;  // all below it, ascending; there may be none
 };
 
-// The folders in `folder` that have photos, ascending by name; photos beside them are in no class.
+// The folders in `folder`, ascending by name; photos beside them are in no class.
 // Errors: as ScanPhotos().
 Result<std::vector<ClassFolder>> FindClassFolders(const std::string& folder, const StopToken& stop);
 

@@ -122,7 +122,7 @@ class ClassLearner {
       learned_.notes.push_back("of the text of " + base::Quote(example.name) + " only the first " +
                                std::to_string(tokens.size()) + " tokens count");
     }
-    text.words = images::WordsOf(tokens);
+    text.words = images::WordsOf(tokens, std::vector<double>(tokens.size(), 1.0));
     text.input = images::MakeInput(parts_.tokenizer, tokens, {});
     text.input.log_weights.assign(text.input.ids.size(), 0.0f);
     text.first = thetas_.size();

@@ -52,6 +52,7 @@ Result<PhotoScan> ScanPhotos(const std::string& folder, const StopToken& stop) {
       std::error_code ignored;  // a file that went away meanwhile is none
       if (entry->is_directory(ignored) && !entry->is_symlink(ignored)) {
         folders.push_back(path.string());
+        scan.folders.push_back(path.string());
       } else if (struct stat info;
                  IsCalledPhoto(path) && stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
         scan.files.push_back(

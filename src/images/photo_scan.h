@@ -18,8 +18,9 @@ struct PhotoFile {
 };
 
 struct PhotoScan {
-  std::string folder;            // absolute, without links
-  std::vector<PhotoFile> files;  // ascending by path, bytewise
+  std::string folder;                // absolute, without links
+  std::vector<PhotoFile> files;      // ascending by path, bytewise
+  std::vector<std::string> folders;  // below it, in no order
   // Folders below it that could not be read, so that nothing is known of what is in them.
   std::vector<Error> unreadable;
 };

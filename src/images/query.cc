@@ -48,9 +48,10 @@ class QueryEncoder {
       query_.vector = Vector(input);
     }
     query_.canonical = text::CanonicalQuery(prompt);
-    AddWords(prompt.text, tokens, weights);
+    const std::vector<images::TextWord> words = images::WordsOf(tokens, weights);
+    AddWords(prompt.text, words, weights);
 
-    if (options_.explain) Explain(tokens, input);
+    if (options_.explain) Explain(words, input);
     ONDINE_TRY(Subtract(prompt.unwanted));
     return std::move(query_);
   }
@@ -94,9 +95,9 @@ class QueryEncoder {
     weights.resize(most);
   }
 
-  void AddWords(const std::string& text, const TextTokens& tokens,
+  void AddWords(const std::string& text, const std::vector<images::TextWord>& words,
                 const std::vector<double>& weights) {
-    for (const images::TextWord& place : images::WordsOf(tokens)) {
+    for (const images::TextWord& place : words) {
       EncodedQuery::Word word;
       word.text = text.substr(place.first_byte, place.end_byte - place.first_byte);
       word.weight = weights[place.begin];
@@ -107,7 +108,7 @@ class QueryEncoder {
     }
   }
 
-  void Explain(const TextTokens& tokens, const TowerInput& input) {
+  void Explain(const std::vector<images::TextWord>& words, const TowerInput& input) {
     TowerInput plain = input;
     plain.log_weights.clear();
     query_.plain_vector = Vector(plain);
@@ -115,11 +116,11 @@ class QueryEncoder {
       query_.plain_similarity = Dot(query_.vector, query_.plain_vector);
     }
     const std::vector<double> with = TokenShares(input), without = TokenShares(plain);
-    std::size_t word = 0;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      query_.words[word].share += with[i + 1];
-      query_.words[word].share_plain += without[i + 1];
-      if (tokens[i].ends_word) ++word;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      for (std::size_t token = words[i].begin; token < words[i].end; ++token) {
+        query_.words[i].share += with[token + 1];
+        query_.words[i].share_plain += without[token + 1];
+      }
     }
   }
 

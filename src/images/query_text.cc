@@ -21,12 +21,13 @@ TowerInput MakeInput(const text::ClipTokenizer& tokenizer, const TextTokens& tok
   return input;
 }
 
-std::vector<TextWord> WordsOf(const TextTokens& tokens) {
+std::vector<TextWord> WordsOf(const TextTokens& tokens, const std::vector<double>& weights) {
   std::vector<TextWord> words;
   std::size_t first = 0;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     // The last one may have been cut.
-    if (!tokens[i].ends_word && i + 1 < tokens.size()) continue;
+    const bool ends = tokens[i].ends_word || i + 1 == tokens.size() || weights[i] != weights[i + 1];
+    if (!ends) continue;
     words.push_back({first, i + 1, tokens[first].begin, tokens[i].end});
     first = i + 1;
   }

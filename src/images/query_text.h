@@ -29,7 +29,8 @@ struct TextWord {
   std::size_t begin, end;
   std::size_t first_byte, end_byte;
 };
-std::vector<TextWord> WordsOf(const TextTokens& tokens);
+// A word in parts of which the weights differ is given as these parts.
+std::vector<TextWord> WordsOf(const TextTokens& tokens, const std::vector<double>& weights);
 
 }  // namespace ondine::images
 

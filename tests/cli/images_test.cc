@@ -235,12 +235,25 @@ TEST_F(ClassesCommand, LearnsAndClassifies) {
   EXPECT_NEAR(loss, learned.at("loss").get<double>(), 1e-4);
   const std::string line = Output(Classify({Path("photos/blue.png")}));
   EXPECT_THAT(line, HasSubstr("photos/blue.png\n"));
+  // Of a folder what can be read; a file that is named must be.
+  EXPECT_EQ(Run(Classify({Path("examples/blue")})).code, 0);
+  const Outcome named = Run(Classify({Path("examples/blue/broken.jpg"), Path("photos/blue.png")}));
+  EXPECT_EQ(named.code, kFailed);
+  EXPECT_THAT(named.out, HasSubstr("blue.png"));
 }
 
 TEST_F(ClassesCommand, ClassesWithoutTextAreCalledByTheirFolder) {
   const json learned = Json(Learn({"--steps", "3", "--json"}));
   EXPECT_EQ(learned.at("classes")[0].at("words")[0].at("text"), "a");
   EXPECT_EQ(learned.at("classes")[0].at("words")[1].at("text"), "photo");
+}
+
+TEST_F(ClassesCommand, FoldersWithoutPhotosAreNamed) {
+  fs::create_directories(Path("examples/empty\none"));
+  const Outcome outcome = Run(Learn({"--steps", "3"}));
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.error, HasSubstr("empty\\x0aone"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("empty")));
 }
 
 TEST_F(ClassesCommand, TextsOfClassesThatAreNotThereAreNamed) {

@@ -19,14 +19,19 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr KernelChoice kKernels[] = {KernelChoice::kAuto, KernelChoice::kAvx2,
-                                     KernelChoice::kScalar};
+constexpr KernelChoice kKernels[] = {KernelChoice::kAuto, KernelChoice::kAvx512,
+                                     KernelChoice::kAvx2, KernelChoice::kScalar};
 
 struct Int8Matrix {
   std::int64_t in, out;
   std::vector<std::int8_t> values;  // [out][in]
   std::vector<float> scales;
 };
+
+// Every other time whole steps of all kernels.
+std::int64_t AnyColumns() {
+  return *rc::gen::arbitrary<bool>() ? *rc::gen::inRange(1, 300) : 64 * *rc::gen::inRange(1, 6);
+}
 
 Int8Matrix RandomInt8(std::int64_t in, std::int64_t out, std::uint32_t seed) {
   std::mt19937 random(seed);
@@ -124,10 +129,10 @@ TEST(StaticCode, KnowsZeroTiesAndWhatIsNoNumber) {
 RC_GTEST_PROP(Int8Linear, MultipliesTheIntegersExactlyOnEveryKernel, ()) {
   ThreadPool pool(*rc::gen::inRange(1, 5));
   const StaticCode code = RandomCode();
-  const Int8Matrix matrix = RandomInt8(*rc::gen::inRange(1, 300), *rc::gen::inRange(1, 100),
-                                       *rc::gen::arbitrary<std::uint32_t>());
+  const Int8Matrix matrix =
+      RandomInt8(AnyColumns(), *rc::gen::inRange(1, 100), *rc::gen::arbitrary<std::uint32_t>());
   const Activations x =
-      RandomRows(*rc::gen::inRange(1, 40), matrix.in, code, *rc::gen::arbitrary<std::uint32_t>());
+      RandomRows(*rc::gen::inRange(1, 70), matrix.in, code, *rc::gen::arbitrary<std::uint32_t>());
   for (const Store store : {Store::kAssign, Store::kAdd}) {
     std::vector<float> expected;
     for (std::int64_t i = 0; i < x.rows(); ++i) {
@@ -153,10 +158,10 @@ RC_GTEST_PROP(Int8Linear, LosesNothingOfOutliersOnAnyKernel, ()) {
   ThreadPool pool(*rc::gen::inRange(1, 5));
   StaticCode code = RandomCode();
   code.keeps_outliers = true;
-  const Int8Matrix matrix = RandomInt8(*rc::gen::inRange(1, 300), *rc::gen::inRange(1, 150),
-                                       *rc::gen::arbitrary<std::uint32_t>());
+  const Int8Matrix matrix =
+      RandomInt8(AnyColumns(), *rc::gen::inRange(1, 150), *rc::gen::arbitrary<std::uint32_t>());
   const Activations x =
-      RandomRows(*rc::gen::inRange(1, 40), matrix.in, code, *rc::gen::arbitrary<std::uint32_t>());
+      RandomRows(*rc::gen::inRange(1, 70), matrix.in, code, *rc::gen::arbitrary<std::uint32_t>());
   std::vector<std::vector<float>> products;
   for (const KernelChoice choice : kKernels) {
     const auto linear = Make(matrix, code, pool, choice);

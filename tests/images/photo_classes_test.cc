@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::Each;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 using Vector = std::vector<float>;
@@ -229,9 +230,11 @@ TEST_F(PhotoClassesTest, FoldersAreClasses) {
   }
   const auto classes = images::FindClassFolders(folder_.path(), {});
   ASSERT_TRUE(classes.has_value());
-  ASSERT_THAT(*classes, SizeIs(2));
+  ASSERT_THAT(*classes, SizeIs(3));
   EXPECT_EQ((*classes)[0].name, "a");
   EXPECT_EQ((*classes)[1].name, "b");
+  EXPECT_EQ((*classes)[2].name, "c");
+  EXPECT_THAT((*classes)[2].photos, IsEmpty());
   EXPECT_THAT((*classes)[1].photos, SizeIs(2));
   EXPECT_THAT((*classes)[1].photos, Each(HasSubstr("/b/")));
 }

@@ -142,10 +142,16 @@ TEST(Picture, LargeOnesAreNearlyThoseOfAllTheirPixels) {
     EXPECT_NEAR(boxed->pixels[3 * i], pillow[i], 6) << i;
   }
   const auto exact = Decode(file.Bytes(".png", waves), {.size = 16});
-  const auto shrunk = Decode(file.Bytes(".jpg[Q=100,subsample_mode=off]", waves), {.size = 16});
-  ASSERT_TRUE(exact && shrunk);
-  for (std::size_t i = 0; i < exact->pixels.size(); ++i) {
-    EXPECT_NEAR(shrunk->pixels[i], exact->pixels[i], 6) << i;
+  // These become smaller while they are decoded.
+  for (const char* suffix : {".jpg[Q=100,subsample_mode=off]", ".webp[lossless]", ".webp[Q=100]"}) {
+    const std::string bytes = file.Bytes(suffix, waves);
+    if (bytes.empty()) continue;  // an encoder that this libvips lacks
+    const auto shrunk = Decode(bytes, {.size = 16});
+    ASSERT_TRUE(exact && shrunk);
+    EXPECT_EQ(shrunk->width, 640);
+    for (std::size_t i = 0; i < exact->pixels.size(); ++i) {
+      EXPECT_NEAR(shrunk->pixels[i], exact->pixels[i], 8) << suffix << i;
+    }
   }
 }
 

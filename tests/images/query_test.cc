@@ -68,6 +68,20 @@ TEST_F(QueryTest, WordsAndTheirStrengthsAreReported) {
   EXPECT_NEAR(Length(query), 1, 1e-5);
 }
 
+TEST_F(QueryTest, PartsOfAWordAreReportedByThemselvesWhereTheyDiffer) {
+  QueryOptions explain;
+  explain.explain = true;
+  const EncodedQuery query = Encode("a (x:0)yz (vw:2)", explain);
+  ASSERT_THAT(query.words, SizeIs(4));
+  EXPECT_EQ(query.words[1].text, "x");
+  EXPECT_EQ(query.words[1].weight, 0);
+  EXPECT_EQ(query.words[1].share, 0);
+  EXPECT_EQ(query.words[2].text, "yz");
+  EXPECT_EQ(query.words[2].weight, 1);
+  EXPECT_GT(query.words[2].share, 0);
+  EXPECT_EQ(query.words[3].text, "vw");
+}
+
 TEST_F(QueryTest, SplittingASpanOfOneStrengthChangesNothing) {
   EXPECT_EQ(Encode("a (red shoe:3)").vector, Encode("a (red:3) (shoe:3)").vector);
 }
