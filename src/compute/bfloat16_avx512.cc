@@ -1,4 +1,4 @@
-#include "compute/aligned_array.h"
+#include "compute/bfloat16_rows_avx512.h"
 #include "compute/float_kernels.h"
 #include "compute/float_tile_avx512.h"
 
@@ -24,28 +24,14 @@ struct BFloat16Dot {
   }
 };
 
-// Rounds a row to BF16 and pads it with zeros to a multiple of 16.
-void RoundRow(const float* x, std::int64_t width, std::uint16_t* out) {
-  for (std::int64_t i = 0; i < width; i += 16) {
-    const auto mask = static_cast<__mmask16>(width - i >= 16 ? 0xffff : (1 << (width - i)) - 1);
-    const __m256bh rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, x + i));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
-                        (__m256i)rounded);  // NOLINT(google-readability-casting)
-  }
-}
-
 }  // namespace
 
 void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
                             Worker::Range rows, bool add, float* y, std::int64_t stride) {
   const std::int64_t width = (x.width() + 15) / 16 * 16;
-  thread_local AlignedArray<std::uint16_t> rounded;
-  const std::int64_t row_count = rows.end - rows.begin;
-  rounded.Reserve(static_cast<std::size_t>(row_count * width));
-  for (std::int64_t i = 0; i < row_count; ++i) {
-    RoundRow(x.Row(rows.begin + i), x.width(), rounded.data() + i * width);
-  }
-  MultiplyPanels<BFloat16Dot>(weights, panels, rounded.data(), row_count, width, add, y, stride);
+  const std::int64_t count = rows.end - rows.begin;
+  MultiplyPanels<BFloat16Dot>(weights, panels, RoundRows(x, rows, count, width), count, width, add,
+                              y, stride);
 }
 
 }  // namespace ondine::compute

@@ -44,6 +44,8 @@ inline bool HasAvx512BFloat16() {
 // Also products of tiles of bytes (AMX), of Sapphire Rapids and later. Asks the kernel for leave to
 // use tiles, which this process then has.
 bool HasAmxInt8();
+// The same of BF16, and the vector instructions that round to it.
+bool HasAmxBFloat16();
 
 }  // namespace ondine::compute
 

@@ -27,6 +27,11 @@ void MultiplyFloatAvx512(const FloatWeights& weights, Worker::Range panels, cons
 void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
                             Worker::Range rows, bool add, float* y, std::int64_t stride);
 
+// The same but for the order of the sums, with whatever number of rows. Needs what
+// HasAmxBFloat16() asks for.
+void MultiplyBFloat16Amx(const FloatWeights& weights, Worker::Range panels, const Activations& x,
+                         Worker::Range rows, bool add, float* y, std::int64_t stride);
+
 }  // namespace ondine::compute
 
 #endif  // ONDINE_SRC_COMPUTE_FLOAT_KERNELS_H_

@@ -30,7 +30,8 @@ float Element(TensorType type, const std::byte* at) {
 
 FloatWeights::FloatWeights(TensorType type, std::int64_t in, std::int64_t out)
     : type_(type), in_(in), out_(out), element_bytes_(formats::Describe(type).bytes_per_block) {
-  const std::int64_t columns = (in + 1) / 2 * 2;
+  const std::int64_t multiple = type == TensorType::kBF16 ? kBFloat16Columns : 1;
+  const std::int64_t columns = (in + multiple - 1) / multiple * multiple;
   panel_bytes_ = columns * kPanelRows * element_bytes_;
   data_ = AllocateWeights(bytes());
 }

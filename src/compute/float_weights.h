@@ -16,6 +16,8 @@ namespace ondine::compute {
 class FloatWeights {
  public:
   static constexpr std::int64_t kPanelRows = 16;
+  // Panels of BF16 have a multiple of these, with zeros behind the last column: tiles of AMX.
+  static constexpr std::int64_t kBFloat16Columns = 32;
 
   // `type` is kF32, kF16 or kBF16.
   FloatWeights(formats::TensorType type, std::int64_t in, std::int64_t out);

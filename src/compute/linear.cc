@@ -51,8 +51,10 @@ PackedKernel ChoosePackedKernel(KernelChoice choice) {
 FloatKernel ChooseFloatKernel(const LinearShape& shape, KernelChoice choice) {
   if (choice == KernelChoice::kScalar) return MultiplyFloatScalar;
 #if defined(__x86_64__)
-  if (choice == KernelChoice::kAuto && HasAvx512()) {
+  const bool fastest = choice == KernelChoice::kAuto;
+  if ((fastest || choice == KernelChoice::kAvx512) && HasAvx512()) {
     if (shape.type != TensorType::kBF16) return MultiplyFloatAvx512;
+    if (fastest && HasAmxBFloat16()) return MultiplyBFloat16Amx;
     if (HasAvx512BFloat16()) return MultiplyBFloat16Avx512;
     if (shape.in % 2 == 0) return MultiplyFloatAvx512;
   }

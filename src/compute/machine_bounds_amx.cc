@@ -7,7 +7,7 @@
 namespace ondine::compute {
 
 double RunInt8TileProducts(std::int64_t rounds, std::int32_t* sink) {
-  const TileScope scope(FullTiles());
+  const TileScope scope;
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

@@ -198,7 +198,7 @@ TEST_P(LinearTypeTest, TheFastKernelEqualsItsScalarTwin) {
     ThreadPool pool(2);
     const Matrix matrix = RandomMatrix(GetParam(), RandomWidth(), *rc::gen::inRange(1, 100),
                                        *rc::gen::arbitrary<std::uint32_t>());
-    const Activations x = RandomActivations(*rc::gen::inRange(1, 20), matrix.in,
+    const Activations x = RandomActivations(*rc::gen::inRange(1, 70), matrix.in,
                                             *rc::gen::arbitrary<std::uint32_t>());
     const auto product = [&](KernelChoice choice) {
       return Product(MakeLinear(matrix, pool, choice), x, pool);
