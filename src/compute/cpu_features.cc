@@ -1,5 +1,7 @@
 #include "compute/cpu_features.h"
 
+#include <cstdint>
+
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -18,7 +20,7 @@ unsigned AmxFeatures() {
     unsigned a = 0, b = 0, c = 0, d = 0;
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kAmxTile) == 0) return 0u;
     // A thread's tiles are 8 kB, which Linux keeps for those alone that ask for them.
-    constexpr long kRequestPermission = 0x1023, kTileData = 18;
+    constexpr std::uint64_t kRequestPermission = 0x1023, kTileData = 18;
     return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0 ? d : 0u;
   }();
   return features;

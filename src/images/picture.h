@@ -33,7 +33,8 @@ inline constexpr std::int64_t kMostPixels = 400'000'000;
 
 // JPEG, PNG, WebP, TIFF, GIF (its first frame), HEIC, AVIF: what the installed libvips reads.
 // Memory is bounded by a few rows of the picture, but for formats that can only be decoded as a
-// whole (progressive JPEG, interlaced PNG, HEIC, AVIF, WebP), where it is bounded by kMostPixels.
+// whole (progressive JPEG, interlaced PNG, HEIC, AVIF, lossless WebP), where it is bounded by
+// kMostPixels.
 // Transparent pixels become white. Bicubic with antialiasing, within a tolerance of Pillow's.
 // May be called from several threads. Errors: kNotFound, kIo, kCorrupt (cut off or damaged),
 // kUnsupported (no picture, or of a format or size that is not read).
