@@ -102,9 +102,12 @@ Status Bench(const Options& options) {
     }
   } else {
     PrintMarkdown(model->info(), report.rows);
-    std::printf(
-        "\nMeasured on this machine: memory %.1f GB/s, multiply-adds in 8 bits %.0f GOPS.\n",
-        report.memory_gigabytes_per_second, report.peak_giga_operations);
+    std::printf("\nMeasured on this machine: memory %.1f GB/s", report.memory_gigabytes_per_second);
+    if (!report.peak_unit.empty()) {
+      std::printf(", multiply-adds in 8 bits %.0f GOPS (%s)", report.peak_giga_operations,
+                  std::string(report.peak_unit).c_str());
+    }
+    std::printf(".\n");
   }
   return {};
 }

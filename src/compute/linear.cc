@@ -37,13 +37,20 @@ Result<LinearShape> CheckShape(TensorType type, std::int64_t in, std::int64_t ou
   return LinearShape{type, in, out, row_bytes};
 }
 
+#if defined(__x86_64__)
+bool AllowsAvx512(KernelChoice choice) {
+  return choice == KernelChoice::kAuto || choice == KernelChoice::kAvx512;
+}
+bool AllowsTiles(KernelChoice choice) {
+  return choice == KernelChoice::kAuto;
+}
+#endif
+
 // The kernel of the type's own layout. Null: this CPU has none for it, or it is not wanted.
 PackedKernel ChoosePackedKernel(KernelChoice choice) {
   if (choice == KernelChoice::kScalar) return MultiplyPackedScalar;
 #if defined(__x86_64__)
-  if (choice == KernelChoice::kAuto || choice == KernelChoice::kAvx512) {
-    if (HasAvx512Vnni()) return MultiplyPackedAvx512;
-  }
+  if (AllowsAvx512(choice) && HasAvx512Vnni()) return MultiplyPackedAvx512;
 #endif
   return nullptr;
 }
@@ -51,10 +58,9 @@ PackedKernel ChoosePackedKernel(KernelChoice choice) {
 FloatKernel ChooseFloatKernel(const LinearShape& shape, KernelChoice choice) {
   if (choice == KernelChoice::kScalar) return MultiplyFloatScalar;
 #if defined(__x86_64__)
-  const bool fastest = choice == KernelChoice::kAuto;
-  if ((fastest || choice == KernelChoice::kAvx512) && HasAvx512()) {
+  if (AllowsAvx512(choice) && HasAvx512()) {
     if (shape.type != TensorType::kBF16) return MultiplyFloatAvx512;
-    if (fastest && HasAmxBFloat16()) return MultiplyBFloat16Amx;
+    if (AllowsTiles(choice) && HasAmxBFloat16()) return MultiplyBFloat16Amx;
     if (HasAvx512BFloat16()) return MultiplyBFloat16Avx512;
     if (shape.in % 2 == 0) return MultiplyFloatAvx512;
   }
@@ -79,11 +85,8 @@ Result<LinearImpl> CreateImpl(const LinearShape& shape, std::span<const std::byt
 
 Int8Kernels ChooseInt8Kernels(KernelChoice choice) {
 #if defined(__x86_64__)
-  const bool fastest = choice == KernelChoice::kAuto;
-  if (fastest && HasAmxInt8()) return {MultiplyInt8Amx, AddInt8OutliersAvx512};
-  if ((fastest || choice == KernelChoice::kAvx512) && HasAvx512Vnni()) {
-    return {MultiplyInt8Avx512, AddInt8OutliersAvx512};
-  }
+  if (AllowsTiles(choice) && HasAmxInt8()) return {MultiplyInt8Amx, AddInt8OutliersAvx512};
+  if (AllowsAvx512(choice) && HasAvx512Vnni()) return {MultiplyInt8Avx512, AddInt8OutliersAvx512};
   if (choice != KernelChoice::kScalar && HasAvx2()) {
     return {MultiplyInt8Avx2, AddInt8OutliersAvx2};
   }

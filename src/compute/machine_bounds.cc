@@ -39,11 +39,12 @@ double MeasureReading(ThreadPool& pool) {
   return best;
 }
 
-double MeasureInt8(ThreadPool& pool) {
+void MeasureInt8(ThreadPool& pool, MachineBounds& bounds) {
 #if defined(__x86_64__)
-  if (!HasAvx512Vnni()) return 0;
+  if (!HasAvx512Vnni()) return;
+  const bool tiles = HasAmxInt8();
+  bounds.int8_unit = tiles ? "AMX tiles" : "AVX-512 VNNI";
   std::vector<std::int32_t> sinks(static_cast<std::size_t>(pool.threads()) * 16);
-  double best = 0;
   for (int i = 0; i < kTries; ++i) {
     std::atomic<double> operations = 0;
     const base::Timer timer;
@@ -51,23 +52,26 @@ double MeasureInt8(ThreadPool& pool) {
       constexpr std::int64_t kRounds = 2'000'000;
       std::int32_t* sink = &sinks[static_cast<std::size_t>(worker.index()) * 16];
       const double done =
-          HasAmxInt8() ? RunInt8TileProducts(kRounds / 4, sink) : RunInt8DotProducts(kRounds, sink);
+          tiles ? RunInt8TileProducts(kRounds / 4, sink) : RunInt8DotProducts(kRounds, sink);
       for (double sum = operations; !operations.compare_exchange_weak(sum, sum + done);) {
       }
     });
-    best = std::max(best, operations / timer.Elapsed());
+    bounds.int8_operations_per_second =
+        std::max(bounds.int8_operations_per_second, operations / timer.Elapsed());
   }
-  return best;
 #else
   static_cast<void>(pool);
-  return 0;
+  static_cast<void>(bounds);
 #endif
 }
 
 }  // namespace
 
 MachineBounds MeasureMachineBounds(ThreadPool& pool) {
-  return {MeasureReading(pool), MeasureInt8(pool)};
+  MachineBounds bounds;
+  bounds.read_bytes_per_second = MeasureReading(pool);
+  MeasureInt8(pool, bounds);
+  return bounds;
 }
 
 }  // namespace ondine::compute

@@ -2,6 +2,8 @@
 #ifndef ONDINE_SRC_COMPUTE_MACHINE_BOUNDS_H_
 #define ONDINE_SRC_COMPUTE_MACHINE_BOUNDS_H_
 
+#include <string_view>
+
 #include "compute/thread_pool.h"
 
 namespace ondine::compute {
@@ -11,6 +13,7 @@ struct MachineBounds {
   // 8-bit products and their sums (a multiply-add counts as two operations), all threads together;
   // 0 where the CPU has no instruction for them that this program uses.
   double int8_operations_per_second = 0;
+  std::string_view int8_unit;  // what they were done on: "AMX tiles", "AVX-512 VNNI"; may be empty
 };
 
 // Takes about half a second and 256 MB.

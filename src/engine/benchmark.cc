@@ -41,6 +41,7 @@ class Benchmark {
     }
     report.memory_gigabytes_per_second = bounds.read_bytes_per_second / 1e9;
     report.peak_giga_operations = bounds.int8_operations_per_second / 1e9;
+    report.peak_unit = bounds.int8_unit;
     for (BenchRow& row : report.rows) {
       const bool memory = row.generated > 0;
       row.bound = memory ? "memory" : "int8";

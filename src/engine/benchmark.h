@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ondine/adapter.h"
@@ -48,6 +49,7 @@ struct BenchRow {
 struct BenchReport {
   std::vector<BenchRow> rows;
   double memory_gigabytes_per_second = 0, peak_giga_operations = 0;
+  std::string_view peak_unit;  // what reaches that peak, such as "AMX tiles"
 };
 
 // Tokens are random, tokenising and sampling are not counted; one repetition more warms up.

@@ -23,14 +23,17 @@ Range EndsOnCodes(Range range, int bits) {
   // Of the scale: products with its reciprocal are rounded.
   constexpr double kMargin = 1e-6;
   const double low = std::max(-range.low, 0.0f), high = std::max(range.high, 0.0f);
-  if (low == 0 || high == 0) return range;
+  if (low + high == 0) return range;
   const int largest = (1 << bits) - 1;
+  // A side that has values has a code at least.
+  const int least = low > 0 ? 1 : 0, most = high > 0 ? largest - 1 : largest;
   const double exact = largest * low / (low + high);  // where 0 lies
   double scale = std::numeric_limits<double>::infinity();
   int zero = 0;
   for (const double place : {std::floor(exact), std::ceil(exact)}) {
-    const int here = std::clamp(static_cast<int>(place), 1, largest - 1);
-    const double needed = std::max(low / here, high / (largest - here));
+    const int here = std::clamp(static_cast<int>(place), least, most);
+    const double needed =
+        std::max(low > 0 ? low / here : 0, high > 0 ? high / (largest - here) : 0);
     if (needed < scale) {
       scale = needed;
       zero = here;

@@ -81,6 +81,13 @@ TEST(Range, EndsAreOnCodesWhereRoundingWouldLeaveThePileUpOfGeluOutside) {
   EXPECT_NEAR(nearly.low, -0.17, 1e-5);
   EXPECT_GT(nearly.high, 0);
   EXPECT_LT(nearly.high, 0.001);
+  // And where it is nothing: 83 / (83 / 7) is more than 7 in floats.
+  EXPECT_TRUE(IsOutside(CodeOf({0, 83}, 3), {0, 83}));
+  for (const Range side : {Range{0, 83}, Range{-83, 0}}) {
+    const Range wider = EndsOnCodes(side, 3);
+    EXPECT_FALSE(IsOutside(CodeOf(wider, 3), side));
+    EXPECT_NEAR(wider.high - wider.low, 83, 0.001);
+  }
 }
 
 TEST(Range, HasZeroInItAndAnEmptyOneHasScaleOne) {
