@@ -201,7 +201,7 @@ Result<IndexReport> IndexPhotos(const std::string& library, const std::string& f
 
 // Takes the photos below `folder`, which need not be there any more, out of a library; returns how
 // many. IndexPhotos() leaves photos as they are where their folder is not there, or has none: its
-// disk may only be away. Errors: those of PhotoLibrary::Open(), kIo.
+// disk may only be away. Errors: those of PhotoLibrary::Open(), kInvalidArgument (no folder), kIo.
 Result<std::int64_t> ForgetPhotos(const std::string& library, const std::string& folder);
 
 struct Photo {
@@ -253,8 +253,9 @@ class PhotoLibrary {
 
 // Photos as one HTML file that needs nothing else: thumbnails with name and score under `title`, in
 // the order given; a photo that can no longer be read has its error in place of the thumbnail.
+// Errors: kIo, kNotFound (no such folder), kCancelled.
 Status WriteContactSheet(const std::string& path, const std::string& title,
-                         std::span<const FoundPhoto> photos);
+                         std::span<const FoundPhoto> photos, const StopToken& stop = {});
 
 }  // namespace ondine
 

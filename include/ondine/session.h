@@ -38,8 +38,9 @@ class TextSource {
 
 // Files one after the other ("-" is standard input), a blank line between them. Refuses
 // directories, binary files and text that is not UTF-8, naming the place; an empty text altogether
-// too.
-Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths);
+// too. Whoever waits for a pipe is freed by the token: kCancelled.
+Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths,
+                                                  const StopToken& stop = {});
 std::unique_ptr<TextSource> TextFromString(std::string text);
 
 struct ReadProgress {
@@ -89,7 +90,8 @@ struct SessionReport {
          seconds_consolidation = 0;
 };
 
-// Belongs to one thread at a time.
+// Belongs to one thread at a time. Where the machine's memory runs out (kOutOfMemory), what the
+// session knew may be forgotten.
 class Session {
  public:
   static Result<Session> Create(std::shared_ptr<const Model> model,
@@ -117,7 +119,8 @@ class Session {
   void Forget();
 
   // A turn that something else has answered: the conversation goes on from there. Where it is
-  // stopped, the rest of the answer is not read, which is no error.
+  // stopped while the message is read, it has not been, as with Say(); of an answer the rest is not
+  // read, which is no error.
   Status AddTurn(std::string_view message, std::string_view answer, std::string_view system = "",
                  const StopToken& stop_token = {});
 

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/checksum.h"
+#include "base/join.h"
 #include "base/quote.h"
 #include "base/try.h"
 
@@ -86,11 +87,7 @@ Result<std::shared_ptr<const models::Lora>> StackAll(
 }
 
 std::string Known(const models::DecoderSpec& spec) {
-  std::string names;
-  for (const std::string& name : models::LoraTargetNames(spec)) {
-    names += (names.empty() ? "" : ", ") + name;
-  }
-  return names;
+  return base::Join(models::LoraTargetNames(spec), ", ");
 }
 
 }  // namespace

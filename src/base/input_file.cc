@@ -1,6 +1,7 @@
 #include "base/input_file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,7 +45,12 @@ Result<InputFile> InputFile::Open(const std::string& path) {
   return file;
 }
 
-Result<std::size_t> InputFile::Read(std::span<std::byte> buffer) {
+Result<std::size_t> InputFile::Read(std::span<std::byte> buffer, const StopToken& stop) {
+  constexpr int kMilliseconds = 50;  // after which a stop is noticed
+  pollfd waiting = {descriptor_, POLLIN, 0};
+  do {
+    if (stop.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped", path_);
+  } while (poll(&waiting, 1, kMilliseconds) == 0);
   while (true) {
     const ssize_t got = read(descriptor_, buffer.data(), buffer.size());
     if (got >= 0) return static_cast<std::size_t>(got);

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "ondine/progress.h"
 #include "ondine/result.h"
 
 namespace ondine::base {
@@ -23,8 +24,9 @@ class InputFile {
   // kInvalidArgument.
   static Result<InputFile> Open(const std::string& path);
   bool is_open() const { return descriptor_ >= 0; }
-  // The next bytes, at least one; 0 at the end.
-  Result<std::size_t> Read(std::span<std::byte> buffer);
+  // The next bytes, at least one, waited for where they are still to come; 0 at the end. Errors:
+  // kIo, kCancelled.
+  Result<std::size_t> Read(std::span<std::byte> buffer, const StopToken& stop = {});
 
  private:
   InputFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}

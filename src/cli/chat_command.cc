@@ -22,7 +22,8 @@ struct Options {
   PotChoice pot;
   GenerationChoice generation;
   ServerChoice server;
-  std::string system, once;
+  std::string system;
+  std::optional<std::string> once;
   bool json = false;
 };
 
@@ -94,9 +95,12 @@ Status Talk(const Options& options, Partner& partner, const std::string& message
 }
 
 Status Chat(const Options& options) {
+  if (options.once && options.once->empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "--once needs a message");
+  }
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(Partner partner, Partner::Create(options, model));
-  if (!options.once.empty()) return Talk(options, partner, options.once);
+  if (options.once) return Talk(options, partner, *options.once);
 
   if (ErrorIsTerminal()) {
     ONDINE_ASSIGN(const PotSettings pot, options.pot.Settings());

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <utility>
 
 #include "base/control_characters.h"
@@ -74,6 +75,12 @@ void PrintLine(std::string_view label, std::string_view message) {
 }
 
 }  // namespace
+
+Status FlushOutput() {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return {};
+  return MakeError(ErrorCode::kIo, "not everything could be written", "standard output");
+}
 
 void PrintError(std::string_view message) {
   PrintLine("ondine: ", message);

@@ -8,12 +8,16 @@
 #include <string_view>
 
 #include "ondine/progress.h"
+#include "ondine/result.h"
 
 namespace ondine::cli {
 
 // One line on standard error.
 void PrintError(std::string_view message);
 void PrintNote(std::string_view message);
+
+// Whether all that was written to standard output has arrived: kIo where a disk is full, say.
+Status FlushOutput();
 
 // True where standard output, or error, is a terminal.
 bool OutputIsTerminal();

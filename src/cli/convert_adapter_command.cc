@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "base/file.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -20,6 +21,9 @@ struct Options {
 };
 
 Status Convert(const Options& options) {
+  ONDINE_ASSIGN(const std::string path, options.model.Path());
+  ONDINE_TRY(
+      base::CheckDistinct({path, options.folder + "/adapter_model.safetensors", options.output}));
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(const auto adapter, Adapter::LoadPeft(*model, options.folder));
   ONDINE_TRY(adapter->Save(options.output));

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "base/file.h"
 #include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
@@ -19,6 +20,9 @@ struct Options {
 };
 
 Status Convert(const Options& options) {
+  for (const char* part : {"model.safetensors", "open_clip_model.safetensors"}) {
+    ONDINE_TRY(base::CheckDistinct({options.folder + "/" + part, options.output}));
+  }
   ONDINE_TRY(ConvertClip(options.folder, options.output, options.type));
   ONDINE_ASSIGN(const auto clip, Clip::Load(options.output));  // it must be of use
   const ClipInfo& info = clip->info();

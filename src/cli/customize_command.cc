@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/command.h"
@@ -47,6 +48,7 @@ Status CustomizeFromServer(const Options& options) {
   if (options.output.empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "name the file to write with -o");
   }
+  ONDINE_TRY(base::CheckDistinct({options.examples, options.output}));
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(const auto examples, LoadExamples(options.examples));
   ServerSettings server;
@@ -71,7 +73,7 @@ Status CustomizeFromServer(const Options& options) {
               << "\n";
     return {};
   }
-  std::cout << "All that left: " << result.sent << "\nBlended by the server in "
+  std::cout << "All that left: " << VisibleLine(result.sent) << "\nBlended by the server in "
             << Fixed(milliseconds, 1) << " ms: rank " << result.adapter->info().rank << ", "
             << Fixed(100 * size, 2) << " % of the size of the matrices it changes.\nWritten to "
             << options.output << "\n";
@@ -79,6 +81,8 @@ Status CustomizeFromServer(const Options& options) {
 }
 
 Status Customize(const Options& options) {
+  ONDINE_ASSIGN(const std::string path, options.model.Path());
+  ONDINE_TRY(base::CheckDistinct({path, options.pool, options.examples, options.output}));
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(const auto pool, AdapterPool::Load(model, options.pool));
   std::optional<BlendForm> form;

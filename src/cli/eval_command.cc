@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/join.h"
 #include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
@@ -148,9 +149,8 @@ void AddGenerated(CLI::App& command, TaskOptions& task, std::int64_t& documents,
 
 void AddTasks(CLI::App& command, std::vector<std::string>& tasks,
               const std::vector<std::string>& names) {
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  command.add_option("--tasks", tasks, "some of " + list + " (default: all)")->delimiter(',');
+  command.add_option("--tasks", tasks, "some of " + base::Join(names, ", ") + " (default: all)")
+      ->delimiter(',');
 }
 
 CLI::App* AddNeedle(CLI::App& eval_command, Options& options) {

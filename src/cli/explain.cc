@@ -5,8 +5,10 @@
 #include <iostream>
 
 #include "base/file.h"
+#include "base/html.h"
 #include "base/try.h"
 #include "cli/console.h"
+#include "text/tokenizer.h"
 
 namespace ondine::cli {
 namespace {
@@ -18,7 +20,7 @@ int Level(float share) {
   return share <= 0 ? 0 : std::clamp(static_cast<int>(std::ceil(share * kLevels)), 1, kLevels);
 }
 
-// Joins tokens of one level.
+// Joins tokens of one level. A character that several tokens make goes with the last of them.
 template <typename OnPassage>
 class Passages {
  public:
@@ -26,40 +28,34 @@ class Passages {
 
   void Add(std::string_view token, float share) {
     const int level = Level(share);
-    if (level != level_) Finish();
+    const std::string characters = stream_.Push(token);
+    if (level != level_) Give();
     level_ = level;
-    text_ += token;
+    text_ += characters;
     ++tokens_;
     kept_ += level > 0 ? 1 : 0;
     ++total_;
   }
   void Finish() {
-    if (tokens_ > 0) on_passage_(text_, level_, tokens_);
-    text_.clear();
-    tokens_ = 0;
+    text_ += stream_.Finish();
+    Give();
   }
   std::int64_t kept() const { return kept_; }
   std::int64_t total() const { return total_; }
 
  private:
+  void Give() {
+    if (tokens_ > 0) on_passage_(text_, level_, tokens_);
+    text_.clear();
+    tokens_ = 0;
+  }
+
   OnPassage on_passage_;
+  text::Utf8Stream stream_;
   std::string text_;
   int level_ = 0;
   std::int64_t tokens_ = 0, kept_ = 0, total_ = 0;
 };
-
-std::string Escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
 
 constexpr std::string_view kPageHead = R"(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>What the pot kept</title><style>
@@ -86,9 +82,9 @@ Status PrintExplanation(const Session& session, TextSource& text) {
       std::cout << (colour ? "\033[2m" : "") << " [" << Grouped(tokens) << " dropped] "
                 << (colour ? "\033[0m" : "");
     } else if (colour) {
-      std::cout << "\033[38;5;" << kShades[level] << "m" << passage << "\033[0m";
+      std::cout << "\033[38;5;" << kShades[level] << "m" << Visible(passage) << "\033[0m";
     } else {
-      std::cout << passage;
+      std::cout << Visible(passage);
     }
   });
   ONDINE_TRY(session.Explain(
@@ -100,6 +96,21 @@ Status PrintExplanation(const Session& session, TextSource& text) {
   return {};
 }
 
+Result<nlohmann::json> ExplanationToJson(const Session& session, TextSource& text) {
+  nlohmann::json list = nlohmann::json::array();
+  Passages passages([&](const std::string& passage, int level, std::int64_t tokens) {
+    nlohmann::json& one = list.emplace_back();
+    one["share"] = static_cast<double>(level) / kLevels;
+    one["tokens"] = tokens;
+    if (level > 0) one["text"] = passage;
+  });
+  ONDINE_TRY(session.Explain(
+      text, [&](std::string_view token, float share) { passages.Add(token, share); }));
+  passages.Finish();
+  return nlohmann::json{
+      {"tokens", passages.total()}, {"held", passages.kept()}, {"passages", std::move(list)}};
+}
+
 Status WriteExplanation(const Session& session, TextSource& text, const std::string& path) {
   return base::WriteFileAtomically(path, [&](base::FileSink& sink) -> Status {
     Status status = sink.Write(std::as_bytes(std::span(kPageHead)));
@@ -107,7 +118,8 @@ Status WriteExplanation(const Session& session, TextSource& text, const std::str
       if (status) status = sink.Write(std::as_bytes(std::span(bytes)));
     };
     Passages passages([&](const std::string& passage, int level, std::int64_t) {
-      write("<span class=\"l" + std::to_string(level) + "\">" + Escape(passage) + "</span>");
+      write("<span class=\"l" + std::to_string(level) + "\">" + base::EscapeHtml(passage) +
+            "</span>");
     });
     ONDINE_TRY(session.Explain(
         text, [&](std::string_view token, float share) { passages.Add(token, share); }));

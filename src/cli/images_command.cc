@@ -117,12 +117,15 @@ struct SearchCommand {
 
 // Seconds of the beginning of a day, "2021-06-30".
 Result<std::int64_t> ParseDay(const std::string& text) {
-  int year = 0;
-  unsigned month = 0, day = 0;
+  int year = 0, month = 0, day = 0;
   char rest = 0;
   namespace chrono = std::chrono;
-  if (std::sscanf(text.c_str(), "%d-%u-%u%c", &year, &month, &day, &rest) == 3) {
-    const chrono::year_month_day date{chrono::year(year), chrono::month(month), chrono::day(day)};
+  // No more digits than a day has: chrono's numbers are narrow.
+  if (std::sscanf(text.c_str(), "%4d-%2d-%2d%c", &year, &month, &day, &rest) == 3 && month > 0 &&
+      day > 0) {
+    const chrono::year_month_day date{chrono::year(year),
+                                      chrono::month(static_cast<unsigned>(month)),
+                                      chrono::day(static_cast<unsigned>(day))};
     if (date.ok()) {
       return std::int64_t{chrono::sys_days{date}.time_since_epoch().count()} * 24 * 60 * 60;
     }
@@ -261,7 +264,8 @@ Status Search(const SearchCommand& command) {
     ONDINE_ASSIGN(found.plain, library->Search(found.query.plain_vector, many));
   }
   if (!command.sheet.empty()) {
-    ONDINE_TRY(WriteContactSheet(command.sheet, found.query.canonical, found.photos));
+    ONDINE_TRY(
+        WriteContactSheet(command.sheet, found.query.canonical, found.photos, InterruptToken()));
   }
   if (command.json) {
     std::cout << Dump(ToJson(found, explain)) << "\n";
@@ -291,14 +295,21 @@ Status Encode(const EncodeOptions& options) {
     std::cout << Line({{"query", query}, {"vector", encoded.vector}});
   }
   std::size_t failed = 0;
-  const std::vector<Result<std::vector<float>>> vectors = clip->EncodePictures(options.pictures);
-  for (std::size_t i = 0; i < vectors.size(); ++i) {
-    if (vectors[i]) {
-      std::cout << Line({{"picture", options.pictures[i]}, {"vector", *vectors[i]}});
-    } else {
-      PrintError(vectors[i].error().ToString());
-      ++failed;
+  constexpr std::size_t kTogether = 64;
+  std::span<const std::string> left = options.pictures;
+  while (!left.empty()) {
+    if (InterruptToken().Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
+    const std::span<const std::string> part = left.first(std::min(kTogether, left.size()));
+    const auto vectors = clip->EncodePictures({part.begin(), part.end()});
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      if (vectors[i]) {
+        std::cout << Line({{"picture", part[i]}, {"vector", *vectors[i]}});
+      } else {
+        PrintError(vectors[i].error().ToString());
+        ++failed;
+      }
     }
+    left = left.subspan(part.size());
   }
   if (failed == 0) return {};
   return MakeError(ErrorCode::kCorrupt, std::to_string(failed) + " of " +

@@ -60,6 +60,10 @@ nlohmann::json Describe(const formats::PotFile& file) {
   return out;
 }
 
+std::string Line(const nlohmann::json& json) {
+  return VisibleLine(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
 void Print(const nlohmann::json& json, const std::string& indent) {
   for (const auto& [key, value] : json.items()) {
     if (value.is_object()) {
@@ -67,15 +71,13 @@ void Print(const nlohmann::json& json, const std::string& indent) {
       Print(value, indent + "  ");
     } else if (value.is_array() && !value.empty() && value.front().is_object()) {
       std::cout << indent << key << ":\n";
-      for (const auto& item : value) std::cout << indent << "  " << item.dump() << "\n";
+      for (const auto& item : value) std::cout << indent << "  " << Line(item) << "\n";
     } else {
-      std::string text = value.is_string()
-                             ? value.get<std::string>()
-                             : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      std::string text = value.is_string() ? value.get<std::string>() : Line(value);
       // Chat templates are whole programs; one line each is enough here.
       if (text.size() > 160 && key.starts_with("tokenizer.")) text = text.substr(0, 160) + "...";
       for (char& c : text) c = c == '\n' ? ' ' : c;
-      std::cout << indent << key << ": " << text << "\n";
+      std::cout << indent << VisibleLine(key) << ": " << VisibleLine(text) << "\n";
     }
   }
 }

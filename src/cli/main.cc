@@ -27,20 +27,22 @@ int Main(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    return app.exit(CLI::CallForHelp());
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
     PrintError(error.what() + std::string(" (see --help)"));
     return 2;
   }
   InstallInterruptHandler();
+  const auto fail = [](const Error& error) {
+    PrintError(error.ToString());
+    return error.code == ErrorCode::kInvalidArgument ? 2 : 1;
+  };
   for (const auto& [command, action] : commands) {
     if (!command->parsed()) continue;
     const Status status = action();
-    if (status) return 0;
-    PrintError(status.error().ToString());
-    return status.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
+    const Status written = FlushOutput();
+    if (!status) return fail(status.error());
+    return written ? 0 : fail(written.error());
   }
   return 2;
 }

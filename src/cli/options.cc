@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/join.h"
 #include "base/try.h"
 
 namespace ondine::cli {
@@ -135,9 +136,9 @@ void PotChoice::AddSize(CLI::App& command) {
 
 void PotChoice::AddAll(CLI::App& command) {
   AddSize(command);
-  std::string names;
-  for (const std::string& name : PotPolicyNames()) names += (names.empty() ? "" : ", ") + name;
-  command.add_option("--policy", policy, "what a distillation keeps: " + names)
+  command
+      .add_option("--policy", policy,
+                  "what a distillation keeps: " + base::Join(PotPolicyNames(), ", "))
       ->capture_default_str();
   command.add_option("--keep", keep, "share of the pot that survives a distillation")
       ->capture_default_str();
@@ -168,7 +169,9 @@ void PotChoice::AddAll(CLI::App& command) {
                      "tokens of the text that stay known as text (default: 32 for each entry with "
                      "infinipot)");
   command.add_option("--sinks", sinks, "first tokens that are always kept")->capture_default_str();
-  command.add_option("--recent", recent, "newest tokens that are always kept (default: pot/10)");
+  command.add_option(
+      "--recent", recent,
+      "newest tokens that are always kept (default: pot/10, at most a quarter of what survives)");
   command.add_option("--positions", positions, "of surviving entries: reset or original")
       ->capture_default_str()
       ->check(CLI::IsMember({"reset", "original"}));

@@ -62,6 +62,7 @@ Status RunClip(const Options& options) {
   if (options.model.path.empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "name the CLIP with -m");
   }
+  ONDINE_TRY(base::CheckDistinct({options.model.path, options.texts, options.output}));
   ClipQuantizationOptions settings = options.clip;
   settings.scheme = options.quantization.scheme;
   settings.per_tensor = options.quantization.per_tensor;
@@ -96,6 +97,9 @@ Status RunClip(const Options& options) {
 
 Status Run(const Options& options) {
   ONDINE_ASSIGN(const std::string model, options.model.Path());
+  for (const std::string& input : {model, options.calibration, options.quantization.scales}) {
+    ONDINE_TRY(base::CheckDistinct({input, options.output, options.sites}));
+  }
   QuantizationOptions settings = options.quantization;
   settings.threads = options.model.threads;
   settings.stop_token = InterruptToken();

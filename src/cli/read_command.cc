@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/option_checks.h"
 #include "base/stopwatch.h"
@@ -50,6 +51,12 @@ Status CheckOptions(const Options& options) {
           "--explain goes through the text once more: it needs files, not standard input");
     }
   }
+  if (options.save.empty() && options.explain_html.empty()) return {};
+  // A result must not take the place of what it was made from.
+  ONDINE_ASSIGN(const std::string model, options.model.Path());
+  for (const std::string& file : options.files) {
+    ONDINE_TRY(base::CheckDistinct({model, file, options.save, options.explain_html}));
+  }
   return {};
 }
 
@@ -85,7 +92,7 @@ Result<Session> OpenSession(const Options& options, const std::shared_ptr<const 
   session_options.threads = options.model.threads;
   ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(model));
   if (!options.load.empty()) return Session::Load(model, options.load, session_options);
-  ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
+  ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files, InterruptToken()));
   ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
   ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
   ReadOptions read;
@@ -130,12 +137,17 @@ Status Read(const Options& options) {
   if (!options.save.empty()) ONDINE_TRY(session.Save(options.save));
   const double saved = watch.Elapsed() - loaded - read;
 
+  nlohmann::json explanation;
   if (options.explain) {
-    ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
-    ONDINE_TRY(PrintExplanation(session, *text));
+    ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files, InterruptToken()));
+    if (options.json) {
+      ONDINE_ASSIGN(explanation, ExplanationToJson(session, *text));
+    } else {
+      ONDINE_TRY(PrintExplanation(session, *text));
+    }
   }
   if (!options.explain_html.empty()) {
-    ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files));
+    ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files, InterruptToken()));
     ONDINE_TRY(WriteExplanation(session, *text, options.explain_html));
   }
 
@@ -187,6 +199,7 @@ Status Read(const Options& options) {
                     {"consolidation", after_reading.seconds_consolidation}};
   out["tokens_per_second"] = read > 0 ? static_cast<double>(after_reading.tokens) / read : 0;
   out["answers"] = std::move(answers);
+  if (options.explain) out["explanation"] = std::move(explanation);
   std::cout << Dump(out) << "\n";
   return {};
 }

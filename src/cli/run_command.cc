@@ -1,7 +1,6 @@
 // ondine run: continues a prompt.
 #include <cstdio>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -27,7 +26,7 @@ struct Options {
 Result<std::string> Prompt(const Options& options) {
   if (options.file.empty()) return options.prompt;
   std::string text;
-  ONDINE_ASSIGN(const auto source, OpenTextFiles({options.file}));
+  ONDINE_ASSIGN(const auto source, OpenTextFiles({options.file}, InterruptToken()));
   while (true) {
     ONDINE_ASSIGN(const std::string piece, source->Next());
     if (piece.empty()) return text;

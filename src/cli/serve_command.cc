@@ -8,6 +8,7 @@
 #include "cli/console.h"
 #include "cli/options.h"
 #include "ondine/pool_server.h"
+#include "serve/http_address.h"
 
 namespace ondine::cli {
 namespace {
@@ -24,8 +25,9 @@ Status Serve(const Options& options) {
                 AdapterPool::Load(model, options.pool.empty() ? DefaultPoolPath() : options.pool));
   ONDINE_ASSIGN(PoolServer server, PoolServer::Create(pool, options.host, options.port));
   PrintNote("Serving " + std::to_string(pool->info().adapters) + " adapters for " +
-            model->info().name + " at http://" + options.host + ":" +
-            std::to_string(server.port()) + ". Ctrl-C ends it.");
+            model->info().name + " at " +
+            serve::HttpAddress{false, options.host, server.port(), ""}.ToString() +
+            ". Ctrl-C ends it.");
   server.Run(InterruptToken());
   return {};
 }

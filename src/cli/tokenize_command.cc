@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/report.h"
 #include "formats/gguf.h"
 #include "text/tokenizer.h"
 
@@ -38,7 +39,7 @@ Status Tokenize(const Options& options) {
       list.push_back({{"id", token}, {"text", tokenizer.Piece(token, true)}});
     }
     const nlohmann::json out = {{"tokens", list}, {"count", tokens.size()}};
-    std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << Dump(out) << "\n";
     return {};
   }
   for (std::size_t i = 0; i < tokens.size(); ++i) {

@@ -25,7 +25,8 @@ class StringSource : public TextSource {
 
 class FileSource : public TextSource {
  public:
-  explicit FileSource(std::vector<std::string> paths) : paths_(std::move(paths)) {}
+  FileSource(std::vector<std::string> paths, StopToken stop)
+      : paths_(std::move(paths)), stop_(std::move(stop)) {}
 
   Result<std::string> Next() override {
     while (true) {
@@ -39,7 +40,7 @@ class FileSource : public TextSource {
       const std::size_t kept = piece.size();
       piece.resize(kept + kPieceBytes);
       ONDINE_ASSIGN(const std::size_t got,
-                    file_.Read(std::as_writable_bytes(std::span(piece).subspan(kept))));
+                    file_.Read(std::as_writable_bytes(std::span(piece).subspan(kept)), stop_));
       piece.resize(kept + got);
       ONDINE_TRY(Check(piece, got == 0));
       if (got == 0) file_ = base::InputFile();
@@ -86,6 +87,7 @@ class FileSource : public TextSource {
   }
 
   std::vector<std::string> paths_;
+  StopToken stop_;
   std::size_t next_ = 0;  // path to open next
   base::InputFile file_;
   std::string incomplete_;    // first bytes of a character whose rest is still to come
@@ -95,7 +97,8 @@ class FileSource : public TextSource {
 
 }  // namespace
 
-Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths) {
+Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths,
+                                                  const StopToken& stop) {
   if (paths.empty()) return MakeError(ErrorCode::kInvalidArgument, "no text to read");
   // Before minutes of reading: is the last file there at all?
   for (const std::string& path : paths) {
@@ -104,7 +107,7 @@ Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>
     if (path == "-" || std::filesystem::is_fifo(path, ignored)) continue;
     ONDINE_TRY(base::InputFile::Open(path));
   }
-  return std::make_unique<FileSource>(paths);
+  return std::make_unique<FileSource>(paths, stop);
 }
 
 std::unique_ptr<TextSource> TextFromString(std::string text) {

@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "base/file.h"
 #include "base/quote.h"
 #include "base/try.h"
+#include "eval/json_records.h"
 
 namespace ondine::eval {
 namespace {
@@ -69,9 +69,9 @@ std::string Gold(AnswerKind kind, const std::string& output) {
 }
 
 // The strings of an array; empty where it is something else.
-std::vector<std::string> Strings(const json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_array()) return {};
+std::vector<std::string> Strings(const JsonRecord& record, const char* key) {
+  const auto found = record.object.find(key);
+  if (found == record.object.end() || !found->is_array()) return {};
   std::vector<std::string> strings;
   for (const json& element : *found) {
     if (!element.is_string()) return {};
@@ -80,29 +80,19 @@ std::vector<std::string> Strings(const json& object, const char* key) {
   return strings;
 }
 
-Result<Item> ParseLine(const TaskKind& kind, const std::string& line, const std::string& place) {
-  const auto broken = [&](const std::string& what) {
-    return MakeError(ErrorCode::kCorrupt, what, place);
-  };
-  const json object = json::parse(line, nullptr, false);
-  if (!object.is_object()) return broken("is no JSON object");
-  const auto input = object.find("input");
-  if (input == object.end() || !input->is_string() ||
-      input->get_ref<const std::string&>().empty()) {
-    return broken("has no document under \"input\"");
-  }
-  const std::vector<std::string> questions = Strings(object, "instructions");
-  const std::vector<std::string> outputs = Strings(object, "outputs");
+Result<Item> ItemOf(const TaskKind& kind, const JsonRecord& record) {
+  const std::vector<std::string> questions = Strings(record, "instructions");
+  const std::vector<std::string> outputs = Strings(record, "outputs");
   if (questions.empty() || questions.size() != outputs.size()) {
-    return broken("has not one text under \"outputs\" for each one under \"instructions\"");
+    return record.Broken("has not one text under \"outputs\" for each one under \"instructions\"");
   }
   Item item;
-  item.document = input->get<std::string>();
+  ONDINE_ASSIGN(item.document, TextField(record, "input"));
   for (std::size_t i = 0; i < questions.size(); ++i) {
     Query query;
     const std::string gold = Gold(kind.answers, outputs[i]);
     if (gold.empty()) {
-      return broken(base::Quote(outputs[i]) + " is no answer to a question of " + kind.name);
+      return record.Broken(base::Quote(outputs[i]) + " is no answer to a question of " + kind.name);
     }
     query.gold = {gold};
     query.question = questions[i] + kind.instruction;
@@ -122,14 +112,10 @@ Status LoadFile(const LEvalOptions& options, const TaskKind& kind, std::vector<I
   const std::string path = (fs::path(options.data) / "longctx" / "leval" / "closed" /
                             (std::string(kind.name) + ".jsonl"))
                                .string();
-  ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size(); ++number) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string place = path + ":" + std::to_string(number + 1);
-    ONDINE_ASSIGN(Item item, ParseLine(kind, text.substr(begin, end - begin), place));
+  ONDINE_ASSIGN(const std::vector<JsonRecord> records, ReadJsonRecords(path));
+  for (std::size_t number = 0; number < records.size(); ++number) {
+    ONDINE_ASSIGN(Item item, ItemOf(kind, records[number]));
     if (InSplit(options.split, number)) items.push_back(std::move(item));
-    begin = end + 1;
   }
   return {};
 }

@@ -168,6 +168,14 @@ Result<std::unique_ptr<Task>> MakeNeedleTask(std::shared_ptr<const Model> model,
       options.items < 1) {
     return MakeError(ErrorCode::kInvalidArgument, "no kinds, lengths, depths or items to evaluate");
   }
+  for (const double depth : options.depths) {
+    if (!(depth >= 0 && depth <= 1)) {
+      return MakeError(ErrorCode::kInvalidArgument, "depths are shares of the text, 0 to 1");
+    }
+  }
+  for (const std::int64_t length : options.lengths) {
+    if (length < 1) return MakeError(ErrorCode::kInvalidArgument, "lengths are 1 or more tokens");
+  }
   ONDINE_ASSIGN(std::string text,
                 options.texts.empty() ? LoadEssays(options.data) : LoadTexts(options.texts));
   if (text.empty())

@@ -13,9 +13,6 @@ namespace ondine::eval {
 // merging (arXiv 2602.12323).
 adapters::Pool WithRandomFactors(adapters::Pool pool, std::uint64_t seed);
 
-// Frobenius norm of B A.
-double ProductNorm(const adapters::LowRankFactors& factors);
-
 }  // namespace ondine::eval
 
 #endif  // ONDINE_SRC_EVAL_RANDOM_POOL_H_

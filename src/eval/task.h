@@ -3,7 +3,6 @@
 #define ONDINE_SRC_EVAL_TASK_H_
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,9 +25,6 @@ struct Item {
   std::string document;
   std::vector<Query> queries;
 };
-
-// Score of an answer, 0 to 1.
-using Scorer = std::function<double(const Query& query, const std::string& answer)>;
 
 // Share of the gold texts that occur in the answer, letter case aside: RULER's rule.
 double ShareFound(const Query& query, const std::string& answer);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/html.h"
 #include "base/try.h"
 #include "images/picture.h"
 #include "ondine/images.h"
@@ -29,21 +30,6 @@ b { float: right; margin-left: .5em }
 </style>
 )";
 
-std::string Escape(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      case '\'': escaped += "&#39;"; break;
-      default: escaped += c;
-    }
-  }
-  return escaped;
-}
-
 std::string Base64(std::span<const std::byte> bytes) {
   constexpr std::string_view kDigits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -62,7 +48,7 @@ std::string Base64(std::span<const std::byte> bytes) {
 }
 
 std::string Figure(const FoundPhoto& found) {
-  const std::string name = Escape(found.photo.path);
+  const std::string name = base::EscapeHtml(found.photo.path);
   std::string figure = "<figure>";
   Result<std::string> jpeg = MakeError(ErrorCode::kInternal, "");
   const auto picture = images::LoadPicture(
@@ -72,7 +58,8 @@ std::string Figure(const FoundPhoto& found) {
     figure += "<img alt=\"\" src=\"data:image/jpeg;base64," +
               Base64(std::as_bytes(std::span(*jpeg))) + "\">";
   } else {
-    figure += "<p>" + Escape(picture ? jpeg.error().message : picture.error().message) + "</p>";
+    figure +=
+        "<p>" + base::EscapeHtml(picture ? jpeg.error().message : picture.error().message) + "</p>";
   }
   std::array<char, 32> score;
   std::snprintf(score.data(), score.size(), "%.3f", static_cast<double>(found.score));
@@ -82,16 +69,19 @@ std::string Figure(const FoundPhoto& found) {
 }  // namespace
 
 Status WriteContactSheet(const std::string& path, const std::string& title,
-                         std::span<const FoundPhoto> photos) {
+                         std::span<const FoundPhoto> photos, const StopToken& stop) {
   return base::WriteFileAtomically(path, [&](base::FileSink& sink) -> Status {
     const auto write = [&](std::string_view text) {
       return sink.Write(std::as_bytes(std::span(text)));
     };
-    const std::string escaped = Escape(title);
+    const std::string escaped = base::EscapeHtml(title);
     ONDINE_TRY(write(kHead));
     ONDINE_TRY(write("<title>" + escaped + "</title>\n</head>\n<body>\n<h1>" + escaped +
                      "</h1>\n<main>\n"));
-    for (const FoundPhoto& photo : photos) ONDINE_TRY(write(Figure(photo)));
+    for (const FoundPhoto& photo : photos) {
+      if (stop.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped");
+      ONDINE_TRY(write(Figure(photo)));
+    }
     return write("</main>\n</body>\n</html>\n");
   });
 }

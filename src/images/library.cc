@@ -93,6 +93,8 @@ Result<IndexReport> IndexPhotos(const std::string& library, const std::string& f
 }
 
 Result<std::int64_t> ForgetPhotos(const std::string& library, const std::string& folder) {
+  // Else a variable that a script left empty would be all folders there are.
+  if (folder.empty()) return MakeError(ErrorCode::kInvalidArgument, "name the folder to forget");
   images::EncoderIdentity encoder;
   {
     ONDINE_ASSIGN(const images::PhotoDatabase known, images::PhotoDatabase::Open(library));

@@ -48,7 +48,7 @@ Result<PhotoClassifier> PhotoClassifier::Create(Clip& clip,
   std::set<std::string> names;
   for (const PhotoClass& one : classes) {
     const std::string name = base::Quote(one.name);
-    if (!names.insert(name).second) {
+    if (!names.insert(one.name).second) {
       return MakeError(ErrorCode::kInvalidArgument, "two classes are called " + name);
     }
     Result<EncodedQuery> query = clip.EncodeQuery(one.query);

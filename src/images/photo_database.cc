@@ -31,7 +31,7 @@ constexpr const char* kSchema = R"(
     vector_length INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE contents (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: an open library holds old ones
     hash BLOB NOT NULL UNIQUE,
     width INTEGER NOT NULL,
     height INTEGER NOT NULL,
@@ -121,9 +121,11 @@ PhotoDatabase::PhotoDatabase() = default;
 PhotoDatabase::PhotoDatabase(PhotoDatabase&&) noexcept = default;
 PhotoDatabase& PhotoDatabase::operator=(PhotoDatabase&&) noexcept = default;
 PhotoDatabase::~PhotoDatabase() {
-  // Before the lock.
-  writing_.reset();
-  connection_ = {};
+  if (writing_ != nullptr) {
+    (void)connection_.Run("ROLLBACK");  // refused where nothing is to be forgotten
+    (void)Close();
+  }
+  connection_ = {};  // before the lock
 }
 
 Status PhotoDatabase::ReadHead() {

@@ -83,7 +83,8 @@ class PhotoDatabase {
                  ContentId content);
   Status RemoveFile(const std::string& path);
   Status RemoveUnusedContents();
-  // Leaves one file that can be read where nothing can be written, if nobody else reads it now.
+  // Leaves one file that can be read where nothing can be written, if nobody else reads it now. So
+  // does the destructor, which forgets what was not committed, and cannot tell of errors.
   Status Close();
 
  private:

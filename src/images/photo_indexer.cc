@@ -230,6 +230,7 @@ class Indexer {
 
 Result<IndexReport> IndexPhotos(const std::string& library, const std::string& folder,
                                 PhotoEncoder& encoder, const IndexOptions& options) {
+  ONDINE_TRY(CheckPictureReader());
   ONDINE_ASSIGN(PhotoScan scan, ScanPhotos(folder, options.stop));
   if (scan.files.empty()) {
     return MakeError(ErrorCode::kNotFound, "there is no photo in this folder", folder);

@@ -61,12 +61,9 @@ Result<ReadPhoto> PhotoReader::Read(const PhotoFile& file) const {
       stat(file.path.c_str(), &info) == 0 && info.st_size == file.size &&
       std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec == file.modified;
   if (!same) return MakeError(ErrorCode::kIo, "was changed while it was read", file.path);
-  // Of these the file may be innocent: it is tried again the next time.
-  if (photo.picture && !*photo.picture) {
-    const ErrorCode code = photo.picture->error().code;
-    if (code != ErrorCode::kCorrupt && code != ErrorCode::kUnsupported) {
-      return tl::unexpected(photo.picture->error());
-    }
+  // Of other errors the file may be innocent: it is tried again the next time.
+  if (photo.picture && !*photo.picture && photo.picture->error().code != ErrorCode::kCorrupt) {
+    return tl::unexpected(photo.picture->error());
   }
   return photo;
 }

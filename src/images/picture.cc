@@ -42,12 +42,13 @@ Background Grey(double value) {
 // and PDF above all, are programs more than pictures and no photos.
 constexpr std::string_view kJpegLoader = "VipsForeignLoadJpegSource";
 constexpr std::string_view kWebpLoader = "VipsForeignLoadWebpSource";
+constexpr std::string_view kHeifLoader = "VipsForeignLoadHeifSource";
 constexpr std::array<std::string_view, 6> kLoaders = {kJpegLoader,
                                                       "VipsForeignLoadPngSource",
                                                       kWebpLoader,
                                                       "VipsForeignLoadTiffSource",
                                                       "VipsForeignLoadNsgifSource",
-                                                      "VipsForeignLoadHeifSource"};
+                                                      kHeifLoader};
 
 // A JPEG or WebP is made smaller while it is decoded where at least this factor is left to the
 // bicubic filter. Of a JPEG of 12 million pixels, a third of the time then makes 224 x 224 that
@@ -167,7 +168,7 @@ class Reader {
                        name_);
     }
     Image image = Open(loader, 1);
-    if (image == nullptr) return Damaged();
+    if (image == nullptr) return Damaged(loader);
     const Size size = {Vips().vips_image_get_width(image.get()),
                        Vips().vips_image_get_height(image.get())};
     if (std::int64_t{size.width} * size.height > kMostPixels) {
@@ -200,9 +201,11 @@ class Reader {
                          : left >= 2 * kLeftToBicubic ? 2
                                                       : 1;
       if (shrink > 1) image = Open(loader, shrink);
-      if (image == nullptr) return Damaged();
+      if (image == nullptr) return Damaged(loader);
     }
-    if (!Convert(image) || !Resize(image, stored) || !Finish(image, picture)) return Damaged();
+    if (!Convert(image) || !Resize(image, stored) || !Finish(image, picture)) {
+      return Damaged(loader);
+    }
     return picture;
   }
 
@@ -220,8 +223,13 @@ class Reader {
   }
 
   // libvips keeps its messages in one place for all threads, so that they cannot be told apart.
-  tl::unexpected<Error> Damaged() const {
+  tl::unexpected<Error> Damaged(std::string_view loader) const {
     Vips().vips_error_clear();
+    // libheif's decoders are plugins, which need not be there.
+    if (loader == kHeifLoader) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "the picture is damaged, or libheif has no decoder for it", name_);
+    }
     return MakeError(ErrorCode::kCorrupt, "the picture is damaged or cut off", name_);
   }
 
@@ -312,22 +320,23 @@ Result<Picture> Read(Source source, const PictureForm& form, const std::string& 
   return Reader(source.get(), form, name).Read();
 }
 
-tl::unexpected<Error> NotStarted(const std::string& name) {
-  return MakeError(ErrorCode::kUnsupported,
-                   "libvips, which reads pictures, is not installed or does not start", name);
-}
-
 }  // namespace
+
+Status CheckPictureReader() {
+  if (FindVips() != nullptr) return {};
+  return MakeError(ErrorCode::kUnsupported,
+                   "libvips, which reads pictures, is not installed or does not start");
+}
 
 Result<Picture> DecodePicture(std::span<const std::byte> bytes, const PictureForm& form,
                               const std::string& name) {
   if (bytes.empty()) return MakeError(ErrorCode::kCorrupt, "is empty", name);
-  if (FindVips() == nullptr) return NotStarted(name);
+  ONDINE_TRY(CheckPictureReader());
   return Read(Source(Vips().vips_source_new_from_memory(bytes.data(), bytes.size())), form, name);
 }
 
 Result<Picture> LoadPicture(const std::string& path, const PictureForm& form) {
-  if (FindVips() == nullptr) return NotStarted(path);
+  ONDINE_TRY(CheckPictureReader());
   // Without O_NONBLOCK a named pipe would block here before it can be refused.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   const auto failed = [&](int number) {
@@ -351,7 +360,7 @@ Result<Picture> LoadPicture(const std::string& path, const PictureForm& form) {
 
 Result<std::string> EncodeJpeg(const Picture& picture) {
   constexpr const char* kWhat = "thumbnail";
-  if (FindVips() == nullptr) return NotStarted(kWhat);
+  ONDINE_TRY(CheckPictureReader());
   const Image image(Vips().vips_image_new_from_memory(picture.pixels.data(), picture.pixels.size(),
                                                       picture.size, picture.size, 3,
                                                       VIPS_FORMAT_UCHAR));

@@ -37,11 +37,15 @@ inline constexpr std::int64_t kMostPixels = 400'000'000;
 // kMostPixels.
 // Transparent pixels become white. Bicubic with antialiasing, within a tolerance of Pillow's.
 // May be called from several threads. Errors: kNotFound, kIo, kCorrupt (cut off or damaged),
-// kUnsupported (no picture, or of a format or size that is not read).
+// kUnsupported (of a size that is not read, or nothing that the installed libraries know as a
+// picture: others may).
 Result<Picture> LoadPicture(const std::string& path, const PictureForm& form);
 // The same from the bytes of a file; `name` stands in error messages.
 Result<Picture> DecodePicture(std::span<const std::byte> bytes, const PictureForm& form,
                               const std::string& name);
+
+// Whether pictures can be read at all: kUnsupported where libvips is not installed.
+Status CheckPictureReader();
 
 // As a JPEG file to look at.
 Result<std::string> EncodeJpeg(const Picture& picture);

@@ -127,7 +127,7 @@ Result<SqliteConnection> SqliteConnection::Open(const std::string& path, Mode mo
   }
   std::error_code ignored;
   const bool exists = std::filesystem::exists(path, ignored);
-  if (!exists && mode != Mode::kCreate) {
+  if (!exists && mode == Mode::kRead) {
     return MakeError(ErrorCode::kNotFound, "there is no such photo library: index a folder first",
                      path);
   }
@@ -135,8 +135,7 @@ Result<SqliteConnection> SqliteConnection::Open(const std::string& path, Mode mo
     return MakeError(ErrorCode::kIo, "is a directory: name a file in it", path);
   }
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-  flags |= mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-  if (mode == Mode::kCreate) flags |= SQLITE_OPEN_CREATE;
+  flags |= mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   SqliteConnection connection;
   connection.path_ = path;
   sqlite3* opened = nullptr;

@@ -50,7 +50,7 @@ class SqliteStatement {
 
 class SqliteConnection {
  public:
-  enum class Mode { kRead, kWrite, kCreate };
+  enum class Mode { kRead, kCreate };
   // Errors: kNotFound, kIo; whether it is a database at all shows at the first statement.
   static Result<SqliteConnection> Open(const std::string& path, Mode mode);
 

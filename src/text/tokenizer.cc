@@ -181,13 +181,4 @@ bool Tokenizer::EndsGeneration(TokenId token) const {
   return impl_->vocabulary().EndsGeneration(token);
 }
 
-bool Tokenizer::IsControl(TokenId token) const {
-  const Vocabulary& vocabulary = impl_->vocabulary();
-  return vocabulary.Contains(token) && vocabulary.Type(token) == TokenType::kControl;
-}
-
-std::optional<TokenId> Tokenizer::Find(std::string_view token_text) const {
-  return impl_->vocabulary().Find(token_text);
-}
-
 }  // namespace ondine::text

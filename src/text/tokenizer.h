@@ -49,10 +49,6 @@ class Tokenizer {
   bool adds_bos() const;
   // True for every token that ends a turn or text (EOS, EOT, <|im_end|>, <end_of_turn>, ...).
   bool EndsGeneration(TokenId token) const;
-  bool IsControl(TokenId token) const;
-  // The id of a token by its exact text in the vocabulary, where byte-level BPE writes a space as
-  // "Ġ" and SentencePiece as U+2581; the lowest id if several have it.
-  std::optional<TokenId> Find(std::string_view token_text) const;
 
   class Impl;
 

@@ -156,6 +156,25 @@ TEST_F(BadInput, PlacesThatCannotBeWrittenTo) {
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
 }
 
+TEST_F(BadInput, ResultsInThePlaceOfWhatTheyAreMadeFrom) {
+  const std::string before = base::ReadFile(text_).value();
+  for (const char* option : {"--save", "--explain-html"}) {
+    for (const std::string& path : {text_, Model()}) {
+      EXPECT_THAT(Refusal(kUsage, {"read", "-m", Model(), "--pot", "128", text_, option, path}),
+                  HasSubstr("two purposes"));
+    }
+  }
+  const std::vector<std::string> quantize = {"quantize", "-m", Model(), "--calibrate", text_, "-o"};
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{Model()}, {text_}, {Path("new.gguf"), "--sites", Model()}}) {
+    std::vector<std::string> command = quantize;
+    command.insert(command.end(), more.begin(), more.end());
+    EXPECT_THAT(Refusal(kUsage, command), HasSubstr("two purposes"));
+  }
+  EXPECT_EQ(base::ReadFile(text_).value(), before);
+  ExpectOnly({"text.txt", "tiny.gguf"});
+}
+
 TEST_F(BadInput, OptionsThatContradictEachOtherOrAreUnknown) {
   Refusal(kUsage, {});
   Refusal(kUsage, {"fly"});
@@ -165,6 +184,10 @@ TEST_F(BadInput, OptionsThatContradictEachOtherOrAreUnknown) {
   Refusal(kUsage, {"read", "-m", Model(), text_, "--load", "x.pot"});
   Refusal(kUsage, {"read", "-m", Model(), text_, "--recall", "question"});
   Refusal(kUsage, {"read", "-m", Model(), text_, "--recall", "never"});
+  Refusal(kUsage, {"chat", "-m", Model(), "--chat-template", "chatml", "--once", ""});
+  for (const auto& [option, value] : {std::pair("--depths", "10,50"), {"--lengths", "0"}}) {
+    Refusal(kUsage, {"eval", "needle", "-m", Model(), "--texts", text_, option, value});
+  }
   Refusal(kUsage, {"perplexity", "-m", Model()});
   Refusal(kUsage, {"perplexity", "-m", Model(), "-f", text_, "--ctx", "0"});
   Refusal(kUsage, {"run", "-m", Model(), "-p", "x", "--threads", "0"});

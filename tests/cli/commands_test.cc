@@ -5,12 +5,16 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <thread>
 
 #include "base/file.h"
 #include "cli/program.h"
+#include "formats/gguf_bytes.h"
 #include "models/tiny_model.h"
 
 namespace ondine::testing {
@@ -58,13 +62,50 @@ class Commands : public ProgramTest {
 TEST_F(Commands, EveryOneExplainsItselfWithAnExample) {
   EXPECT_THAT(Output({"--help"}), HasSubstr("Example:"));
   EXPECT_THAT(Output({"--version"}), HasSubstr("ondine "));
-  for (const char* command :
-       {"info", "tokenize", "run", "chat", "read", "customize", "perplexity", "bench", "eval"}) {
-    const Outcome help = Run({command, "--help"});
+  for (const char* command : {"info",
+                              "tokenize",
+                              "run",
+                              "chat",
+                              "read",
+                              "customize",
+                              "convert-adapter",
+                              "route",
+                              "serve",
+                              "quantize",
+                              "convert-clip",
+                              "perplexity",
+                              "bench",
+                              "images index",
+                              "images forget",
+                              "images search",
+                              "images encode",
+                              "images learn",
+                              "images classify",
+                              "eval needle",
+                              "eval ruler",
+                              "eval leval",
+                              "eval mcqa",
+                              "eval hybrid"}) {
+    std::istringstream words(command);
+    std::vector<std::string> arguments(std::istream_iterator<std::string>(words), {});
+    arguments.emplace_back("--help");
+    const Outcome help = Run(arguments);
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_EQ(help.error, "") << command;
-    EXPECT_THAT(help.out, HasSubstr("Example:")) << command;
+    EXPECT_THAT(help.out, HasSubstr("Example")) << command;
     EXPECT_THAT(help.out, HasSubstr(std::string("ondine ") + command)) << command;
+  }
+}
+
+TEST_F(Commands, ResultsThatCannotBeWrittenAreAnError) {
+  for (const std::string& more : {std::string(), std::string(" --json")}) {
+    const std::string command = std::string(ONDINE_PROGRAM) + " tokenize -m " + Model() +
+                                " some words" + more + " > /dev/full 2> " + Path("error");
+    const int status = std::system(command.c_str());
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 1);
+    EXPECT_EQ(base::ReadFile(Path("error")).value(),
+              "ondine: standard output: not everything could be written\n");
   }
 }
 
@@ -162,6 +203,36 @@ TEST_F(Commands, ReadSavesAPotThatAnswersAlikeAnyNumberOfTimes) {
   const json info = Json({"info", pot, "--json"});
   EXPECT_EQ(info.at("kind"), "pot");
   EXPECT_EQ(info.at("values").at("pot.slots"), 160);
+}
+
+TEST_F(Commands, ReadExplainsWhatThePotKept) {
+  const std::string prose = base::ReadFile(Prose(2000)).value();
+  // A model of single bytes: characters of several must not be cut, nor be obeyed.
+  const std::string text = Write("marked.txt", prose + "<b>\xC3\xA4\x1b[31m & more\n" + prose);
+  const std::vector<std::string> read = {"read", "-m", Model(), "--pot", "300", text, "--explain"};
+  const std::string shown = Output(read);
+  EXPECT_THAT(shown, HasSubstr(" dropped] "));
+  EXPECT_THAT(shown, HasSubstr(" of 4,019 tokens are held by at least one head.\n"));
+  EXPECT_EQ(shown.find('\x1b'), std::string::npos);
+
+  std::vector<std::string> more = read;
+  more.insert(more.end(), {"--json", "--explain-html", Path("page.html")});
+  const json explanation = Json(more).at("explanation");
+  EXPECT_EQ(explanation.at("tokens"), 4019);
+  int tokens = 0, held = 0;
+  for (const json& passage : explanation.at("passages")) {
+    const double share = passage.at("share");
+    tokens += passage.at("tokens").get<int>();
+    held += share > 0 ? passage.at("tokens").get<int>() : 0;
+    EXPECT_EQ(passage.contains("text"), share > 0);
+  }
+  EXPECT_EQ(tokens, 4019);
+  EXPECT_EQ(held, explanation.at("held"));
+  EXPECT_GT(held, 100);
+  const std::string page = base::ReadFile(Path("page.html")).value();
+  EXPECT_THAT(page, HasSubstr("&lt;"));
+  EXPECT_EQ(page.find("<b>"), std::string::npos);
+  EXPECT_THAT(page, HasSubstr("\xC3\xA4"));
 }
 
 TEST_F(Commands, ReadTakesSeveralFilesAndStandardInput) {
@@ -287,6 +358,19 @@ TEST_F(Commands, InfoTellsWhatAModelIs) {
   EXPECT_THAT(Output({"info", "--default-model"}), HasSubstr(".gguf\n"));
 }
 
+// Names in a file are whoever's who made it.
+TEST_F(Commands, InfoShowsNamesAndDoesNotObeyThem) {
+  const std::string file = Write("odd.gguf", GgufBytes::Header(1, 1)
+                                                 .Key("general.name", "x\x1b]0;title\x07")
+                                                 .Tensor("bad\xff\xfe.weight", {32}, 0, 0)
+                                                 .Data(128)
+                                                 .text());
+  const std::string shown = Output({"info", file, "--tensors"});
+  EXPECT_THAT(shown, HasSubstr("general.name: x\\x1b]0;title\\x07\n"));
+  EXPECT_THAT(shown, HasSubstr("bad\xEF\xBF\xBD"));
+  EXPECT_EQ(Json({"info", file, "--json"}).at("metadata").at("general.name"), "x\x1b]0;title\x07");
+}
+
 TEST_F(Commands, ChatAnswersOnceOrLineByLine) {
   const std::vector<std::string> chat = {
       "chat", "-m", Model(), "--chat-template", "chatml", "--pot", "256", "-n", "8", "--json"};
@@ -317,6 +401,24 @@ TEST_F(Commands, InterruptedGenerationEndsAtOnce) {
       {"run", "-m", Model(), "--pot", "128", "-p", "x", "-n", "10000000", "--ignore-eos"}, SIGINT);
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.error, HasSubstr("ondine: stopped\n"));
+}
+
+// What is to be read does not come.
+TEST_F(Commands, AnInterruptedWaitForTextEndsAtOnce) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const std::string input = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(ends[0]);
+  const std::string prose = base::ReadFile(Prose(4000)).value();
+  ASSERT_EQ(write(ends[1], prose.data(), prose.size()), std::ssize(prose));
+  const pid_t process =
+      StartFrom(input, {"read", "-m", Model(), "--pot", "256", "-", "--progress"});
+  AwaitOutput();
+  kill(process, SIGTERM);
+  const Outcome outcome = Wait(process);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.error, HasSubstr("stopped\n"));
+  close(ends[0]);
+  close(ends[1]);
 }
 
 // The chat waits for a line that does not come.

@@ -69,6 +69,33 @@ TEST(PhotoLibrary, AnotherEncoderCannotAddToIt) {
   EXPECT_EQ(images::PhotoDatabase::Open(folder.Database())->encoder().fingerprint, "1");
 }
 
+TEST(PhotoLibrary, ForgetsNothingWhereNoFolderIsNamed) {
+  PhotoFolder folder;
+  folder.Add("a.png", {1, 2, 3});
+  ASSERT_TRUE(folder.Index());
+  EXPECT_EQ(ForgetPhotos(folder.Database(), "").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(folder.All(), ElementsAre("a.png"));
+}
+
+// What is found was there when the library was opened, whatever has taken its place.
+TEST(PhotoLibrary, AnOpenOneDoesNotTakeNewPhotosForOldOnes) {
+  PhotoFolder folder;
+  folder.Add("a.png", {200, 0, 0});
+  folder.Add("z.png", {190, 0, 0});
+  ASSERT_TRUE(folder.Index());
+  const auto library = PhotoLibrary::Open(folder.Database(), 1);
+  ASSERT_TRUE(library);
+  fs::remove(folder.Path("z.png"));
+  ASSERT_TRUE(folder.Index());
+  folder.Add("new.png", {0, 0, 200});
+  ASSERT_TRUE(folder.Index());
+  const auto found = (*library)->Search(std::vector<float>{1, 0, 0}, {});
+  ASSERT_TRUE(found);
+  for (const FoundPhoto& photo : *found) {
+    EXPECT_FALSE(photo.photo.path.ends_with("new.png")) << photo.score;
+  }
+}
+
 TEST(ContactSheet, HoldsThumbnailsAndEscapesNames) {
   PhotoFolder folder;
   folder.Add("<script>'&\".png", {200, 0, 0});
@@ -89,6 +116,11 @@ TEST(ContactSheet, HoldsThumbnailsAndEscapesNames) {
                           HasSubstr("No such file"), Not(HasSubstr("<script"))));
   EXPECT_EQ(WriteContactSheet(folder.Path("no/x.html"), "", *found).error().code,
             ErrorCode::kNotFound);
+  const StopToken stop;
+  stop.Stop();
+  fs::remove(path);
+  EXPECT_EQ(WriteContactSheet(path, "", *found, stop).error().code, ErrorCode::kCancelled);
+  EXPECT_FALSE(fs::exists(path));
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ TEST_F(PhotoDatabaseTest, AnotherProgramsDatabaseIsRefusedAndLeftAlone) {
 TEST_F(PhotoDatabaseTest, LaterVersionsAndMissingTablesAreRefused) {
   ASSERT_TRUE(PhotoDatabase::OpenToIndex(path_, kEncoder));
   const auto change = [&](const char* statement) {
-    const auto connection = SqliteConnection::Open(path_, SqliteConnection::Mode::kWrite);
+    const auto connection = SqliteConnection::Open(path_, SqliteConnection::Mode::kCreate);
     ASSERT_TRUE(connection);
     ASSERT_TRUE(connection->Run(statement));
   };

@@ -180,6 +180,11 @@ TEST(PhotoIndexer, StoppedItGoesOnWhereItWas) {
   const auto stopped = folder.Index(options);
   ASSERT_FALSE(stopped);
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+  // One file that can be read where nothing can be written: byte 18 tells of a write-ahead log.
+  EXPECT_FALSE(fs::exists(folder.Database() + "-wal"));
+  std::ifstream database(folder.Database(), std::ios::binary);
+  database.seekg(18);
+  EXPECT_EQ(database.get(), 1);
   folder.encoder.after = nullptr;
   options.stop = {};
   const auto report = folder.Index(options);

@@ -28,15 +28,10 @@ TEST(SpecialTokens, ControlTokensNeedPermissionUserDefinedOnesDoNot) {
   EXPECT_THAT(tokenizer->Encode("a<c>b", kParse), ElementsAre('a', control, 'b'));
   EXPECT_THAT(tokenizer->Encode("<c>"), ElementsAre('<', 'c', '>'));
   EXPECT_THAT(tokenizer->Encode("a<u>"), ElementsAre('a', user));
-  EXPECT_TRUE(tokenizer->IsControl(control));
-  EXPECT_FALSE(tokenizer->IsControl(user));
-  EXPECT_FALSE(tokenizer->IsControl(-1));
   EXPECT_EQ(tokenizer->Piece(control), "");
   EXPECT_EQ(tokenizer->Piece(control, true), "<c>");
   EXPECT_EQ(tokenizer->Decode({'a', control, user}), "a<u>");
   EXPECT_EQ(tokenizer->Decode({'a', control, user}, true), "a<c><u>");
-  EXPECT_EQ(tokenizer->Find("<c>"), control);
-  EXPECT_EQ(tokenizer->Find("<d>"), std::nullopt);
 }
 
 TEST(SpecialTokens, LeftmostAndLongestWins) {
