@@ -10,7 +10,8 @@
 namespace ondine {
 
 // Set by the caller, possibly from a signal handler or another thread; long work looks at it at
-// least once per token or block and then returns ErrorCode::kCancelled. Copies share one flag.
+// least once per token or block and then returns ErrorCode::kCancelled. A generation that has begun
+// returns the text so far, with FinishReason::kCancelled. Copies share one flag.
 class StopToken {
  public:
   StopToken() : flag_(std::make_shared<std::atomic<bool>>(false)) {}

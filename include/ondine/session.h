@@ -112,7 +112,7 @@ class Session {
                          std::string_view system = "");
 
   // Whether Say() and AddTurn() can work: an error where the model has no chat template that is
-  // known.
+  // known, or where the settings of the pot contradict each other.
   Status CanChat() const;
 
   // The conversation, or the text, is forgotten.

@@ -8,12 +8,11 @@
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
-#include <new>
 #include <set>
-#include <stdexcept>
 #include <system_error>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/try.h"
 
 namespace ondine::base {
@@ -58,24 +57,23 @@ int OpenRetrying(const char* path, int flags, mode_t mode = 0) {
   return fd;
 }
 
-Result<std::string> ReadAll(int fd, const std::string& path, std::size_t expected) try {
-  std::string text;
-  text.reserve(expected);
-  std::size_t used = 0;
-  while (true) {
-    if (text.size() - used < kChunk / 16) text.resize(used + kChunk);
-    const ssize_t n = read(fd, text.data() + used, text.size() - used);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SystemError("read", errno, path);
-    if (n == 0) break;
-    used += static_cast<std::size_t>(n);
-  }
-  text.resize(used);
-  return text;
-} catch (const std::bad_alloc&) {
-  return MakeError(ErrorCode::kOutOfMemory, "the file is larger than the memory there is", path);
-} catch (const std::length_error&) {
-  return MakeError(ErrorCode::kOutOfMemory, "the file is larger than the memory there is", path);
+Result<std::string> ReadAll(int fd, const std::string& path, std::size_t expected) {
+  const auto read_all = [&]() -> Result<std::string> {
+    std::string text;
+    text.reserve(expected);
+    std::size_t used = 0;
+    while (true) {
+      if (text.size() - used < kChunk / 16) text.resize(used + kChunk);
+      const ssize_t n = read(fd, text.data() + used, text.size() - used);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return SystemError("read", errno, path);
+      if (n == 0) break;
+      used += static_cast<std::size_t>(n);
+    }
+    text.resize(used);
+    return text;
+  };
+  return Guarded(read_all, "the file is larger than the memory there is", path);
 }
 
 // A new file under a name of its own, removed again unless it was renamed to its final one.

@@ -54,7 +54,8 @@ class FileSink {
 // Calls `fill` with a sink on a temporary file beside `path`, syncs it and renames it to `path`.
 // On any error `path` is left as it was and the temporary file is removed. A path that exists and
 // is no regular file (a directory, /dev/full) is refused: kIo. A directory that is not there:
-// kNotFound. An existing file keeps its permissions; a link is followed.
+// kNotFound. An existing file keeps its permissions; a link to it stays a link. A link to nothing
+// is replaced.
 Status WriteFileAtomically(const std::string& path, const std::function<Status(FileSink&)>& fill);
 
 // Its errors, before hours are spent on what is to be written: whether there is room, nobody knows.

@@ -35,7 +35,8 @@ struct StoredHead {
   const float* lane_sin;
   const float* tile_cos;
   const float* tile_sin;
-  // Slots 0 to kCommonSlots are there and stand for what all keys have in common.
+  // Slots 0 to kCommonSlots are there; but for the first they stand for what all keys have in
+  // common.
   bool takes_off_common;
 };
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "compute/atomic_min.h"
 #include "compute/weight_memory.h"
 
 namespace ondine::compute {
@@ -53,9 +54,7 @@ std::int64_t FloatWeights::Pack(std::span<const std::byte> data, ThreadPool& poo
                       static_cast<std::size_t>(element_bytes_));
           finite &= std::isfinite(Element(type_, at));
         }
-        std::int64_t first = bad_row.load();
-        while (!finite && row < first && !bad_row.compare_exchange_weak(first, row)) {
-        }
+        if (!finite) LowerTo(bad_row, row);
       }
     }
   });

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "compute/aligned_array.h"
+#include "compute/atomic_min.h"
 #include "compute/linear_impl.h"
 #include "compute/weight_memory.h"
 
@@ -103,9 +104,7 @@ Result<LinearImpl> CreateGgmlLinear(const LinearShape& shape, std::span<const st
                       [](float value) { return std::isfinite(value); })) {
         continue;
       }
-      std::int64_t expected = bad_row.load();
-      while (row < expected && !bad_row.compare_exchange_weak(expected, row)) {
-      }
+      LowerTo(bad_row, row);
       return;
     }
   });

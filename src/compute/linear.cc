@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <new>
 #include <string>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "compute/aligned_array.h"
 #include "compute/cpu_features.h"
@@ -144,13 +144,8 @@ void ForTiles(const Worker& worker, std::int64_t out, std::int64_t all_rows, Act
   }
 }
 
-// `create` returns a Result<LinearImpl>.
-template <typename Create>
-Result<LinearImpl> Guarded(std::size_t size, Create&& create) try {
-  return create();
-} catch (const std::bad_alloc&) {
-  return MakeError(ErrorCode::kOutOfMemory,
-                   "no room for a weight matrix of " + std::to_string(size) + " bytes");
+std::string NoRoom(std::span<const std::byte> data) {
+  return "no room for a weight matrix of " + std::to_string(data.size()) + " bytes";
 }
 
 }  // namespace
@@ -166,7 +161,7 @@ Result<Linear> Linear::Create(TensorType type, std::int64_t in, std::int64_t out
                               KernelChoice choice) {
   ONDINE_ASSIGN(const LinearShape shape, CheckShape(type, in, out, data.size()));
   ONDINE_ASSIGN(LinearImpl impl,
-                Guarded(data.size(), [&] { return CreateImpl(shape, data, pool, choice); }));
+                base::Guarded([&] { return CreateImpl(shape, data, pool, choice); }, NoRoom(data)));
   return Linear(std::move(impl));
 }
 
@@ -175,10 +170,10 @@ Result<Linear> Linear::CreateInt8(std::int64_t in, std::int64_t out,
                                   const StaticCode& input, ThreadPool& pool, KernelChoice choice) {
   ONDINE_ASSIGN(const LinearShape shape, CheckShape(TensorType::kI8, in, out, data.size()));
   ONDINE_TRY(CheckInt8(scales, input, shape));
-  ONDINE_ASSIGN(LinearImpl impl, Guarded(data.size(), [&] {
-                  return CreateInt8Linear(shape, data, scales, input, pool,
-                                          ChooseInt8Kernels(choice));
-                }));
+  const auto create = [&] {
+    return CreateInt8Linear(shape, data, scales, input, pool, ChooseInt8Kernels(choice));
+  };
+  ONDINE_ASSIGN(LinearImpl impl, base::Guarded(create, NoRoom(data)));
   return Linear(std::move(impl));
 }
 

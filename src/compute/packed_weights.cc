@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "compute/atomic_min.h"
 #include "compute/weight_memory.h"
 
 namespace ondine::compute {
@@ -137,10 +138,7 @@ std::int64_t PackedWeights::Pack(std::span<const std::byte> data, ThreadPool& po
           }
           for (std::int64_t part = 0; part < parts; ++part) {
             blocks[part][i] = of_row[part];
-            if (Usable(format_.scales, of_row[part])) continue;
-            std::int64_t first = bad_row.load();
-            while (row < first && !bad_row.compare_exchange_weak(first, row)) {
-            }
+            if (!Usable(format_.scales, of_row[part])) LowerTo(bad_row, row);
           }
         }
         for (std::int64_t part = 0; part < parts; ++part) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <utility>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
@@ -25,32 +27,60 @@ void Pause() {
 #endif
 }
 
-}  // namespace
+// Takes those out of the function who wait in vain for a member that has thrown.
+struct TeamFailed {};
 
-struct ThreadPool::Shared {
-  explicit Shared(int member_count) : count(member_count) {}
-
-  const int count;
-  alignas(64) std::atomic<int> generation{0};  // of work: Run increments it
-  const std::function<void(Worker&)>* body = nullptr;
-  bool stop = false;
+// Where all members come together, again and again.
+struct Meeting {
   alignas(64) std::atomic<int> arrived{0};
-  alignas(64) std::atomic<int> phase{0};  // of the barrier
+  alignas(64) std::atomic<int> phase{0};
+  std::atomic<bool> failed{false};  // somebody will not come
 
-  void Barrier() {
+  // False: not all have arrived, and not all will.
+  bool Wait(int count) {
     const int current = phase.load(std::memory_order_relaxed);
     if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == count) {
       arrived.store(0, std::memory_order_relaxed);
       phase.store(current + 1, std::memory_order_release);
-      return;
+      return true;
     }
     for (int spins = 0; phase.load(std::memory_order_acquire) == current; ++spins) {
+      if (failed.load(std::memory_order_relaxed)) return false;
       if (spins < kSpinsBeforeYield) {
         Pause();
       } else {
         std::this_thread::yield();
       }
     }
+    return true;
+  }
+};
+
+}  // namespace
+
+struct ThreadPool::Shared {
+  alignas(64) std::atomic<int> generation{0};  // of work: Run increments it
+  const std::function<void(Worker&)>* body = nullptr;
+  std::exception_ptr error;  // where barrier.failed is set
+  bool stop = false;
+  Meeting barrier, end;
+
+  void RunBody(Worker& worker) {
+    try {
+      (*body)(worker);
+    } catch (const TeamFailed&) {
+    } catch (...) {
+      if (!barrier.failed.exchange(true)) error = std::current_exception();
+    }
+    end.Wait(worker.count());
+  }
+
+  // Once all are out of the body.
+  void PassErrorOn() {
+    if (!barrier.failed) return;
+    barrier.failed = false;
+    barrier.arrived = 0;
+    std::rethrow_exception(std::exchange(error, nullptr));
   }
 
   // Returns once `generation` is no longer `seen`.
@@ -67,7 +97,7 @@ struct ThreadPool::Shared {
 };
 
 void Worker::Barrier() {
-  pool_->shared_->Barrier();
+  if (!pool_->shared_->barrier.Wait(count_)) throw TeamFailed();
 }
 
 Worker::Range Worker::Share(std::int64_t total, std::int64_t grain) const {
@@ -78,19 +108,21 @@ Worker::Range Worker::Share(std::int64_t total, std::int64_t grain) const {
   return {cut(index_), cut(index_ + 1)};
 }
 
-ThreadPool::ThreadPool(int threads)
-    : threads_(std::max(threads, 1)), shared_(std::make_unique<Shared>(threads_)) {
-  for (int index = 1; index < threads_; ++index) {
-    members_.emplace_back([this, index] {
-      Worker worker(this, index, threads_);
-      for (int seen = 0;; ++seen) {
-        shared_->AwaitWork(seen);
-        if (shared_->stop) return;
-        (*shared_->body)(worker);
-        shared_->Barrier();
-      }
-    });
+ThreadPool::ThreadPool(int threads) : shared_(std::make_unique<Shared>()) {
+  const auto member = [this](int index) {
+    for (int seen = 0;; ++seen) {
+      shared_->AwaitWork(seen);
+      if (shared_->stop) return;
+      Worker worker(this, index, threads_);  // by now the size of the team is known
+      shared_->RunBody(worker);
+    }
+  };
+  try {
+    members_.reserve(static_cast<std::size_t>(std::max(threads, 1)) - 1);
+    for (int index = 1; index < threads; ++index) members_.emplace_back(member, index);
+  } catch (const std::exception&) {  // std::system_error or std::bad_alloc: these must do
   }
+  threads_ = static_cast<int>(members_.size()) + 1;
 }
 
 ThreadPool::~ThreadPool() {
@@ -102,13 +134,13 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::Run(const std::function<void(Worker&)>& body) {
   Worker worker(this, 0, threads_);
+  shared_->body = &body;
   if (threads_ > 1) {
-    shared_->body = &body;
     shared_->generation.fetch_add(1, std::memory_order_release);
     shared_->generation.notify_all();
   }
-  body(worker);
-  shared_->Barrier();
+  shared_->RunBody(worker);
+  shared_->PassErrorOn();
 }
 
 }  // namespace ondine::compute

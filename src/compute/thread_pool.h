@@ -20,7 +20,8 @@ class Worker {
  public:
   int index() const { return index_; }
   int count() const { return count_; }
-  // Waits until every member has arrived.
+  // Waits until every member has arrived. Where one of them has thrown, this throws too, so that
+  // all leave the function.
   void Barrier();
   // This member's part [begin, end) of `total` items, cut at multiples of `grain`.
   struct Range {
@@ -38,21 +39,23 @@ class Worker {
 
 class ThreadPool {
  public:
-  // `threads` >= 1; the calling thread is one of them.
+  // `threads` >= 1; the calling thread is one of them. A system that has no more of them to give
+  // makes the team smaller.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
-  // Runs `body` on every member and returns when all have finished. Not reentrant; one caller at a
-  // time.
+  // Runs `body` on every member and returns when all have finished. What a member throws, of
+  // several the first, is then thrown here; the team is as good as before. Not reentrant; one
+  // caller at a time.
   void Run(const std::function<void(Worker&)>& body);
 
  private:
   friend class Worker;
   struct Shared;
-  int threads_;
+  int threads_ = 1;
   std::unique_ptr<Shared> shared_;
   std::vector<std::thread> members_;
 };

@@ -5,7 +5,7 @@
 //   Panel(panel), panel_bytes()   weights of 16 outputs: each step a tile as it lies in memory
 //   Input(row), input_stride()    rows of the input; whole steps, whole tiles of rows
 //   Starts(panel)         64 bytes from which the sums of its outputs start, in every row
-//   Scales(panel), Floats(sums, scales)   what a row of sums is in floats
+//   Scales(panel), Floats(sums, scales, old)   what a row of sums is in floats, on top of `old`
 #ifndef ONDINE_SRC_COMPUTE_TILES_AMX_H_
 #define ONDINE_SRC_COMPUTE_TILES_AMX_H_
 

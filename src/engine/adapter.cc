@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <new>
 
 #include "adapters/lora_file.h"
 #include "adapters/peft.h"
+#include "base/guarded.h"
 #include "base/try.h"
 #include "engine/adapter_parts.h"
 #include "engine/model_parts.h"
@@ -14,6 +14,8 @@
 
 namespace ondine {
 namespace {
+
+constexpr std::string_view kNoMemory = "no memory for the adapter";
 
 double SquaredNorm(const compute::Linear& matrix) {
   std::vector<float> row(static_cast<std::size_t>(matrix.in()));
@@ -27,23 +29,24 @@ double SquaredNorm(const compute::Linear& matrix) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Adapter>> Adapter::Load(const Model& model,
-                                                     const std::string& path) try {
-  ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
-  compute::ThreadPool pool(1);
-  ONDINE_ASSIGN(adapters::LoraAdapter lora, adapters::ReadLora(file, pool));
-  ONDINE_TRY(adapters::CheckFits(lora, *model.parts().decoder));
-  return engine::MakeAdapter(std::move(lora), path);
-} catch (const std::bad_alloc&) {
-  return MakeError(ErrorCode::kOutOfMemory, "no memory for the adapter", path);
+Result<std::shared_ptr<const Adapter>> Adapter::Load(const Model& model, const std::string& path) {
+  const auto load = [&]() -> Result<std::shared_ptr<const Adapter>> {
+    ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
+    compute::ThreadPool pool(1);
+    ONDINE_ASSIGN(adapters::LoraAdapter lora, adapters::ReadLora(file, pool));
+    ONDINE_TRY(adapters::CheckFits(lora, *model.parts().decoder));
+    return engine::MakeAdapter(std::move(lora), path);
+  };
+  return base::Guarded(load, kNoMemory, path);
 }
 
 Result<std::shared_ptr<const Adapter>> Adapter::LoadPeft(const Model& model,
-                                                         const std::string& folder) try {
-  ONDINE_ASSIGN(adapters::LoraAdapter lora, adapters::LoadPeft(folder, *model.parts().decoder));
-  return engine::MakeAdapter(std::move(lora), folder);
-} catch (const std::bad_alloc&) {
-  return MakeError(ErrorCode::kOutOfMemory, "no memory for the adapter", folder);
+                                                         const std::string& folder) {
+  const auto load = [&]() -> Result<std::shared_ptr<const Adapter>> {
+    ONDINE_ASSIGN(adapters::LoraAdapter lora, adapters::LoadPeft(folder, *model.parts().decoder));
+    return engine::MakeAdapter(std::move(lora), folder);
+  };
+  return base::Guarded(load, kNoMemory, folder);
 }
 
 Adapter::Adapter(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -54,7 +57,7 @@ const AdapterInfo& Adapter::info() const {
 }
 
 Status Adapter::Save(const std::string& path) const {
-  return adapters::WriteLora(parts_->lora, path);
+  return base::Guarded([&] { return adapters::WriteLora(parts_->lora, path); }, kNoMemory, path);
 }
 
 double Adapter::RelativeSize(const Model& model) const {

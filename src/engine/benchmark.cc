@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "base/guarded.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/machine_bounds.h"
@@ -86,10 +87,8 @@ class Benchmark {
       // A repetition that distilled the pot has nothing to go back to; the next one goes on from
       // there, as a conversation would.
       if (pot->counters().distillations == mark.counters.distillations) pot->Rewind(mark);
-      const bool warm_up = i < 0 && options_.repetitions > 1;
-      if (!warm_up && static_cast<int>(row.samples.size()) < options_.repetitions) {
-        row.samples.push_back(static_cast<double>(test.prompt + test.generated) / seconds);
-      }
+      if (i < 0) continue;  // that was to warm up
+      row.samples.push_back(static_cast<double>(test.prompt + test.generated) / seconds);
     }
     Summarize(entries, row);
     return row;
@@ -172,7 +171,7 @@ class Benchmark {
 }  // namespace
 
 Result<BenchReport> RunBenchmark(const Model& model, const BenchOptions& options) {
-  return Benchmark(model, options).Run();
+  return base::Guarded([&] { return Benchmark(model, options).Run(); });
 }
 
 }  // namespace ondine::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "compute/elementwise.h"
 #include "compute/thread_count.h"
@@ -30,19 +31,32 @@ std::int64_t Size(const T& tokens) {
 ChoiceScorer::ChoiceScorer(std::shared_ptr<const Model> model, int threads)
     : model_(std::move(model)),
       pool_(compute::ThreadCount(threads)),
-      pass_(std::in_place, model_->parts().decoder, pool_) {}
+      pass_(std::make_unique<models::DecoderPass>(model_->parts().decoder, pool_)) {}
 
 Status ChoiceScorer::SetAdapters(std::span<const ScaledAdapter> adapters) {
-  const auto& decoder = model_->parts().decoder;
-  ONDINE_ASSIGN(auto lora, Combine(adapters, *decoder, pool_));
-  pass_.emplace(decoder, pool_, std::move(lora));
-  if (cache_) Keep(0);
-  return {};
+  return base::Guarded([&]() -> Status {
+    const auto& decoder = model_->parts().decoder;
+    ONDINE_ASSIGN(auto lora, Combine(adapters, *decoder, pool_));
+    pass_ = std::make_unique<models::DecoderPass>(decoder, pool_, std::move(lora));
+    if (cache_) Keep(0);
+    return {};
+  });
 }
 
 Result<std::vector<ChoiceScore>> ChoiceScorer::Score(std::string_view context,
                                                      std::span<const std::string> continuations,
                                                      const StopToken& stop_token) {
+  auto scores = base::Guarded([&] { return ScoreAll(context, continuations, stop_token); });
+  if (!scores && scores.error().code == ErrorCode::kOutOfMemory) {
+    cached_.clear();  // nobody knows what is in the cache
+    cache_.reset();
+  }
+  return scores;
+}
+
+Result<std::vector<ChoiceScore>> ChoiceScorer::ScoreAll(std::string_view context,
+                                                        std::span<const std::string> continuations,
+                                                        const StopToken& stop_token) {
   const text::Tokenizer& tokenizer = model_->parts().tokenizer;
   std::vector<ChoiceScore> scores;
   for (const std::string& continuation : continuations) {

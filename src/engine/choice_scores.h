@@ -37,12 +37,15 @@ class ChoiceScorer {
 
   // Of each continuation behind the context, with the tokens of text::EncodeContinued. Errors:
   // kInvalidArgument (a context or continuation without tokens, or more of them than the model was
-  // trained for), kCancelled.
+  // trained for), kCancelled, kOutOfMemory.
   Result<std::vector<ChoiceScore>> Score(std::string_view context,
                                          std::span<const std::string> continuations,
                                          const StopToken& stop_token = {});
 
  private:
+  Result<std::vector<ChoiceScore>> ScoreAll(std::string_view context,
+                                            std::span<const std::string> continuations,
+                                            const StopToken& stop_token);
   // Room in the cache for so many tokens.
   Status MakeRoom(std::int64_t tokens);
   // Leaves exactly these tokens in the cache, and the logits behind them.
@@ -54,7 +57,7 @@ class ChoiceScorer {
 
   std::shared_ptr<const Model> model_;
   compute::ThreadPool pool_;
-  std::optional<models::DecoderPass> pass_;
+  std::unique_ptr<models::DecoderPass> pass_;
   std::optional<models::KvCache> cache_;
   std::vector<TokenId> cached_;  // the context whose keys and values are in the cache
   std::vector<float> logits_;    // behind it

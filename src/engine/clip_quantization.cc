@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/checksum.h"
+#include "base/file.h"
+#include "base/guarded.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
@@ -68,6 +70,7 @@ class ClipJob {
       return MakeError(ErrorCode::kInvalidArgument, "at least one picture is needed");
     }
     ONDINE_ASSIGN(const Scheme scheme, ParseScheme(options_.scheme));
+    ONDINE_TRY(base::CheckWritable(out));  // before minutes of work
     ONDINE_ASSIGN(clip_, Clip::Load(model_, options_.threads));
     if (clip_->parts().weights->quantization()) {
       return MakeError(ErrorCode::kInvalidArgument, "the CLIP is quantised to 8 bits already",
@@ -191,7 +194,8 @@ class ClipJob {
 
 Result<ClipQuantizationReport> QuantizeClip(const std::string& model, const std::string& out,
                                             const ClipQuantizationOptions& options) {
-  return ClipJob(model, options).Run(out);
+  return base::Guarded([&] { return ClipJob(model, options).Run(out); },
+                       "there is not enough memory to quantise it", model);
 }
 
 }  // namespace ondine

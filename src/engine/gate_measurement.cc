@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "text/words.h"
 
@@ -94,17 +95,19 @@ class Measurer {
 Result<std::vector<GateMeasurement>> MeasureGate(Session& session,
                                                  const std::vector<GateSample>& samples,
                                                  const GateMeasurementOptions& options) {
-  Measurer measurer(session, options);
-  std::vector<GateMeasurement> measurements;
-  for (const GateSample& sample : samples) {
-    ONDINE_ASSIGN(GateMeasurement measurement, measurer.Measure(sample));
-    measurements.push_back(std::move(measurement));
-    if (options.on_progress) {
-      options.on_progress(static_cast<std::int64_t>(measurements.size()),
-                          static_cast<std::int64_t>(samples.size()));
+  return base::Guarded([&]() -> Result<std::vector<GateMeasurement>> {
+    Measurer measurer(session, options);
+    std::vector<GateMeasurement> measurements;
+    for (const GateSample& sample : samples) {
+      ONDINE_ASSIGN(GateMeasurement measurement, measurer.Measure(sample));
+      measurements.push_back(std::move(measurement));
+      if (options.on_progress) {
+        options.on_progress(static_cast<std::int64_t>(measurements.size()),
+                            static_cast<std::int64_t>(samples.size()));
+      }
     }
-  }
-  return measurements;
+    return measurements;
+  });
 }
 
 std::vector<GateQuestion> QuestionsBy(GateSignal signal, const std::vector<GateSample>& samples,

@@ -139,6 +139,9 @@ Status CheckGeneration(const GenerationOptions& options) {
   if (options.on_probe && options.probe_tokens < 1) {
     return MakeError(ErrorCode::kInvalidArgument, "a probe needs at least one token");
   }
+  if (options.max_tokens < 0 || options.min_tokens < 0) {
+    return MakeError(ErrorCode::kInvalidArgument, "numbers of tokens must not be negative");
+  }
   return CheckSampling(options.sampling);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
 #include "engine/model_parts.h"
@@ -63,10 +64,8 @@ Result<ModelInfo> Describe(const formats::GgufFile& file, const models::Decoder&
   return info;
 }
 
-}  // namespace
-
-Result<std::shared_ptr<const Model>> Model::Load(const std::string& path,
-                                                 const ModelOptions& options) {
+Result<std::unique_ptr<Model::Parts>> LoadParts(const std::string& path,
+                                                const ModelOptions& options) {
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
   compute::ThreadPool pool(compute::ThreadCount(options.threads));
   ONDINE_ASSIGN(text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
@@ -81,9 +80,9 @@ Result<std::shared_ptr<const Model>> Model::Load(const std::string& path,
   ONDINE_ASSIGN(ModelInfo info, Describe(file, *decoder));
   auto ends = std::make_shared<const memory::SentenceEnds>(
       FindSentenceEnds(tokenizer, decoder->vocabulary()));
-  std::unique_ptr<Parts> parts(new Parts{std::move(info), std::move(tokenizer), std::nullopt,
-                                         Error(), std::move(decoder), std::move(ends),
-                                         fingerprint});
+  std::unique_ptr<Model::Parts> parts(new Model::Parts{std::move(info), std::move(tokenizer),
+                                                       std::nullopt, Error(), std::move(decoder),
+                                                       std::move(ends), fingerprint});
   if (!options.chat_template.empty()) {
     ONDINE_ASSIGN(parts->chat_template, text::ChatTemplate::ByName(options.chat_template));
   } else {
@@ -99,7 +98,18 @@ Result<std::shared_ptr<const Model>> Model::Load(const std::string& path,
     }
   }
   if (parts->chat_template) parts->info.chat_template = parts->chat_template->name();
-  return std::shared_ptr<const Model>(new Model(std::move(parts)));
+  return parts;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Model>> Model::Load(const std::string& path,
+                                                 const ModelOptions& options) {
+  const auto load = [&]() -> Result<std::shared_ptr<const Model>> {
+    ONDINE_ASSIGN(auto parts, LoadParts(path, options));
+    return std::shared_ptr<const Model>(new Model(std::move(parts)));
+  };
+  return base::Guarded(load, "there is not enough memory for the model", path);
 }
 
 Model::Model(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

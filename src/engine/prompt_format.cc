@@ -7,14 +7,15 @@ namespace {
 
 using text::ChatMessage;
 
-// Stand for the text to be filled in and for an earlier answer; no template contains these
-// private-use characters.
+// Stand for the text to be filled in and for other messages; no template contains these private-use
+// characters.
 constexpr std::string_view kMark = "\xEE\x80\x80";
-constexpr std::string_view kReply = "\xEE\x80\x81";
+constexpr std::string_view kOther = "\xEE\x80\x81";
 
+// At the last mark: a system message, which may hold one too, stands before the user's.
 Result<Frame> SplitAtMark(const std::string& rendered, std::size_t begin) {
-  const std::size_t mark = rendered.find(kMark, begin);
-  if (mark == std::string::npos) {
+  const std::size_t mark = rendered.rfind(kMark);
+  if (mark == std::string::npos || mark < begin) {
     return MakeError(ErrorCode::kInternal, "the chat template drops the user's message");
   }
   return Frame{rendered.substr(begin, mark - begin), rendered.substr(mark + kMark.size())};
@@ -25,13 +26,25 @@ Result<Frame> SplitAtMark(const std::string& rendered, std::size_t begin) {
 Result<Frame> FirstMessage(const Model::Parts& model, std::string_view system, bool chat_template) {
   if (!chat_template || !model.chat_template) {
     const std::string before = system.empty() ? "" : std::string(system) + "\n\n";
-    return Frame{before, ""};
+    return Frame{before, "", 0, system.size()};
   }
-  std::vector<ChatMessage> messages;
-  if (!system.empty()) messages.push_back({"system", std::string(system)});
-  messages.push_back({"user", std::string(kMark)});
-  ONDINE_ASSIGN(const std::string rendered, model.chat_template->Render(messages, true));
-  return SplitAtMark(rendered, 0);
+  const auto render = [&](std::string_view system_text) {
+    std::vector<ChatMessage> messages;
+    if (!system_text.empty()) messages.push_back({"system", std::string(system_text)});
+    messages.push_back({"user", std::string(kMark)});
+    return model.chat_template->Render(messages, true);
+  };
+  ONDINE_ASSIGN(const std::string rendered, render(system));
+  ONDINE_ASSIGN(Frame frame, SplitAtMark(rendered, 0));
+  if (system.empty()) return frame;
+  // The template may have trimmed it; what stands around it is the same for any.
+  ONDINE_ASSIGN(const std::string marked, render(kOther));
+  frame.system_begin = marked.find(kOther);
+  if (frame.system_begin == std::string::npos) {
+    return MakeError(ErrorCode::kInternal, "the chat template drops the system message");
+  }
+  frame.system_end = frame.system_begin + kOther.size() + rendered.size() - marked.size();
+  return frame;
 }
 
 Result<Frame> DocumentFrame(const Model::Parts& model, std::string_view system,
@@ -48,13 +61,28 @@ Result<Frame> NextMessage(const Model::Parts& model) {
   // A conversation of its own, with a mark for the answer too: what the template puts behind an
   // answer does not depend on what stood before, and some templates trim or shorten the answer.
   const std::vector<ChatMessage> messages = {
-      {"user", "?"}, {"assistant", std::string(kReply)}, {"user", std::string(kMark)}};
+      {"user", "?"}, {"assistant", std::string(kOther)}, {"user", std::string(kMark)}};
   ONDINE_ASSIGN(const std::string rendered, model.chat_template->Render(messages, true));
-  const std::size_t reply = rendered.find(kReply);
+  const std::size_t reply = rendered.find(kOther);
   if (reply == std::string::npos) {
     return MakeError(ErrorCode::kInternal, "the chat template drops the assistant's message");
   }
-  return SplitAtMark(rendered, reply + kReply.size());
+  return SplitAtMark(rendered, reply + kOther.size());
+}
+
+std::vector<TokenId> EncodeBeginning(const Model::Parts& model, const Frame& frame) {
+  const std::string_view before = frame.before;
+  const std::string_view system =
+      before.substr(frame.system_begin, frame.system_end - frame.system_begin);
+  const std::vector<TokenId> text = EncodeText(model, system, true);
+  // As one text where the system message reads like no control token: words may reach over its
+  // ends.
+  if (text == EncodeFrame(model, system, false)) return EncodeFrame(model, before, true);
+  std::vector<TokenId> tokens = EncodeFrame(model, before.substr(0, frame.system_begin), true);
+  tokens.insert(tokens.end(), text.begin(), text.end());
+  const auto rest = EncodeFrame(model, before.substr(frame.system_end), false);
+  tokens.insert(tokens.end(), rest.begin(), rest.end());
+  return tokens;
 }
 
 std::vector<TokenId> EncodeFrame(const Model::Parts& model, std::string_view part, bool add_bos) {

@@ -2,6 +2,7 @@
 #ifndef ONDINE_SRC_ENGINE_PROMPT_FORMAT_H_
 #define ONDINE_SRC_ENGINE_PROMPT_FORMAT_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@ namespace ondine::engine {
 struct Frame {
   std::string before;
   std::string behind;
+  std::size_t system_begin = 0, system_end = 0;  // in `before`: the system message
 };
 
 // The frame of the first message of a conversation (with a system message where there is one), or,
@@ -34,6 +36,9 @@ inline constexpr std::string_view kQuestionLead = "\n\nQuestion: ";
 // that answer.
 Result<Frame> NextMessage(const Model::Parts& model);
 
+// Tokens of `before` where it begins a conversation. What reads like a control token in the system
+// message is text.
+std::vector<TokenId> EncodeBeginning(const Model::Parts& model, const Frame& frame);
 // Tokens of a part of a frame (control tokens recognised) or of text from outside (never).
 std::vector<TokenId> EncodeFrame(const Model::Parts& model, std::string_view part, bool add_bos);
 std::vector<TokenId> EncodeText(const Model::Parts& model, std::string_view text, bool continues);

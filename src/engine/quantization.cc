@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/checksum.h"
+#include "base/file.h"
+#include "base/guarded.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
@@ -39,6 +41,7 @@ class Job {
     }
     ONDINE_TRY(rule_.Check());
     ONDINE_ASSIGN(const Scheme scheme, ParseScheme(options_.scheme));
+    ONDINE_TRY(base::CheckWritable(out));  // before minutes of work
     ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(model_));
     ONDINE_ASSIGN(const auto architecture, file.FindString("general.architecture"));
     if (architecture == "clip") {
@@ -129,7 +132,6 @@ class Job {
     std::optional<quant::Calibration> calibration;
     if (!learned || options_.statistics) {
       ONDINE_ASSIGN(calibration, CalibrateOnText(file));
-      report_.calibration_tokens = calibration->tokens;
     }
     const std::vector<quant::LayerRanges> ranges =
         learned ? scales_->ranges
@@ -159,7 +161,11 @@ class Job {
       Report("calibrating", done, total);
     };
     const base::Stopwatch watch(report_.seconds_calibration);
-    return quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings);
+    ONDINE_ASSIGN(
+        quant::Calibration calibration,
+        quant::Calibrate(decoder_, pool_, tokenizer.Encode(options_.calibration_text), settings));
+    report_.calibration_tokens = calibration.tokens;
+    return calibration;
   }
 
   void ReportSites(const quant::Calibration& calibration,
@@ -213,7 +219,8 @@ class Job {
 
 Result<QuantizationReport> Quantize(const std::string& model, const std::string& out,
                                     const QuantizationOptions& options) {
-  return Job(model, options).Run(out);
+  return base::Guarded([&] { return Job(model, options).Run(out); },
+                       "there is not enough memory to quantise it", model);
 }
 
 }  // namespace ondine

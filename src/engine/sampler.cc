@@ -71,7 +71,7 @@ TokenId Sampler::Sample(std::span<const float> logits) {
     }
     // Not std::discrete_distribution: its results differ between standard libraries.
     const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
-    double rest = static_cast<double>(random_() >> 11) * 0x1.0p-53 * total;
+    double rest = base::RandomShare(random_) * total;
     std::size_t chosen = 0;
     while (chosen + 1 < weights.size() && rest >= weights[chosen]) rest -= weights[chosen++];
     token = candidates_[chosen].token;

@@ -3,10 +3,10 @@
 #define ONDINE_SRC_ENGINE_SAMPLER_H_
 
 #include <cstdint>
-#include <random>
 #include <span>
 #include <vector>
 
+#include "base/random.h"
 #include "ondine/generation.h"
 #include "ondine/model.h"
 #include "ondine/result.h"
@@ -35,7 +35,7 @@ class Sampler {
   void KeepMinP();
 
   SamplingSettings settings_;
-  std::mt19937_64 random_;
+  base::Random random_;
   std::vector<TokenId> recent_;
   std::vector<float> penalized_;
   std::vector<Candidate> candidates_;  // likeliest first

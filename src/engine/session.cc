@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 
+#include "base/guarded.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
@@ -20,6 +21,7 @@
 
 namespace ondine {
 
+using engine::EncodeBeginning;
 using engine::EncodeFrame;
 using engine::EncodeText;
 using engine::Frame;
@@ -30,6 +32,20 @@ class Session::Impl {
  public:
   Impl(std::shared_ptr<const Model> model, const SessionOptions& options)
       : model_(std::move(model)), options_(options), pool_(compute::ThreadCount(options.threads)) {}
+
+  // Calls f, which returns a Result<T> or Status. Memory that runs out may leave the pot in any
+  // state, so that it is forgotten then.
+  template <typename F>
+  auto Guarded(F&& f) -> decltype(f()) {
+    bool finished = false;
+    auto result = base::Guarded([&] {
+      auto done = f();
+      finished = true;
+      return done;
+    });
+    if (!finished) Forget();
+    return result;
+  }
 
   Result<Generation> Complete(std::string_view prompt, const GenerationOptions& options, bool chat);
   Result<Generation> Say(std::string_view message, const GenerationOptions& options,
@@ -93,7 +109,8 @@ PotSettings ForText(PotSettings settings, bool question_known) {
   if (!settings.alpha) settings.alpha = question_known ? 0.5 : 1;
   if (!settings.consolidate) settings.consolidate = best;
   if (!settings.archive) {
-    settings.archive = best ? std::min(kArchivePerSlot * settings.slots, memory::kMostSlots) : 0;
+    const std::int64_t slots = std::clamp<std::int64_t>(settings.slots, 0, memory::kMostSlots);
+    settings.archive = best ? std::min(kArchivePerSlot * slots, memory::kMostSlots) : 0;
   }
   return settings;
 }
@@ -133,11 +150,12 @@ PotSettings Session::Impl::SettingsFor(std::int64_t tokens) const {
 
 Result<Generation> Session::Impl::Complete(std::string_view prompt,
                                            const GenerationOptions& options, bool chat) {
+  ONDINE_TRY(engine::CheckGeneration(options));
   std::vector<TokenId> tokens;
   if (chat) {
     if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
     ONDINE_ASSIGN(const Frame frame, engine::FirstMessage(parts(), "", true));
-    tokens = EncodeFrame(parts(), frame.before, true);
+    tokens = EncodeBeginning(parts(), frame);
     for (const auto& part :
          {EncodeText(parts(), prompt, true), EncodeFrame(parts(), frame.behind, false)}) {
       tokens.insert(tokens.end(), part.begin(), part.end());
@@ -175,7 +193,7 @@ Result<std::vector<TokenId>> Session::Impl::BeginTurn(std::string_view message,
     ONDINE_ASSIGN(frame, engine::FirstMessage(parts(), system, true));
     const PotSettings settings = options_.pot.value_or(PotSettings());
     ONDINE_TRY(MakePot(settings, EncodeText(parts(), settings.catalyst, true)));
-    ONDINE_TRY(pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix, stop));
+    ONDINE_TRY(pot_->Feed(EncodeBeginning(parts(), frame), Pot::Part::kPrefix, stop));
   } else {
     ONDINE_ASSIGN(frame, engine::NextMessage(parts()));
     pot_->ReleaseQuestion();
@@ -232,13 +250,15 @@ Result<Generation> Session::Impl::Say(std::string_view message, const Generation
 
 Status Session::Impl::AddTurn(std::string_view message, std::string_view answer,
                               std::string_view system, const StopToken& stop) {
-  ONDINE_TRY(BeginTurn(message, system, StopToken()));
+  ONDINE_TRY(BeginTurn(message, system, stop));
   return EndTurn(answer, stop);
 }
 
 Status Session::Impl::CanChat() const {
   if (!parts().chat_template) return tl::make_unexpected(parts().chat_template_error);
-  return {};
+  const PotSettings settings = options_.pot.value_or(PotSettings());
+  return Pot::Check(parts().decoder->spec(), settings,
+                    std::ssize(EncodeText(parts(), settings.catalyst, true)));
 }
 
 Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
@@ -259,8 +279,7 @@ Status Session::Impl::Read(TextSource& text, const ReadOptions& options) {
   }
   ONDINE_TRY(MakePot(settings, std::move(catalyst)));
   question_aware_ = aware;
-  ONDINE_TRY(
-      pot_->Feed(EncodeFrame(parts(), frame.before, true), Pot::Part::kPrefix, options.stop_token));
+  ONDINE_TRY(pot_->Feed(EncodeBeginning(parts(), frame), Pot::Part::kPrefix, options.stop_token));
   engine::TokenStream tokens(text, parts().tokenizer);
   if (settings.policy == PotPolicy::kTruncate) {
     ONDINE_TRY(ReadEnds(tokens, options));
@@ -295,7 +314,8 @@ Status Session::Impl::ReadStream(engine::TokenStream& tokens, const ReadOptions&
 // The first and the last part of the text that fit; only the last part is held back.
 Status Session::Impl::ReadEnds(engine::TokenStream& tokens, const ReadOptions& options) {
   const base::Timer timer;
-  const std::int64_t room = pot_->capacity() - pot_->capacity() / kTruncateReserveShare;
+  const std::int64_t room = std::max<std::int64_t>(
+      0, pot_->capacity() - pot_->capacity() / kTruncateReserveShare - pot_->prefix_tokens());
   auto head = static_cast<std::size_t>(room / 2);
   const std::size_t tail = static_cast<std::size_t>(room) - head;
   std::deque<TokenId> end;
@@ -339,6 +359,7 @@ Result<Answer> Session::Impl::Ask(std::string_view question, const AskOptions& o
   if (!document_) {
     return MakeError(ErrorCode::kInvalidArgument, "there is no text to ask about: read one first");
   }
+  ONDINE_TRY(engine::CheckGeneration(options.generation));
   const StopToken& stop = options.generation.stop_token;
   std::vector<TokenId> tokens =
       EncodeText(parts(), std::string(engine::kQuestionLead) + std::string(question), true);
@@ -357,11 +378,13 @@ Result<Answer> Session::Impl::Ask(std::string_view question, const AskOptions& o
   ONDINE_ASSIGN(auto undo, engine::PotUndo::Begin(*pot_, more + options.generation.max_tokens));
   GenerationOptions generation = options.generation;
   generation.min_tokens = std::max(1, generation.min_tokens);  // silence is no answer
-  Status status = FeedQuestion(tokens, stop);
-  const double seconds_prompt = timer.Elapsed();
-  Result<Generation> result =
-      status ? engine::Generate(parts(), *pot_, std::span(tokens).subspan(reread), generation)
-             : tl::make_unexpected(std::move(status).error());
+  double seconds_prompt = 0;
+  // What runs out of memory is undone like everything else.
+  Result<Generation> result = base::Guarded([&]() -> Result<Generation> {
+    ONDINE_TRY(FeedQuestion(tokens, stop));
+    seconds_prompt = timer.Elapsed();
+    return engine::Generate(parts(), *pot_, std::span(tokens).subspan(reread), generation);
+  });
   peak_bytes_ = std::max(peak_bytes_, static_cast<std::int64_t>(pot_->bytes()));
   ONDINE_TRY(undo.Undo());
   if (!result) return tl::make_unexpected(std::move(result).error());
@@ -408,7 +431,13 @@ Status Session::Impl::Load(const std::string& path) {
   ONDINE_ASSIGN(const bool aware, file.GetBool("text.question_aware"));
   ONDINE_ASSIGN(const PotSettings settings, memory::PotIo::ReadSettings(file));
   ONDINE_ASSIGN(auto catalyst, memory::PotIo::ReadCatalyst(file, model_->info().vocabulary));
-  ONDINE_TRY(MakePot(settings, std::move(catalyst)));
+  if (Status made = MakePot(settings, std::move(catalyst)); !made) {
+    Error error = std::move(made).error();
+    // Settings that contradict each other are the file's fault here.
+    if (error.code == ErrorCode::kInvalidArgument) error.code = ErrorCode::kCorrupt;
+    error.context = path;
+    return tl::make_unexpected(std::move(error));
+  }
   ONDINE_TRY(memory::PotIo::Restore(file, *pot_));
   document_ = std::move(frame);
   question_aware_ = aware;
@@ -469,15 +498,17 @@ SessionReport Session::Impl::report() const {
 
 Result<Session> Session::Create(std::shared_ptr<const Model> model, const SessionOptions& options) {
   if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a session needs a model");
-  auto impl = std::make_unique<Impl>(std::move(model), options);
-  ONDINE_TRY(impl->SetAdapters(options.adapters));
-  return Session(std::move(impl));
+  return base::Guarded([&]() -> Result<Session> {
+    auto impl = std::make_unique<Impl>(std::move(model), options);
+    ONDINE_TRY(impl->SetAdapters(options.adapters));
+    return Session(std::move(impl));
+  });
 }
 
 Result<Session> Session::Load(std::shared_ptr<const Model> model, const std::string& path,
                               const SessionOptions& options) {
   ONDINE_ASSIGN(Session session, Create(std::move(model), options));
-  ONDINE_TRY(session.impl_->Load(path));
+  ONDINE_TRY(session.impl_->Guarded([&] { return session.impl_->Load(path); }));
   return session;
 }
 
@@ -488,11 +519,11 @@ Session::~Session() = default;
 
 Result<Generation> Session::Complete(std::string_view prompt, const GenerationOptions& options,
                                      bool chat) {
-  return impl_->Complete(prompt, options, chat);
+  return impl_->Guarded([&] { return impl_->Complete(prompt, options, chat); });
 }
 Result<Generation> Session::Say(std::string_view message, const GenerationOptions& options,
                                 std::string_view system) {
-  return impl_->Say(message, options, system);
+  return impl_->Guarded([&] { return impl_->Say(message, options, system); });
 }
 void Session::Forget() {
   impl_->Forget();
@@ -502,23 +533,23 @@ Status Session::CanChat() const {
 }
 Status Session::AddTurn(std::string_view message, std::string_view answer, std::string_view system,
                         const StopToken& stop_token) {
-  return impl_->AddTurn(message, answer, system, stop_token);
+  return impl_->Guarded([&] { return impl_->AddTurn(message, answer, system, stop_token); });
 }
 Status Session::Read(TextSource& text, const ReadOptions& options) {
-  return impl_->Read(text, options);
+  return impl_->Guarded([&] { return impl_->Read(text, options); });
 }
 Result<Answer> Session::Ask(std::string_view question, const AskOptions& options) {
-  return impl_->Ask(question, options);
+  return impl_->Guarded([&] { return impl_->Ask(question, options); });
 }
 Status Session::SetAdapters(std::vector<ScaledAdapter> adapters) {
-  return impl_->SetAdapters(std::move(adapters));
+  return impl_->Guarded([&] { return impl_->SetAdapters(std::move(adapters)); });
 }
 Status Session::Save(const std::string& path) const {
-  return impl_->Save(path);
+  return base::Guarded([&] { return impl_->Save(path); });
 }
 Status Session::Explain(TextSource& text,
                         const std::function<void(std::string_view, float)>& on_token) const {
-  return impl_->Explain(text, on_token);
+  return base::Guarded([&] { return impl_->Explain(text, on_token); });
 }
 SessionReport Session::report() const {
   return impl_->report();

@@ -16,13 +16,23 @@ bool IsLetter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+// Before the last white space that follows such a character. 0: nowhere.
+template <typename Follows>
+std::size_t LastSpace(std::string_view text, Follows follows) {
+  for (std::size_t i = text.size(); i-- > 1;) {
+    if (IsSpace(text[i]) && follows(text[i - 1])) return i;
+  }
+  return 0;
+}
+
 // Where `text` may be cut: before the last white space that follows a letter. Letters, because
 // after punctuation some tokenizers take a line break into the same token. 0: nowhere.
 std::size_t LastCut(std::string_view text) {
-  for (std::size_t i = text.size(); i-- > 1;) {
-    if (IsSpace(text[i]) && IsLetter(text[i - 1])) return i;
-  }
+  if (const std::size_t cut = LastSpace(text, IsLetter); cut > 0) return cut;
   if (text.size() < kLongestPiece) return 0;
+  if (const std::size_t cut = LastSpace(text, [](char c) { return !IsSpace(c); }); cut > 0) {
+    return cut;
+  }
   std::size_t cut = text.size();
   while (cut > 0 && (static_cast<unsigned char>(text[cut - 1]) & 0xC0) == 0x80) --cut;
   return cut > 1 ? cut - 1 : text.size();

@@ -20,9 +20,11 @@ class TokenStream {
   TokenStream(TextSource& source, const text::Tokenizer& tokenizer)
       : source_(source), tokenizer_(tokenizer) {}
 
-  // The next tokens, any number; empty at the end. Pieces are cut between a word and the white
-  // space behind it, where every tokenizer here starts a new token, so that the tokens are those of
-  // the whole text (a text that has no white space for 256 KB is cut at a character).
+  // The next tokens, any number; empty at the end. Pieces are cut between a letter (a to z) and the
+  // white space behind it, where every tokenizer here starts a new token, so that the tokens are
+  // those of the whole text. A text that has no such place for 256 KB, such as another script or a
+  // table of numbers, is cut before any white space, or else at a character: one of its tokens may
+  // then become two.
   Result<std::vector<TokenId>> Next();
   std::uint64_t bytes() const { return bytes_; }  // of text so far
 

@@ -43,7 +43,8 @@ struct GgufTensor {
 
 class GgufFile {
  public:
-  // Maps the file and checks it. Errors: kNotFound, kIo, kCorrupt, kUnsupported.
+  // Maps the file and checks it. Errors: kNotFound, kIo, kInvalidArgument (a device or a pipe),
+  // kCorrupt, kUnsupported, kOutOfMemory.
   static Result<GgufFile> Open(const std::string& path);
   // The same from memory, which must outlive the object; `name` stands in error messages.
   static Result<GgufFile> Parse(std::span<const std::byte> bytes, const std::string& name);

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <limits>
-#include <new>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "formats/align.h"
@@ -315,11 +315,8 @@ class GgufParser {
 
 Result<GgufFile> GgufFile::Parse(std::span<const std::byte> bytes, const std::string& name) {
   // Values of one byte become eight in memory: a large file may ask for more than there is.
-  try {
-    return GgufParser(bytes, name).Parse();
-  } catch (const std::bad_alloc&) {
-    return MakeError(ErrorCode::kOutOfMemory, "its metadata needs more memory than there is", name);
-  }
+  return base::Guarded([&] { return GgufParser(bytes, name).Parse(); },
+                       "its metadata needs more memory than there is", name);
 }
 
 Result<GgufFile> GgufFile::Open(const std::string& path) {

@@ -115,12 +115,16 @@ void GgufWriter::Add(std::string name, TensorType type, std::span<const std::int
 Result<std::uint64_t> GgufWriter::Alignment() const {
   const auto found = metadata_.find(kAlignmentKey);
   if (found == metadata_.end()) return kDefaultAlignment;
-  const auto* number = std::get_if<std::uint64_t>(&found->second);
-  if (number == nullptr || !IsSaneAlignment(*number)) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "general.alignment must be an unsigned power of two from 8 to 65536");
+  std::uint64_t alignment = 0;
+  if (const auto* number = std::get_if<std::uint64_t>(&found->second)) alignment = *number;
+  if (const auto* number = std::get_if<std::int64_t>(&found->second)) {
+    alignment = static_cast<std::uint64_t>(*number);
   }
-  return *number;
+  if (!IsSaneAlignment(alignment)) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "general.alignment must be a power of two from 8 to 65536");
+  }
+  return alignment;
 }
 
 Result<std::vector<std::uint64_t>> GgufWriter::TensorSizes() const {

@@ -6,12 +6,12 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "formats/byte_reader.h"
@@ -200,13 +200,14 @@ class Parser {
 }  // namespace
 
 Result<SafetensorsFile> SafetensorsFile::Parse(std::span<const std::byte> bytes,
-                                               const std::string& name) try {
-  SafetensorsFile file;
-  file.path_ = name;
-  ONDINE_ASSIGN(file.tensors_, Parser(bytes, file.path_).Parse());
-  return file;
-} catch (const std::bad_alloc&) {
-  return MakeError(ErrorCode::kOutOfMemory, "its header needs more memory than there is", name);
+                                               const std::string& name) {
+  const auto parse = [&]() -> Result<SafetensorsFile> {
+    SafetensorsFile file;
+    file.path_ = name;
+    ONDINE_ASSIGN(file.tensors_, Parser(bytes, file.path_).Parse());
+    return file;
+  };
+  return base::Guarded(parse, "its header needs more memory than there is", name);
 }
 
 Result<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {

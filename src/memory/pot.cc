@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 
+#include "base/guarded.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/elementwise.h"
@@ -121,22 +121,26 @@ Pot::Pot(const std::shared_ptr<const models::Decoder>& decoder, compute::ThreadP
   }
 }
 
+Status Pot::Check(const models::DecoderSpec& spec, const PotSettings& wanted,
+                  std::int64_t catalyst) {
+  const PotSettings settings = WithDefaults(wanted);
+  ONDINE_TRY(CheckSettings(settings, catalyst));
+  return models::KvCache::Check(spec, CacheSettings(settings));
+}
+
 Result<std::unique_ptr<Pot>> Pot::Create(const std::shared_ptr<const models::Decoder>& decoder,
                                          compute::ThreadPool& pool, const PotSettings& wanted,
                                          std::vector<TokenId> catalyst,
                                          std::shared_ptr<const SentenceEnds> ends,
                                          std::shared_ptr<const models::Lora> lora) {
+  ONDINE_TRY(Check(decoder->spec(), wanted, static_cast<std::int64_t>(catalyst.size())));
   const PotSettings settings = WithDefaults(wanted);
-  ONDINE_TRY(CheckSettings(settings, static_cast<std::int64_t>(catalyst.size())));
-  ONDINE_TRY(models::KvCache::Check(decoder->spec(), CacheSettings(settings)));
-  try {
+  const auto create = [&]() -> Result<std::unique_ptr<Pot>> {
     return std::unique_ptr<Pot>(
         new Pot(decoder, pool, settings, std::move(catalyst), std::move(ends), std::move(lora)));
-  } catch (const std::bad_alloc&) {
-    return MakeError(ErrorCode::kOutOfMemory,
-                     "no memory for a pot of " + std::to_string(settings.slots) +
-                         " slots; take a smaller --pot or --cache-type q8_0");
-  }
+  };
+  return base::Guarded(create, "no memory for a pot of " + std::to_string(settings.slots) +
+                                   " slots; take a smaller --pot or --cache-type q8_0");
 }
 
 std::size_t Pot::bytes() const {
@@ -180,10 +184,14 @@ bool Pot::CanRewind(std::int64_t tokens) const {
 
 Status Pot::Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop) {
   if (tokens.empty()) return {};
-  if (part != pending_part_) ONDINE_TRY(Flush(stop));
-  pending_part_ = part;
   const std::int64_t begin = StreamPosition() + static_cast<std::int64_t>(pending_.size());
   const std::int64_t end = begin + static_cast<std::int64_t>(tokens.size());
+  if (end > kLongestStream) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "a pot reads at most " + std::to_string(kLongestStream) + " tokens");
+  }
+  if (part != pending_part_) ONDINE_TRY(Flush(stop));
+  pending_part_ = part;
   if (part == Part::kPrefix) prefix_end_ = end;
   if (part == Part::kQuestion) {
     if (question_begin_ == question_end_) question_begin_ = begin;

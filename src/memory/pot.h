@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,8 +23,12 @@
 
 namespace ondine::memory {
 
-// Far more than any text that is read at once; streams are as long as one likes.
+// Far more than any text that is read at once; streams may be much longer.
 inline constexpr std::int64_t kMostSlots = std::int64_t{1} << 24;
+
+// Tokens of a stream. Their origins have 32 bits; what a pot may hold for a moment has room behind.
+inline constexpr std::int64_t kLongestStream =
+    std::numeric_limits<std::int32_t>::max() - kMostSlots;
 
 // SnapKV's window, as its authors use it under continual distillation.
 inline constexpr std::int64_t kSnapWindow = 32;
@@ -54,6 +59,10 @@ class Pot {
                                              std::shared_ptr<const SentenceEnds> ends = nullptr,
                                              std::shared_ptr<const models::Lora> lora = nullptr);
 
+  // Whether Create() would take these settings, with a catalyst of so many tokens.
+  static Status Check(const models::DecoderSpec& spec, const PotSettings& wanted,
+                      std::int64_t catalyst);
+
   const PotSettings& settings() const { return settings_; }
   std::int64_t length() const { return cache_.length(); }
   std::int64_t capacity() const { return settings_.slots; }
@@ -70,7 +79,8 @@ class Pot {
   };
   // Reads tokens, whose ids must be valid. They are collected into passes of 256, so that results
   // do not depend on how the caller cuts the text; Flush() runs what is left, and so does a change
-  // of part. Errors: kCancelled, kOutOfMemory where the policy never distils and the pot is full.
+  // of part. Errors: kCancelled, kOutOfMemory where the policy never distils and the pot is full,
+  // kUnsupported where the stream would become longer than kLongestStream.
   Status Feed(std::span<const TokenId> tokens, Part part, const StopToken& stop);
   Status Flush(const StopToken& stop);
 

@@ -1,8 +1,12 @@
 #include "memory/pot_io.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 
@@ -97,6 +101,13 @@ Status WriteKnown(std::span<const KnownToken> known, bool origins, base::FileSin
 
 tl::unexpected<Error> Corrupt(const PotFile& file, std::string message) {
   return MakeError(ErrorCode::kCorrupt, std::move(message), file.path());
+}
+
+// What is the caller's fault elsewhere is the file's here.
+template <typename T>
+Result<T> OfFile(const PotFile& file, Result<T> parsed) {
+  if (!parsed) return Corrupt(file, std::move(parsed).error().message);
+  return parsed;
 }
 
 // What the model computed from must be numbers, and origins must ascend within what was read.
@@ -229,7 +240,7 @@ Result<PotSettings> PotIo::ReadSettings(const PotFile& file) {
   PotSettings settings;
   ONDINE_ASSIGN(settings.slots, file.GetInt("pot.slots", 1, kMostSlots));
   ONDINE_ASSIGN(const std::string policy, file.GetString("pot.policy"));
-  ONDINE_ASSIGN(settings.policy, ParsePotPolicy(policy));
+  ONDINE_ASSIGN(settings.policy, OfFile(file, ParsePotPolicy(policy)));
   ONDINE_ASSIGN(settings.keep, file.GetNumber("pot.keep", 0, 1));
   ONDINE_ASSIGN(settings.alpha, file.GetNumber("pot.alpha", 0, 1));
   ONDINE_ASSIGN(const std::int64_t surprise_span, file.GetInt("pot.surprise_span", 0, 1 << 20));
@@ -250,7 +261,7 @@ Result<PotSettings> PotIo::ReadSettings(const PotFile& file) {
   settings.recent = static_cast<int>(recent);
   ONDINE_ASSIGN(settings.reset_positions, file.GetBool("pot.reset_positions"));
   ONDINE_ASSIGN(const std::string type, file.GetString("pot.cache_type"));
-  ONDINE_ASSIGN(settings.type, ParseCacheType(type));
+  ONDINE_ASSIGN(settings.type, OfFile(file, ParseCacheType(type)));
   ONDINE_ASSIGN(settings.catalyst, file.GetString("pot.catalyst"));
   return settings;
 }
@@ -270,19 +281,19 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
   models::KvCache& cache = pot.cache_;
   const std::int64_t vocabulary = pot.pass_.decoder().vocabulary();
   const auto width = static_cast<std::uint64_t>(pot.pass_.decoder().spec().width);
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;
   ONDINE_ASSIGN(const std::int64_t length, file.GetInt("state.length", 0, pot.limit()));
-  ONDINE_ASSIGN(const std::int64_t position, file.GetInt("state.position", length, kMost));
-  ONDINE_ASSIGN(pot.skipped_, file.GetInt("state.skipped", 0, kMost));
+  ONDINE_ASSIGN(const std::int64_t position, file.GetInt("state.position", length, kLongestStream));
+  ONDINE_ASSIGN(pot.skipped_, file.GetInt("state.skipped", 0, kLongestStream - position));
   ONDINE_ASSIGN(const std::int64_t local,
                 file.GetInt("state.local_length", std::min<std::int64_t>(cache.window(), position),
                             std::min(cache.local_capacity(), position)));
   ONDINE_ASSIGN(pot.prefix_end_, file.GetInt("state.prefix_tokens", 0, position));
   ONDINE_ASSIGN(const std::int64_t last, file.GetInt("state.last_tokens", 0, length));
-  ONDINE_ASSIGN(pot.counters_.tokens, file.GetInt("counters.tokens", 0, kMost));
+  ONDINE_ASSIGN(pot.counters_.tokens, file.GetInt("counters.tokens", 0, kLongestStream));
   ONDINE_ASSIGN(pot.counters_.peak_entries,
                 file.GetInt("counters.peak_entries", 0, cache.capacity()));
-  ONDINE_ASSIGN(pot.counters_.distillations, file.GetInt("counters.distillations", 0, kMost));
+  ONDINE_ASSIGN(pot.counters_.distillations,
+                file.GetInt("counters.distillations", 0, kLongestStream));
   ONDINE_ASSIGN(const auto last_tokens,
                 file.Array<TokenId>("last_tokens", static_cast<std::uint64_t>(last)));
   for (TokenId token : last_tokens) {
@@ -339,12 +350,41 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
   return {};
 }
 
+namespace {
+
+// Not std::tmpfile()'s /tmp, which may lie in memory.
+std::string TemporaryFolder() {
+  const char* folder = std::getenv("TMPDIR");
+  return folder != nullptr && *folder != 0 ? folder : "/var/tmp";
+}
+
+// Null where errno tells why there is none.
+std::FILE* OpenTemporary(const std::string& folder) {
+  int fd = -1;
+#ifdef O_TMPFILE
+  fd = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+#endif
+  if (fd < 0) {  // not every file system can
+    std::string name = folder + "/ondine-XXXXXX";
+    fd = mkostemp(name.data(), O_CLOEXEC);
+    if (fd >= 0) unlink(name.c_str());
+  }
+  if (fd < 0) return nullptr;
+  std::FILE* file = fdopen(fd, "w+b");
+  if (file == nullptr) close(fd);
+  return file;
+}
+
+}  // namespace
+
 Result<PotSnapshot> PotSnapshot::Take(const Pot& pot) {
-  std::unique_ptr<std::FILE, Close> file(std::tmpfile());
-  const auto failed = [] {
-    return MakeError(
-        ErrorCode::kIo,
-        std::string("the pot cannot be set aside in a temporary file: ") + std::strerror(errno));
+  const std::string folder = TemporaryFolder();
+  std::unique_ptr<std::FILE, Close> file(OpenTemporary(folder));
+  const auto failed = [&] {
+    return MakeError(ErrorCode::kIo,
+                     std::string("the pot cannot be set aside in a temporary file (see TMPDIR): ") +
+                         std::strerror(errno),
+                     folder);
   };
   if (!file) return failed();
   const Writer write = [&](Bytes bytes) -> Status {

@@ -19,7 +19,7 @@ class PotIo {
   // Sets settings, counters and state of a flushed pot and adds its sections. The pot must live
   // until the file is written.
   static void Describe(const Pot& pot, formats::PotFileWriter& file);
-  // Settings and catalyst of a saved pot; values out of range are kCorrupt.
+  // Settings and catalyst of a saved pot; unknown names and values out of range are kCorrupt.
   static Result<PotSettings> ReadSettings(const formats::PotFile& file);
   static Result<std::vector<TokenId>> ReadCatalyst(const formats::PotFile& file,
                                                    std::int64_t vocabulary);
@@ -31,7 +31,8 @@ class PotIo {
 // and a copy in memory would break the promise of fixed memory.
 class PotSnapshot {
  public:
-  // Errors: kIo where no temporary file can be made or written (see TMPDIR).
+  // Errors: kIo where no temporary file can be made or written, in the folder that TMPDIR names or
+  // else in /var/tmp.
   static Result<PotSnapshot> Take(const Pot& pot);
   Status Restore(Pot& pot) const;
 

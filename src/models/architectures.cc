@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 
+#include "base/quote.h"
 #include "base/try.h"
 
 namespace ondine::models {
@@ -32,9 +33,10 @@ Result<DecoderSpec> ReadDecoderSpec(const formats::GgufFile& file) {
     known += known.empty() ? "" : ", ";
     known += architecture.name;
   }
-  return MakeError(ErrorCode::kUnsupported,
-                   "architecture \"" + *name + "\" is not supported (known: " + known + ")",
-                   file.path());
+  return MakeError(
+      ErrorCode::kUnsupported,
+      "architecture " + base::Quote(*name) + " is not supported (known: " + known + ")",
+      file.path());
 }
 
 }  // namespace ondine::models

@@ -27,9 +27,10 @@ std::optional<LayerTensor> ParseLayerTensor(std::string_view tensor) {
   LayerTensor parsed;
   const auto number = std::from_chars(tensor.data(), tensor.data() + tensor.size(), parsed.layer);
   if (number.ec != std::errc()) return std::nullopt;
-  tensor.remove_prefix(static_cast<std::size_t>(number.ptr - tensor.data()));
-  if (!tensor.starts_with('.')) return std::nullopt;
-  parsed.name = tensor.substr(1);
+  // "00" would be another name for the same layer.
+  const std::string digits = std::to_string(parsed.layer) + ".";
+  if (!tensor.starts_with(digits)) return std::nullopt;
+  parsed.name = tensor.substr(digits.size());
   return parsed;
 }
 

@@ -78,7 +78,7 @@ class ClipPass {
     }
   };
   void Prepare(const Tower& tower);
-  // Of rows_, which lie in residual_ and of which begins_ tells where each sequence begins.
+  // Of the rows that lie in residual_; begins_ tells where each sequence begins.
   void RunBlocks(compute::Worker& worker, const Tower& tower, const Options& options);
   void RunBlock(compute::Worker& worker, const Tower& tower, std::size_t index,
                 const Options& options);

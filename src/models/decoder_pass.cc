@@ -343,9 +343,4 @@ float DecoderPass::Surprise(std::span<const float> hidden, std::int32_t target, 
   return surprise;
 }
 
-std::size_t DecoderPass::bytes() const {
-  const std::size_t floats = residual_.capacity() + projection_.capacity() + factors_.capacity();
-  return floats * sizeof(float) + head_surprise_.bytes() + attention_scratch_.bytes();
-}
-
 }  // namespace ondine::models

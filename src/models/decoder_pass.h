@@ -63,9 +63,6 @@ class DecoderPass {
   // The same for one row of the final norm's output, such as one carried over from an earlier pass.
   float Surprise(std::span<const float> hidden, std::int32_t target, int stride);
 
-  // Bytes of working memory.
-  std::size_t bytes() const;
-
  private:
   void RunLayer(compute::Worker& worker, int index, KvCache& cache, PassObserver* observer);
   void Attention(compute::Worker& worker, int index, KvCache& cache, PassObserver* observer);

@@ -104,8 +104,4 @@ void HeadSurprise::Compute(const Activations& x, std::span<const std::int32_t> t
   });
 }
 
-std::size_t HeadSurprise::bytes() const {
-  return (logits_.capacity() + sums_.capacity() + target_logits_.capacity()) * sizeof(float);
-}
-
 }  // namespace ondine::models

@@ -29,8 +29,6 @@ class HeadSurprise {
   void Compute(const compute::Activations& x, std::span<const std::int32_t> targets, int stride,
                std::span<float> surprise);
 
-  std::size_t bytes() const;
-
  private:
   struct Slice {
     std::int64_t begin, end;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/quote.h"
 #include "base/try.h"
 
 namespace ondine::models {
@@ -113,8 +114,8 @@ Result<DecoderSpec> Hyperparameters::Common() const {
     ONDINE_ASSIGN(const double factor, Positive("rope.scaling.factor", 1.0));
     spec.rope.position_scale = 1.0 / factor;
   } else if (scaling != "none") {
-    return MakeError(ErrorCode::kUnsupported, "RoPE scaling \"" + scaling + "\" is not supported",
-                     file_.path());
+    return MakeError(ErrorCode::kUnsupported,
+                     "RoPE scaling " + base::Quote(scaling) + " is not supported", file_.path());
   }
   ONDINE_ASSIGN(spec.rope.factors, RopeFactors(file_, spec.rope.dims / 2));
   return spec;

@@ -70,8 +70,8 @@ class KvCache {
   void Advance(std::int64_t n);
 
   // Forgets the newest tokens: back to the state of Mark(). Only passes in between are undone, not
-  // Keep(), and only as many tokens as CanRewind() allowed at the mark: a ring that has moved since
-  // may have lost entries of the window, and sums over another place in it round differently.
+  // SetLength(), and only as many tokens as CanRewind() allowed at the mark: a ring that has moved
+  // since may have lost entries of the window, and sums over another place in it round differently.
   struct MarkPoint {
     std::int64_t length, position;
   };

@@ -3,15 +3,20 @@
 #include <cmath>
 #include <string>
 
+#include "base/quote.h"
 #include "base/try.h"
 #include "compute/linear.h"
 
 namespace ondine::models {
 
+std::string TensorPlace(const formats::GgufFile& file, std::string_view tensor) {
+  return file.path() + ", tensor " + base::Quote(tensor);
+}
+
 Result<std::vector<float>> ReadFloats(const formats::GgufFile& file,
                                       const formats::GgufTensor& tensor,
                                       compute::ThreadPool& pool) {
-  const std::string place = file.path() + ", tensor " + tensor.name;
+  const std::string place = TensorPlace(file, tensor.name);
   const std::int64_t columns = tensor.shape[0], rows = tensor.Elements() / columns;
   const auto matrix = compute::Linear::Create(tensor.type, columns, rows, tensor.data, pool);
   if (!matrix) {

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compute/thread_pool.h"
@@ -11,6 +12,9 @@
 #include "ondine/result.h"
 
 namespace ondine::models {
+
+// "file, tensor 'name'", where errors are.
+std::string TensorPlace(const formats::GgufFile& file, std::string_view tensor);
 
 // All elements, in the file's order, whatever weight type they have. kCorrupt where one is not
 // finite, naming file and tensor.

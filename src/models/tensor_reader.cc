@@ -1,11 +1,11 @@
 #include "models/tensor_reader.h"
 
-#include <cmath>
 #include <cstring>
 #include <utility>
 
 #include "base/try.h"
 #include "models/quantization.h"
+#include "models/tensor_floats.h"
 
 namespace ondine::models {
 namespace {
@@ -45,7 +45,7 @@ Result<compute::Linear> TensorReader::RowsOf(const formats::GgufTensor& tensor, 
                     : compute::Linear::Create(tensor.type, in, rows.end - rows.begin, data, pool_);
   if (!linear) {
     Error error = std::move(linear).error();
-    error.context = file_.path() + ", tensor " + tensor.name;
+    error.context = TensorPlace(file_, tensor.name);
     return tl::make_unexpected(std::move(error));
   }
   if (rows.end == out) file_.Release(tensor);
@@ -89,17 +89,13 @@ Result<compute::Linear> TensorReader::Int8Matrix(const formats::GgufTensor& tens
 }
 
 Result<std::vector<float>> TensorReader::Values(const formats::GgufTensor& tensor) const {
-  const std::string place = file_.path() + ", tensor " + tensor.name;
+  const std::string place = TensorPlace(file_, tensor.name);
   if (tensor.type != formats::TensorType::kF32) {
     return MakeError(ErrorCode::kUnsupported, "a vector of this kind must be stored as F32", place);
   }
   std::vector<float> values(static_cast<std::size_t>(tensor.Elements()));
   std::memcpy(values.data(), tensor.data.data(), values.size() * sizeof(float));
-  for (float value : values) {
-    if (!std::isfinite(value)) {
-      return MakeError(ErrorCode::kCorrupt, "holds NaN or infinity", place);
-    }
-  }
+  ONDINE_TRY(CheckFinite(values, place));
   return values;
 }
 
@@ -113,7 +109,7 @@ Result<const formats::GgufTensor*> TensorReader::Find(
     return MakeError(ErrorCode::kCorrupt,
                      "has shape " + ShapeText(tensor->shape) + "; the hyper-parameters ask for " +
                          ShapeText(shape),
-                     file_.path() + ", tensor " + name);
+                     TensorPlace(file_, name));
   }
   return tensor;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/try.h"
@@ -43,6 +44,7 @@ class Conversion {
     models::TensorFold& fold = change.fold;
     const std::span<const std::int64_t> shape(tensor.shape.data(),
                                               static_cast<std::size_t>(tensor.dims));
+    ONDINE_TRY(CheckFold(tensor, fold));
     if (options_.quantization && !change.matrices.empty()) {
       ONDINE_TRY(CheckInt8(tensor, change));
       AddInt8(tensor, shape, std::move(change));
@@ -72,19 +74,34 @@ class Conversion {
   }
 
  private:
-  // A tensor of a layer that is never read may have any shape.
+  // The decoder has checked the shapes of what it reads. A file may hold more, under names that are
+  // changed too.
+  Status CheckFold(const GgufTensor& tensor, const models::TensorFold& fold) const {
+    const auto fits = [](const std::vector<float>& scales, std::int64_t wanted) {
+      return scales.empty() || std::cmp_equal(scales.size(), wanted);
+    };
+    const std::int64_t columns = Columns(tensor);
+    if (fits(fold.rows, tensor.Elements() / columns) && fits(fold.columns, columns)) return {};
+    return OfAnotherShape(tensor);
+  }
   Status CheckInt8(const GgufTensor& tensor, const Change& change) const {
     const std::int64_t rows =
         std::accumulate(change.matrices.begin(), change.matrices.end(), std::int64_t{0});
-    if (tensor.dims != 2 || tensor.shape[1] != rows) {
-      return MakeError(ErrorCode::kCorrupt, "has another shape of " + tensor.name + " than told",
-                       file_.path());
-    }
+    if (tensor.dims != 2 || tensor.shape[1] != rows) return OfAnotherShape(tensor);
     if (tensor.shape[0] > compute::Int8Weights::kMostColumns) {
-      return MakeError(ErrorCode::kUnsupported, tensor.name + " is too wide for sums of 32 bits",
-                       file_.path());
+      return MakeError(ErrorCode::kUnsupported, "is too wide for sums of 32 bits",
+                       models::TensorPlace(file_, tensor.name));
     }
     return {};
+  }
+  tl::unexpected<Error> OfAnotherShape(const GgufTensor& tensor) const {
+    return MakeError(ErrorCode::kCorrupt, "has another shape than the hyper-parameters ask for",
+                     models::TensorPlace(file_, tensor.name));
+  }
+
+  // A vector is one column here: its elements are rows.
+  static std::int64_t Columns(const GgufTensor& tensor) {
+    return tensor.dims > 1 ? tensor.shape[0] : 1;
   }
 
   // The codes, and behind them, in a tensor of their own, the scales that came with them.
@@ -119,14 +136,13 @@ class Conversion {
     ONDINE_TRY(Report());
     ONDINE_ASSIGN(std::vector<float> values, models::ReadFloats(file_, tensor, pool_));
     file_.Release(tensor);
-    // A vector is one column here: its elements are rows.
-    const std::size_t columns = tensor.dims > 1 ? static_cast<std::size_t>(tensor.shape[0]) : 1;
+    const auto columns = static_cast<std::size_t>(Columns(tensor));
     for (std::size_t i = 0; i < values.size(); ++i) {
       const std::size_t row = i / columns, column = i % columns;
       if (!fold.rows.empty()) values[i] *= fold.rows[row];
       if (!fold.columns.empty()) values[i] /= fold.columns[column];
     }
-    ONDINE_TRY(models::CheckFinite(values, file_.path() + ", tensor " + tensor.name + ", folded"));
+    ONDINE_TRY(models::CheckFinite(values, models::TensorPlace(file_, tensor.name) + ", folded"));
     return values;
   }
 

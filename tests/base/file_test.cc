@@ -175,6 +175,15 @@ TEST_F(WriteFileTest, WritesThroughALink) {
   EXPECT_EQ(ReadFile(path_).value(), "new");
 }
 
+// Who put it there may not choose where others write.
+TEST_F(WriteFileTest, ReplacesALinkToNothing) {
+  fs::create_symlink("nothing", dir_.File("link"));
+  ASSERT_TRUE(WriteText(dir_.File("link"), "new"));
+  EXPECT_FALSE(fs::is_symlink(dir_.File("link")));
+  EXPECT_EQ(ReadFile(dir_.File("link")).value(), "new");
+  EXPECT_FALSE(fs::exists(dir_.File("nothing")));
+}
+
 TEST_F(WriteFileTest, WritesToTheCurrentDirectoryAndToLongNames) {
   const std::string longest(255, 'n');
   EXPECT_TRUE(WriteText(dir_.File(longest), "x"));

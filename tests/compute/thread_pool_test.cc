@@ -2,10 +2,17 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
-#include <time.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <numeric>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
 
 namespace ondine::compute {
 namespace {
@@ -54,18 +61,90 @@ TEST(ThreadPoolTest, RunsManyTimesAlsoAfterTheTeamFellAsleep) {
   EXPECT_EQ(runs, std::vector<int>(2, 300));
 }
 
-TEST(ThreadPoolTest, AnIdleTeamUsesNoProcessorTime) {
+// Whether all threads of this process but the calling one wait in the kernel.
+bool AllOthersSleep() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (task.path().filename() == std::to_string(gettid())) continue;
+    std::string id, name, state;
+    std::ifstream(task.path() / "stat") >> id >> name >> state;
+    if (state != "S") return false;
+  }
+  return true;
+}
+
+// However long it takes them: members that went on looking for work would never sleep all at once.
+TEST(ThreadPoolTest, AnIdleTeamSleeps) {
   ThreadPool pool(4);
   pool.Run([](Worker&) {});
-  const auto cpu_seconds = [] {
-    timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-  };
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  const double before = cpu_seconds();
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  EXPECT_LT(cpu_seconds() - before, 0.05);  // four members that spin would use at least 0.2
+  while (!AllOthersSleep()) std::this_thread::yield();
+}
+
+// A process that may have so much more address space, which is what stacks take.
+int MembersWithin(rlim_t bytes) {
+  std::int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlim_t limit = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE)) + bytes;
+  const rlimit both = {limit, limit};
+  setrlimit(RLIMIT_AS, &both);
+  ThreadPool pool(1000);
+  std::atomic<int> runs = 0;
+  pool.Run([&](Worker& worker) {
+    worker.Barrier();
+    runs += worker.count() == pool.threads() ? 1 : 0;
+    worker.Barrier();
+  });
+  return runs == pool.threads() ? runs.load() : -1;
+}
+
+TEST(ThreadPoolTest, IsSmallerWhereThereAreNoMoreThreads) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer itself needs address space";
+#endif
+  EXPECT_EXIT(
+      {
+        const int members = MembersWithin(rlim_t{64} << 20);
+        std::_Exit(members > 1 && members < 100 ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+// Before, between or behind barriers: everybody leaves, Run() tells, and the team goes on.
+RC_GTEST_PROP(ThreadPoolTest, PassesOnWhatAMemberThrows, ()) {
+  const int threads = *rc::gen::inRange(1, 6);
+  const int barriers = *rc::gen::inRange(0, 5);
+  const int at = *rc::gen::inRange(0, barriers + 1);  // barriers that come before
+  const auto throws = *rc::gen::container<std::vector<bool>>(static_cast<std::size_t>(threads),
+                                                             rc::gen::arbitrary<bool>());
+  const bool any = std::find(throws.begin(), throws.end(), true) != throws.end();
+  ThreadPool pool(threads);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<int> passed(throws.size(), 0);
+    std::string told;
+    try {
+      pool.Run([&](Worker& worker) {
+        const auto index = static_cast<std::size_t>(worker.index());
+        for (int i = 0; i <= barriers; ++i) {
+          if (throws[index] && i == at) throw std::runtime_error("it");
+          if (i == barriers) break;
+          worker.Barrier();
+          ++passed[index];
+        }
+      });
+    } catch (const std::runtime_error& error) {
+      told = error.what();
+    }
+    RC_ASSERT(told == (any ? "it" : ""));
+    for (const int each : passed) RC_ASSERT((any ? each <= at : each == barriers));
+
+    std::atomic<int> sum = 0;
+    std::vector<int> seen(throws.size(), 0);
+    pool.Run([&](Worker& worker) {
+      sum += worker.index() + 1;
+      worker.Barrier();
+      seen[static_cast<std::size_t>(worker.index())] = sum;
+    });
+    RC_ASSERT(seen == std::vector<int>(throws.size(), threads * (threads + 1) / 2));
+  }
 }
 
 RC_GTEST_PROP(ThreadPoolTest, SharesCoverEverythingOnceInOrder, ()) {

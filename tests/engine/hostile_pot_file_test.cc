@@ -8,6 +8,8 @@
 #include <map>
 #include <random>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/temp_dir.h"
@@ -174,6 +176,8 @@ TEST_P(HostilePotFile, NumbersThatNoPotCanHave) {
     ExpectRefused(key, number(key) - 1);
     ExpectRefused(key, std::int64_t{0});
   }
+  // Origins have 32 bits.
+  ExpectRefused("state.skipped", std::int64_t{std::numeric_limits<std::int32_t>::max()});
   ExpectRefused("state.length", number("pot.slots"));  // with no room for the catalyst
   ExpectRefused("state.position", number("state.length") - 1);
   ExpectRefused("pot.slots", number("state.length") - 1);
@@ -217,6 +221,37 @@ TEST_P(HostilePotFile, SettingsOutOfRange) {
   ExpectRefused("pot.over_group", std::string("sum"));
   // Rows of another type have another length.
   ExpectRefused("pot.cache_type", std::string(gemma() ? "q4_0" : "q8_0"));
+}
+
+// Elsewhere the caller would have named them, and they would be the caller's mistake.
+TEST_P(HostilePotFile, SettingsThatNoPotHasAreTheFilesFault) {
+  const std::vector<std::pair<std::string, PotValue>> wrong = {
+      {"pot.policy", std::string("none")},
+      {"pot.cache_type", std::string("f8")},
+      {"pot.keep", 0.0},
+      {"pot.sinks", std::int64_t{100}}};
+  for (const auto& [key, value] : wrong) {
+    Parts parts = parts_;
+    parts.values.at(key) = value;
+    const auto session = Load(parts);
+    ASSERT_FALSE(session) << key;
+    EXPECT_EQ(session.error().code, ErrorCode::kCorrupt) << key;
+    EXPECT_EQ(session.error().context, bad_) << key;
+  }
+}
+
+// The longest stream that a pot reads has been read.
+TEST_P(HostilePotFile, APotAtTheEndOfItsStreamReadsNoMore) {
+  constexpr std::int64_t kLongest =
+      std::numeric_limits<std::int32_t>::max() - (std::int64_t{1} << 24);
+  Parts parts = parts_;
+  parts.values.at("state.skipped") =
+      kLongest - std::get<std::int64_t>(parts.values.at("state.position"));
+  auto session = Load(parts);
+  ASSERT_TRUE(session) << session.error().ToString();
+  const auto answer = session->Ask("And then?", {Exactly(3)});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnsupported);
 }
 
 TEST_P(HostilePotFile, TokensThatTheModelDoesNotHave) {

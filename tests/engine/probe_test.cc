@@ -140,6 +140,17 @@ TEST(Session, OptionsThatMakeNoSenseAddNothingToTheConversation) {
   EXPECT_EQ(Say(session, "And?", Exactly(20)), Say(plain, "And?", Exactly(20)));
 }
 
+TEST(Session, AnAddedTurnThatIsStoppedWhileItIsReadHasNotBeen) {
+  Session stopped = Talking(4096), plain = Talking(4096);
+  EXPECT_EQ(Say(stopped, "Hello", Exactly(20)), Say(plain, "Hello", Exactly(20)));
+  StopToken stop;
+  stop.Stop();
+  const Status added = stopped.AddTurn(std::string(600, 'x'), "An answer.", "", stop);
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(Say(stopped, "And?", Exactly(20)), Say(plain, "And?", Exactly(20)));
+}
+
 TEST(Session, WhatSomethingElseAnsweredIsKnownAfterwards) {
   Session one = Talking(4096), other = Talking(4096), same = Talking(4096);
   ASSERT_TRUE(one.AddTurn("Hello", "An answer."));

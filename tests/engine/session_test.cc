@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+
+#include "base/temp_dir.h"
 #include "engine/engine_fixture.h"
 
 namespace ondine::testing {
@@ -141,6 +146,41 @@ TEST(Session, AQuestionThatCannotBeAnsweredLeavesThePotAlone) {
   EXPECT_EQ(Ask(session, "Why?"), answer);
 }
 
+// A question that may need a distillation sets the pot aside in a file.
+TEST(Session, ThePotIsSetAsideWhereTmpdirSays) {
+  const char* before = std::getenv("TMPDIR");
+  const std::string restored = before != nullptr ? before : "";
+  Session session = SessionThatRead(TinyLlamaModel(), InPot(96), RandomProse(500));
+  const std::string answer = Ask(session, "Who?", 90);
+  const TempDir folder;
+  setenv("TMPDIR", folder.File("nowhere").c_str(), 1);
+  const auto refused = session.Ask("Who?", {Exactly(90)});
+  setenv("TMPDIR", folder.path().c_str(), 1);
+  EXPECT_EQ(Ask(session, "Who?", 90), answer);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  before != nullptr ? setenv("TMPDIR", restored.c_str(), 1) : unsetenv("TMPDIR");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kIo);
+  EXPECT_THAT(refused.error().ToString(), HasSubstr("nowhere"));
+}
+
+TEST(Session, NumbersOfTokensAreNotNegative) {
+  Session session = SessionThatRead(TinyLlamaModel(), InPot(96), RandomProse(500));
+  const std::string answer = Ask(session, "Who?");
+  GenerationOptions most = Exactly(-100), least = Exactly(5);
+  least.min_tokens = -1;
+  for (const GenerationOptions& options : {most, least}) {
+    const auto refused = session.Ask("Where is it?", {options});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(Ask(session, "Who?"), answer);
+    // Nor is the text forgotten for a completion that cannot be.
+    EXPECT_FALSE(session.Complete("Once", options));
+    EXPECT_FALSE(session.Say("Hello", options));
+    EXPECT_EQ(Ask(session, "Who?"), answer);
+  }
+}
+
 TEST(Session, PeaksOfQuestionsCount) {
   Session session = SessionThatRead(TinyLlamaModel(), InPot(4096), RandomProse(100));
   EXPECT_EQ(session.report().peak_entries, 100);
@@ -200,6 +240,18 @@ TEST(Session, TruncateKeepsBothEndsAndRoomForAnAnswer) {
   const std::string both = text.substr(0, 150) + text.substr(text.size() - 150);
   ASSERT_TRUE(ends->Read(*TextFromString(both), options));
   EXPECT_EQ(Ask(*session, "Who?"), Ask(*ends, "Who?"));
+}
+
+TEST(Session, TruncateMakesRoomForTheSystemMessage) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(400, PotPolicy::kTruncate));
+  ReadOptions options;
+  options.system = RandomProse(120);
+  ASSERT_TRUE(session->Read(*TextFromString(RandomProse(5000)), options));
+  EXPECT_EQ(session->report().tokens, 400 - 400 / 4);
+  EXPECT_FALSE(Ask(*session, "Who?", 5).empty());
+  // No text at all fits beside this one.
+  options.system = RandomProse(320);
+  ASSERT_TRUE(session->Read(*TextFromString(RandomProse(5000)), options));
 }
 
 TEST(Session, QuestionAwareReadingKeepsOtherEntries) {
@@ -291,6 +343,17 @@ TEST(Session, APotThatIsTooSmallIsRefusedWithAdvice) {
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kInvalidArgument);
   EXPECT_THAT(status.error().message, HasSubstr("--pot"));
+}
+
+TEST(Session, APotOfNoSizeThatAnyMachineHasIsRefused) {
+  for (const std::int64_t slots : {std::numeric_limits<std::int64_t>::max(),
+                                   std::numeric_limits<std::int64_t>::min(), std::int64_t{0}}) {
+    auto session = Session::Create(TinyLlamaModel(), InPot(slots));
+    const Status status = session->Read(*TextFromString("text"));
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_THAT(status.error().message, HasSubstr("slots, not"));
+  }
 }
 
 TEST(Session, AnswersAreTheSameForAnyNumberOfThreads) {

@@ -80,6 +80,32 @@ TEST(TokenStream, CutsALongWordBetweenCharacters) {
   EXPECT_EQ(Bytes().Decode(tokens), text);
 }
 
+// No letter from a to z stands before any white space: held back up to the limit, but no word is
+// cut there.
+TEST(TokenStream, CutsTextsOfOtherScriptsAtWhiteSpace) {
+  for (const std::string line :
+       {"\u041F\u0440\u0438\u0432\u0435\u0442, \u043C\u0438\u0440 ", "3.1415 2.7183\n"}) {
+    std::string text;
+    while (text.size() < 700000) text += line;
+    RandomPieces source(text, 100000, 5);
+    TokenStream stream(source, Bytes());
+    std::string whole;
+    int pieces = 0;
+    while (true) {
+      const auto tokens = stream.Next();
+      ASSERT_TRUE(tokens);
+      if (tokens->empty()) break;
+      const std::string piece = Bytes().Decode(*tokens);
+      if (++pieces > 1) {
+        EXPECT_TRUE(piece.front() == ' ' || piece.front() == '\n') << piece.front();
+      }
+      whole += piece;
+    }
+    EXPECT_GT(pieces, 2);
+    EXPECT_EQ(whole, text);
+  }
+}
+
 TEST(TokenStream, PassesErrorsOn) {
   const testing::TempDir folder;
   std::ofstream(folder.File("bad")) << "good words \xFF";

@@ -81,9 +81,11 @@ TEST_F(GgufWriterTest, WritesTheWidthsThatOthersRead) {
 }
 
 TEST_F(GgufWriterTest, WritesTensorsAlignedAndWhole) {
-  for (const std::uint64_t alignment : {32u, 8u, 256u}) {
+  for (const std::uint64_t alignment : {32u, 8u, 256u, 512u}) {
     GgufWriter writer;
-    if (alignment != 32) writer.Set("general.alignment", alignment);
+    if (alignment == 8 || alignment == 256) writer.Set("general.alignment", alignment);
+    // Of the kind that a file may have had.
+    if (alignment == 512) writer.Set("general.alignment", std::int64_t{512});
     const std::vector<std::byte> odd(3 * 20, std::byte{7});
     const std::array<float, 6> floats = {1, 2, 3, 4, 5, 6};
     writer.Add("odd", TensorType::kQ4_1, Shape{32, 3}, odd);
@@ -127,9 +129,12 @@ TEST_F(GgufWriterTest, RefusesTensorsThatContradictThemselves) {
   twice.Add("w", TensorType::kF32, Shape{16}, data);
   EXPECT_THAT(error(twice), HasSubstr("added twice"));
 
-  GgufWriter alignment;
-  alignment.Set("general.alignment", std::uint64_t{24});
-  EXPECT_THAT(error(alignment), HasSubstr("general.alignment"));
+  for (const GgufValue& wrong : {GgufValue(std::uint64_t{24}), GgufValue(std::int64_t{-32}),
+                                 GgufValue(32.0), GgufValue(std::string("32"))}) {
+    GgufWriter alignment;
+    alignment.Set("general.alignment", wrong);
+    EXPECT_THAT(error(alignment), HasSubstr("general.alignment"));
+  }
   EXPECT_EQ(base::ReadFile(path_).error().code, ErrorCode::kNotFound);
 }
 

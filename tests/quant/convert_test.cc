@@ -5,7 +5,10 @@
 
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 #include <random>
+#include <span>
 
 #include "adapters/adapter_fixture.h"
 #include "models/base_fingerprint.h"
@@ -254,6 +257,50 @@ TEST_F(ConvertTest, AStoppedConversionLeavesNothing) {
   EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(last, 5);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
+}
+
+// The decoder never reads them, so that nobody has looked at their shapes.
+TEST_F(ConvertTest, ScalesDoNotReachBeyondTensorsOfAnotherShape) {
+  struct Case {
+    std::string architecture, tensor;
+    std::vector<std::int64_t> shape;
+  };
+  for (const Case& each :
+       {Case{"llama", "blk.0.attn_norm.bias", {100000}}, Case{"llama", "blk.1.attn_qkv.bias", {7}},
+        Case{"llama", "blk.1.attn_qkv.weight", {4096, 3}},
+        Case{"gpt2", "blk.0.ffn_gate.weight", {100000, 2}},
+        Case{"gpt2", "blk.0.ffn_gate.weight", {8}}}) {
+    SCOPED_TRACE(each.architecture + " " + each.tensor);
+    TinyModel model = {.architecture = each.architecture};
+    if (each.architecture == "gpt2") model.width = 128, model.kv_heads = 4;
+    const auto decoder = Load(model);
+    const ChannelScales scales = RandomScales(decoder->spec(), [] { return 1.0f; });
+    GgufParts parts = GgufParts::Read(in_);
+    const auto elements =
+        std::accumulate(each.shape.begin(), each.shape.end(), std::int64_t{1}, std::multiplies());
+    const std::vector<float> values(static_cast<std::size_t>(elements), 1.0f);
+    const auto bytes = std::as_bytes(std::span(values));
+    parts.tensors[each.tensor] = {
+        formats::TensorType::kF32, each.shape, {bytes.begin(), bytes.end()}};
+    parts.Write(in_);
+    ASSERT_TRUE(LoadDecoder(in_));
+    const Status status =
+        Write(*decoder, {.fold = models::Fold{models::BaseFingerprint(*decoder), scales}});
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
+    EXPECT_THAT(status.error().ToString(), HasSubstr(each.tensor));
+  }
+}
+
+TEST_F(ConvertTest, ALayersNumberHasNoZerosInFront) {
+  const auto decoder = Load({});
+  GgufParts parts = GgufParts::Read(in_);
+  parts.tensors["blk.00.attn_norm.weight"] = parts.tensors["blk.0.attn_norm.weight"];
+  parts.Write(in_);
+  Folded(*decoder, RandomScales(decoder->spec(), [] { return 2.0f; }));
+  const GgufParts folded = GgufParts::Read(out_);
+  EXPECT_EQ(folded.Floats("blk.00.attn_norm.weight"), parts.Floats("blk.00.attn_norm.weight"));
+  EXPECT_NE(folded.Floats("blk.0.attn_norm.weight"), parts.Floats("blk.0.attn_norm.weight"));
 }
 
 TEST_F(ConvertTest, AFileThatContradictsItselfIsRefused) {

@@ -25,8 +25,8 @@ void AnswerWell(int connection, int number) {
                                   StreamPiece(std::to_string(number)) + kStreamEnd);
 }
 
-Session DeviceSession() {
-  auto session = Session::Create(TinyLlamaModel(), InPot(1024));
+Session DeviceSession(std::int64_t slots = 1024) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(slots));
   EXPECT_TRUE(session);
   return std::move(*session);
 }
@@ -272,15 +272,18 @@ TEST_F(HybridTask, AForeignQuestionIsTriedOnceOnly) {
 }
 
 TEST_F(HybridTask, SettingsThatMakeNoSenseAreRefused) {
-  const auto refused = [](HybridSettings settings, bool with_server = true) {
+  const auto refused = [](HybridSettings settings, bool with_server = true,
+                          std::int64_t slots = 1024) {
     std::optional<Server> server;
     if (with_server) server = std::move(*Server::Create({.url = "http://127.0.0.1:1"}));
-    const auto chat = HybridChat::Create(DeviceSession(), std::move(server), std::move(settings));
+    const auto chat =
+        HybridChat::Create(DeviceSession(slots), std::move(server), std::move(settings));
     ASSERT_FALSE(chat);
     EXPECT_EQ(chat.error().code, ErrorCode::kInvalidArgument);
   };
   refused(Settings(0.5), false);
   refused(Settings(0.5, Privacy::kAsk));
+  refused(Settings(0.5), true, 8);  // before a message has left, not after
   HybridSettings settings = Settings(0.5);
   settings.budget = 1.5;
   refused(settings);
