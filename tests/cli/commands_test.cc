@@ -99,8 +99,8 @@ TEST_F(Commands, EveryOneExplainsItselfWithAnExample) {
 
 TEST_F(Commands, ResultsThatCannotBeWrittenAreAnError) {
   for (const std::string& more : {std::string(), std::string(" --json")}) {
-    const std::string command = std::string(ONDINE_PROGRAM) + " tokenize -m " + Model() +
-                                " words" + more + " > /dev/full 2> " + Path("error");
+    const std::string command = std::string(ONDINE_PROGRAM) + " tokenize -m " + Model() + " words" +
+                                more + " > /dev/full 2> " + Path("error");
     const int status = std::system(command.c_str());
     ASSERT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 1);
