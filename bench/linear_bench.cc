@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
@@ -138,17 +139,22 @@ void OndinePass(benchmark::State& state, TensorType type, std::int64_t rows) {
                               {576, 1536}, {576, 1536}, {1536, 576}};
   constexpr Shape kVocabulary = {576, 49152};
   ThreadPool pool(Threads());
+  std::vector<Shape> shapes;
+  for (int layer = 0; layer < kLayers; ++layer) {
+    shapes.insert(shapes.end(), std::begin(kLayer), std::end(kLayer));
+  }
+  if (rows == 1) shapes.push_back(kVocabulary);
   std::vector<Linear> matrices;
   double operations = 0;
-  const auto add = [&](Shape shape) {
+  for (const Shape& shape : shapes) {
     auto linear = Linear::Create(type, shape.in, shape.out, RandomWeights(type, shape), pool);
-    if (linear) matrices.push_back(std::move(*linear));
+    if (!linear) {
+      state.SkipWithError(linear.error().message.c_str());
+      return;
+    }
+    matrices.push_back(std::move(*linear));
     operations += Operations(shape, rows);
-  };
-  for (int layer = 0; layer < kLayers; ++layer) {
-    for (const Shape& shape : kLayer) add(shape);
   }
-  if (rows == 1) add(kVocabulary);
   Activations narrow, wide;
   for (const auto& [x, width] : {std::pair{&narrow, 576}, std::pair{&wide, 1536}}) {
     const std::vector<float> values = RandomFloats(width);

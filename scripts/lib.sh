@@ -34,8 +34,9 @@ logged() {
 
 # The private Python environment. Debian's interpreter first: its venv module is one of our packages.
 # Every package index, proxy or certificate comes from pip's own configuration and PIP_* variables.
+# bin/pip names its interpreter by the path at which it was made; bin/python -m pip may be moved.
 ensure_venv() {
-  [ -x "$1/bin/pip" ] && "$1/bin/python" -c '' 2>/dev/null && return
+  "$1/bin/python" -m pip --version >/dev/null 2>&1 && return
   local python
   for python in /usr/bin/python3 python3; do
     rm -rf "$1"

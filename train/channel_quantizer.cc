@@ -211,6 +211,12 @@ Tensor ChannelQuantizer::RoundingPenalty(int layer, double beta) const {
   return torch::stack(penalties).mean();
 }
 
+ChannelQuantizer ChannelQuantizer::RoundingToNearest() const {
+  ChannelQuantizer nearest = *this;
+  for (Layer& layer : nearest.layers_) layer.roundings = {};
+  return nearest;
+}
+
 Tensor ChannelQuantizer::RoundedWeights(int layer, LoraSite site) const {
   const torch::NoGradGuard no_gradient;
   const Tensor weights = at(layer).roundings[static_cast<std::size_t>(site)]->Weights();

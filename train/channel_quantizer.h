@@ -45,7 +45,6 @@ class ChannelQuantizer : public Quantizer {
 
   enum class Mode {
     kObserve,  // rounds nothing, and widens each channel's limits to what passes
-    kScale,    // rounds nothing
     kCode,
   };
   void SetMode(Mode mode) { mode_ = mode; }
@@ -61,6 +60,8 @@ class ChannelQuantizer : public Quantizer {
   void LearnRounding(int layer, const DecoderTwin& twin);
   std::vector<torch::Tensor> Roundings(int layer) const;
   torch::Tensor RoundingPenalty(int layer, double beta) const;  // mean of the matrices'
+  // This one as it would be if it had learned no rounding; scales and ranges are shared.
+  ChannelQuantizer RoundingToNearest() const;
   // What a matrix is rounded to, without scales; where it is learned.
   torch::Tensor RoundedWeights(int layer, LoraSite site) const;
 

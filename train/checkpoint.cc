@@ -4,6 +4,7 @@
 
 #include <span>
 #include <sstream>
+#include <utility>
 
 #include "base/file.h"
 #include "base/try.h"
@@ -29,7 +30,14 @@ Status CheckSettings(const c10::IValue& value, const Settings& now, const std::s
 
 }  // namespace
 
-Status SaveCheckpoint(const TrainingState& state, const std::string& path) {
+Status CheckResume(bool resume, const std::string& path) {
+  if (!resume || !path.empty()) return {};
+  return MakeError(ErrorCode::kInvalidArgument, "no checkpoint to go on from");
+}
+
+Status SaveCheckpoint(const TrainingState& state, const std::string& path,
+                      const ProcessGroup& group) {
+  if (path.empty() || group.rank() != 0) return {};
   std::string bytes;
   ONDINE_TRY(Guarded([&]() -> Status {
     torch::serialize::OutputArchive archive, optimizer;
@@ -47,6 +55,14 @@ Status SaveCheckpoint(const TrainingState& state, const std::string& path) {
   }));
   return base::WriteFileAtomically(
       path, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(bytes))); });
+}
+
+tl::unexpected<Error> StopTraining(const TrainingState& state, const std::string& path,
+                                   const ProcessGroup& group) {
+  Status saved = SaveCheckpoint(state, path, group);
+  if (!saved) return tl::make_unexpected(std::move(saved).error());
+  return MakeError(ErrorCode::kCancelled, "stopped after step " + std::to_string(state.step) +
+                                              (path.empty() ? "" : "; --resume goes on from here"));
 }
 
 Status LoadCheckpoint(const std::string& path, TrainingState& state) {

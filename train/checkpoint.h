@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ondine/result.h"
+#include "train/process_group.h"
 #include "train/settings.h"
 
 namespace ondine::train {
@@ -22,8 +23,16 @@ struct TrainingState {
   std::int64_t step = 0;
 };
 
-// Written atomically.
-Status SaveCheckpoint(const TrainingState& state, const std::string& path);
+// A training without a checkpoint has an empty path: kInvalidArgument where it is to go on from
+// one.
+Status CheckResume(bool resume, const std::string& path);
+// By the first process, atomically, where the training has a checkpoint.
+Status SaveCheckpoint(const TrainingState& state, const std::string& path,
+                      const ProcessGroup& group);
+// What a training ends with that is told to stop: its state is saved, and the error is kCancelled,
+// or that of saving.
+tl::unexpected<Error> StopTraining(const TrainingState& state, const std::string& path,
+                                   const ProcessGroup& group);
 // Fills parameters, optimizer and step. kMismatch where the settings are others, naming
 // those; kCorrupt.
 Status LoadCheckpoint(const std::string& path, TrainingState& state);

@@ -108,6 +108,7 @@ Status TrainAndWrite(const ClipCommand& command) {
   training.origin.Add("count", photos.items.size());
 
   TrainingLog log;
+  ProgressLine line;
   std::string provenance;
   ClipTrainingObserver observer;
   observer.stop_token = command.interrupt;
@@ -124,7 +125,7 @@ Status TrainAndWrite(const ClipCommand& command) {
   observer.on_step = [&](const ClipStepReport& report) {
     char rate[32];
     std::snprintf(rate, sizeof(rate), "%.0f photos/s, ", report.photos_per_second);
-    ShowStep(report.step, report.steps, report.loss, report.seconds, rate);
+    line.Show(report.step, report.steps, report.loss, report.seconds, rate);
     log.Write(ToJson(report));
   };
   observer.on_validation = [&](std::int64_t step, const ClipScores& scores) {
@@ -172,8 +173,12 @@ void AddOptions(CLI::App& app, ClipCommand& command) {
   app.add_option("--batch", training.batch, "photos a step, of all processes together")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--learning-rate", training.learning_rate)->capture_default_str();
-  app.add_option("--weight-decay", training.weight_decay)->capture_default_str();
+  app.add_option("--learning-rate", training.learning_rate)
+      ->capture_default_str()
+      ->check(base::Positive());
+  app.add_option("--weight-decay", training.weight_decay)
+      ->capture_default_str()
+      ->check(base::NotNegative());
   app.add_option("--keep-patches", training.keep_patches,
                  "share of each photo's patches that a step reads, drawn anew each time")
       ->capture_default_str()

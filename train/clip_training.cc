@@ -91,17 +91,14 @@ class Training {
     if (state.step == 0) Validate(0);
     base::Timer since_checkpoint;
     while (state.step < steps_) {
-      if (Stopped()) {
-        ONDINE_TRY(Save(state));
-        return MakeError(ErrorCode::kCancelled,
-                         "stopped after step " + std::to_string(state.step) +
-                             (options_.checkpoint.empty() ? "" : "; --resume goes on from here"));
+      if (group_.Any(observer_.stop_token.Stopped())) {
+        return StopTraining(state, options_.checkpoint, group_);
       }
       Step(state.step);
       ++state.step;
       if (state.step % options_.validate_every == 0 || state.step == steps_) Validate(state.step);
       if (since_checkpoint.Elapsed() > 60 * options_.checkpoint_minutes || state.step == steps_) {
-        ONDINE_TRY(Save(state));
+        ONDINE_TRY(SaveCheckpoint(state, options_.checkpoint, group_));
         since_checkpoint = {};
       }
     }
@@ -126,13 +123,6 @@ class Training {
     groups.emplace_back(decaying, decay(options.weight_decay));
     groups.emplace_back(others, decay(0));
     return groups;
-  }
-
-  // Any of the processes.
-  bool Stopped() const {
-    Tensor stopped = torch::tensor(observer_.stop_token.Stopped() ? 1.0 : 0.0);
-    group_.Sum(stopped);
-    return stopped.item<double>() > 0;
   }
 
   void Step(std::int64_t step) {
@@ -209,11 +199,6 @@ class Training {
     if (group_.rank() == 0 && observer_.on_validation) observer_.on_validation(step, scores);
   }
 
-  Status Save(const TrainingState& state) const {
-    if (options_.checkpoint.empty() || group_.rank() != 0) return {};
-    return SaveCheckpoint(state, options_.checkpoint);
-  }
-
   TrainedClip Trained() const {
     TrainedClip trained;
     trained.spec = twin_.spec();
@@ -262,8 +247,7 @@ Status Check(const models::ClipSpec& spec, const PhotoSet& training, const Photo
       !(options.full_share >= 0 && options.full_share <= 1)) {
     return wrong("the shares of patches and of steps are between 0 and 1");
   }
-  if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
-  return {};
+  return CheckResume(options.resume, options.checkpoint);
 }
 
 }  // namespace

@@ -18,7 +18,7 @@
 namespace ondine::train {
 
 struct ClipTrainingOptions {
-  Settings origin;  // of the photos and the vocabulary, as the caller knows them
+  Settings origin;  // of the photos, as the caller knows them
 
   // AdamW, warmed up over a share of the steps, then a cosine down to zero.
   double learning_rate = 1e-3;

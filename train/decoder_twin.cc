@@ -121,7 +121,7 @@ Tensor DecoderTwin::Hidden(std::span<const TokenTree* const> rows, const Changes
     if (!geometry) geometry = MakeGeometry(rows, time, local);
     x = Block(i, x, *geometry, changes);
   }
-  return FinalNorm(x);
+  return Norm(x, final_norm_);
 }
 
 Tensor DecoderTwin::Block(int index, const Tensor& x, const Geometry& geometry,

@@ -84,7 +84,6 @@ class DecoderTwin {
   }
   // All weights: changing them in place changes the twin.
   std::vector<NamedWeight> Weights() const;
-  torch::Tensor FinalNorm(const torch::Tensor& x) const { return Norm(x, final_norm_); }
 
   // Logits [n][vocabulary] of final norm outputs [n][width].
   torch::Tensor Logits(const torch::Tensor& hidden) const;

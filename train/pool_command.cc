@@ -147,6 +147,7 @@ Status TrainAndWrite(const PoolCommand& command) {
   ONDINE_TRY(SetWeights(space, command.mode, command.temperature, validation));
 
   TrainingLog log;
+  ProgressLine line;
   adapters::Pool pool;
   PoolTrainingObserver observer;
   observer.stop_token = command.interrupt;
@@ -166,7 +167,7 @@ Status TrainAndWrite(const PoolCommand& command) {
   observer.on_step = [&](const StepReport& report) {
     char rate[32];
     std::snprintf(rate, sizeof(rate), "%.0f tokens/s, ", report.tokens_per_second);
-    ShowStep(report.step, report.steps, report.loss, report.seconds, rate);
+    line.Show(report.step, report.steps, report.loss, report.seconds, rate);
     json record = ToJson(report);
     if (training.choice_share > 0) {
       record["answer_loss"] = report.answer_loss;
@@ -260,8 +261,12 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
   app.add_option("--batch", training.batch, "items a step, of all processes together")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--learning-rate", training.learning_rate)->capture_default_str();
-  app.add_option("--weight-decay", training.weight_decay)->capture_default_str();
+  app.add_option("--learning-rate", training.learning_rate)
+      ->capture_default_str()
+      ->check(base::Positive());
+  app.add_option("--weight-decay", training.weight_decay)
+      ->capture_default_str()
+      ->check(base::NotNegative());
   app.add_option("--dropout", training.dropout, "of the adapters' inputs")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 0.9));

@@ -97,20 +97,16 @@ class Training {
       if (!options_.checkpoint.empty()) ONDINE_TRY(base::CheckWritable(options_.checkpoint));
       if (observer_.on_start) ONDINE_TRY(observer_.on_start(settings_));
     }
-    if (state.step == 0) Validate(0);  // the base model: the pool changes nothing yet
+    // At first the base model, which the pool does not change yet; later what the training may have
+    // been stopped in.
+    ONDINE_TRY(ValidateIfDue(state));
     base::Timer since_checkpoint;
     while (state.step < steps_) {
-      const bool stopped = Step(state.step);
-      if (stopped) {
-        ONDINE_TRY(Save(state));
-        return MakeError(ErrorCode::kCancelled,
-                         "stopped after step " + std::to_string(state.step) +
-                             (options_.checkpoint.empty() ? "" : "; --resume goes on from here"));
-      }
+      if (Step(state.step)) return StopTraining(state, options_.checkpoint, group_);
       ++state.step;
-      if (state.step % options_.validate_every == 0 || state.step == steps_) Validate(state.step);
+      ONDINE_TRY(ValidateIfDue(state));
       if (since_checkpoint.Elapsed() > 60 * options_.checkpoint_minutes || state.step == steps_) {
-        ONDINE_TRY(Save(state));
+        ONDINE_TRY(SaveCheckpoint(state, options_.checkpoint, group_));
         since_checkpoint = {};
       }
     }
@@ -204,7 +200,9 @@ class Training {
     return losses;
   }
 
-  void Validate(std::int64_t step) {
+  Status ValidateIfDue(const TrainingState& state) {
+    const bool due = state.step % options_.validate_every == 0 || state.step == steps_;
+    if (!due || validation_.items.empty()) return {};
     const torch::NoGradGuard no_gradient;
     pool_.SetDropout(0);
     std::vector<const PoolItem*> items;
@@ -214,15 +212,13 @@ class Training {
       if (observer_.stop_token.Stopped()) break;
       Losses(group, 1, sums);
     }
+    sums.Add(Sums::kStopped, observer_.stop_token.Stopped() ? 1 : 0);
     group_.Sum(sums.values);
-    if (group_.rank() != 0 || !observer_.on_validation || items.empty()) return;
-    observer_.on_validation({step, sums.Mean(Sums::kAnswer), sums.Mean(Sums::kChoice),
+    if (sums[Sums::kStopped] > 0) return StopTraining(state, options_.checkpoint, group_);
+    if (group_.rank() != 0 || !observer_.on_validation) return {};
+    observer_.on_validation({state.step, sums.Mean(Sums::kAnswer), sums.Mean(Sums::kChoice),
                              sums.Mean(Sums::kRight), pool_.Similarity()});
-  }
-
-  Status Save(const TrainingState& state) const {
-    if (options_.checkpoint.empty() || group_.rank() != 0) return {};
-    return SaveCheckpoint(state, options_.checkpoint);
+    return {};
   }
 
   TrainedAdapters Adapters() const {
@@ -276,8 +272,7 @@ Status Check(const PoolTrainingOptions& options, const PoolItems& training) {
   if (options.shape.adapters < 1 || options.shape.rank < 1 || options.shape.sites.empty()) {
     return wrong("a pool needs an adapter, a rank and a target");
   }
-  if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
-  return {};
+  return CheckResume(options.resume, options.checkpoint);
 }
 
 }  // namespace

@@ -91,4 +91,10 @@ void ProcessGroup::Sum(torch::Tensor& values) const {
   values = tensors.front().to(values.device());
 }
 
+bool ProcessGroup::Any(bool here) const {
+  torch::Tensor count = torch::tensor(here ? 1.0 : 0.0);
+  Sum(count);
+  return count.item<double>() > 0;
+}
+
 }  // namespace ondine::train

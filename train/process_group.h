@@ -25,6 +25,8 @@ class ProcessGroup {
   int size() const { return size_; }
   // Replaces a tensor, of whatever device, by its sum over all processes. Throws as torch does.
   void Sum(torch::Tensor& values) const;
+  // Whether it is so in any of the processes.
+  bool Any(bool here) const;
 
  private:
   struct Backend;

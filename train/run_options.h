@@ -23,7 +23,7 @@ void AddRunOptions(CLI::App& app, TrainingOptions& training) {
   app.add_flag("--resume", training.resume, "go on from the checkpoint");
   app.add_option("--device", training.device, "as torch names it: cpu, cuda:0")
       ->capture_default_str();
-  app.add_option("-t,--threads", training.threads, "(default: one per core)")
+  app.add_option("-t,--threads", training.threads, "(default: torch's choice)")
       ->check(CLI::Range(1, 256));
 }
 

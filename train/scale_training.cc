@@ -61,7 +61,7 @@ class Training {
 
   Result<ChannelQuantizer> Run() {
     if (options_.codes) {
-      Observe();
+      ONDINE_TRY(Observe());
       Start();
     }
     for (int layer = 0; layer < twin_.spec().layers; ++layer) {
@@ -89,7 +89,7 @@ class Training {
     if (learned.empty()) return quantizer_;  // as they begin: a baseline
     ONDINE_TRY(TrainLayers(state));
     ONDINE_TRY(TrainTogether(state));
-    ONDINE_TRY(Save(state));
+    ONDINE_TRY(SaveCheckpoint(state, options_.checkpoint, group_));
     return quantizer_;
   }
 
@@ -139,16 +139,20 @@ class Training {
     return twin_.MakeGeometry(rows, time_, twin_.spec().IsLocal(layer));
   }
 
-  // Sets the limits of all inputs of the float model.
-  void Observe() {
+  // Sets the limits of all inputs of the float model. Those of a part of the text are of no use,
+  // and nothing is saved that would tell them from those of all of it.
+  Status Observe() {
     const torch::NoGradGuard no_gradient;
     quantizer_.SetMode(Mode::kObserve);
     for (const TokenTree& sequence : training_) {
+      if (observer_.stop_token.Stopped()) break;
       const TokenTree* const row = &sequence;
       twin_.Hidden({&row, 1}, {.quantizer = &quantizer_});
-      if (observer_.stop_token.Stopped()) break;
     }
     quantizer_.SetMode(Mode::kCode);
+    if (!group_.Any(observer_.stop_token.Stopped())) return {};
+    return MakeError(ErrorCode::kCancelled,
+                     "stopped while the text was observed: there is nothing to save yet");
   }
 
   // Which sequences step `step` takes, and of those, this process.
@@ -188,7 +192,7 @@ class Training {
       }
       const auto begin = end - options_.layer_steps;
       const double nearest =
-          done || !options_.learn_rounding ? 0 : ErrorOf(layer, geometry, inputs, outputs);
+          done || !options_.learn_rounding ? 0 : NearestError(layer, geometry, inputs, outputs);
       for (; state.step < end && !done; ++state.step) {
         double loss = 0;
         for (const std::size_t i : Batch(state.step)) {
@@ -201,32 +205,31 @@ class Training {
         if (options_.learn_rounding && group_.rank() == 0) {
           Settle(layer, state.step - begin, nearest);
         }
-        ONDINE_TRY(Apply(state, ParametersOf(layer), loss,
-                         Decayed(options_.layer_rate, state.step - begin, options_.layer_steps),
-                         layer));
+        ONDINE_TRY(Apply(state, ParametersOf(layer), loss, layer));
       }
       inputs = std::move(outputs);
     }
     return {};
   }
 
-  // Of the layer as it is now, over the first sequences.
-  double ErrorOf(int layer, const DecoderTwin::Geometry& geometry,
-                 const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) const {
+  // Of the layer with weights rounded to the nearest, whatever was learned already, over the first
+  // sequences.
+  double NearestError(int layer, const DecoderTwin::Geometry& geometry,
+                      const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) const {
     constexpr std::size_t kMost = 8;
     const torch::NoGradGuard no_gradient;
+    const ChannelQuantizer nearest = quantizer_.RoundingToNearest();
     const std::size_t count = std::min(kMost, inputs.size());
     double error = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const Tensor y = twin_.Block(layer, inputs[i], geometry, {.quantizer = &quantizer_});
+      const Tensor y = twin_.Block(layer, inputs[i], geometry, {.quantizer = &nearest});
       error += ScaleObjective::OfLayer(y - outputs[i], outputs[i] - inputs[i]).item<double>();
     }
     return error / static_cast<double>(count);
   }
 
   // Adds to the gradients what makes each weight choose between down and up: nothing in the first
-  // fifth of the steps, then more and more. `unit` is the layer's error with weights rounded to the
-  // nearest.
+  // fifth of the steps, then more and more. `unit` is the layer's NearestError().
   void Settle(int layer, std::int64_t step, double unit) const {
     constexpr double kStrength = 30;  // enough for nearly all to have chosen in the end
     constexpr double kWarmUp = 0.2, kFirstBeta = 20, kLastBeta = 2;  // the paper's
@@ -253,37 +256,38 @@ class Training {
         error.backward();
         loss += error.item<double>();
       }
-      ONDINE_TRY(Apply(state, state.parameters, loss,
-                       Decayed(options_.rate, state.step - begin, options_.steps), std::nullopt));
+      ONDINE_TRY(Apply(state, state.parameters, loss, std::nullopt));
       const std::int64_t done = state.step + 1 - begin;
       if (done % options_.validate_every == 0 || state.step + 1 == steps_) Validate(done + begin);
     }
     return {};
   }
 
-  // Half a cosine from `rate` to a tenth of it.
-  static double Decayed(double rate, std::int64_t step, std::int64_t steps) {
+  // What is left of a learning rate: half a cosine from 1 to a tenth.
+  static double Decay(std::int64_t step, std::int64_t steps) {
     const double share = static_cast<double>(step) / static_cast<double>(steps);
-    return rate * (0.1 + 0.45 * (1 + std::cos(std::numbers::pi * share)));
+    return 0.1 + 0.45 * (1 + std::cos(std::numbers::pi * share));
   }
 
-  // Adds up the processes' gradients, and lets the optimizer make a step of `parameters` alone.
+  // Adds up the processes' gradients, and lets the optimizer make a step of `parameters` alone:
+  // those of `layer`, or of all.
   Status Apply(TrainingState& state, const std::vector<Tensor>& parameters, double loss,
-               double rate, std::optional<int> layer) {
+               std::optional<int> layer) {
     Tensor stopped =
         torch::tensor({observer_.stop_token.Stopped() ? 1.0 : 0.0, loss}, torch::kDouble);
     group_.Sum(stopped);
     if (stopped[0].item<double>() > 0) {
-      ONDINE_TRY(Save(state));
-      return MakeError(ErrorCode::kCancelled,
-                       "stopped after step " + std::to_string(state.step) +
-                           (options_.checkpoint.empty() ? "" : "; --resume goes on from here"));
+      return StopTraining(state, options_.checkpoint, group_);
     }
     ShareGradients(parameters, group_, options_.max_gradient);
+    const double rate = layer ? options_.layer_rate : options_.rate;
+    const double decay =
+        layer ? Decay(state.step - *layer * options_.layer_steps, options_.layer_steps)
+              : Decay(state.step - (steps_ - options_.steps), options_.steps);
     for (torch::optim::OptimizerParamGroup& group : state.optimizer->param_groups()) {
       const bool of_weights = !weights_.empty() && group.params().front().is_same(weights_.front());
       static_cast<torch::optim::AdamOptions&>(group.options())
-          .lr(of_weights ? rate * options_.weight_rate / options_.rate : rate);
+          .lr((of_weights ? options_.weight_rate : rate) * decay);
     }
     state.optimizer->step();
     for (int i = 0; i < twin_.spec().layers; ++i) quantizer_.Clamp(i, options_.limit);
@@ -297,15 +301,10 @@ class Training {
     if (since_checkpoint_.Elapsed() > 60 * options_.checkpoint_minutes) {
       TrainingState next = state;
       ++next.step;
-      ONDINE_TRY(Save(next));
+      ONDINE_TRY(SaveCheckpoint(next, options_.checkpoint, group_));
       since_checkpoint_ = {};
     }
     return {};
-  }
-
-  Status Save(const TrainingState& state) const {
-    if (options_.checkpoint.empty() || group_.rank() != 0) return {};
-    return SaveCheckpoint(state, options_.checkpoint);
   }
 
   void Validate(std::int64_t step) {
@@ -437,8 +436,7 @@ Status Check(const ScaleTrainingOptions& options, const std::vector<TokenTree>& 
         "where outliers are kept, ranges follow the values and are not learned, and bfloat16 does "
         "not hold them");
   }
-  if (options.resume && options.checkpoint.empty()) return wrong("no checkpoint to go on from");
-  return {};
+  return CheckResume(options.resume, options.checkpoint);
 }
 
 }  // namespace

@@ -86,9 +86,9 @@ struct TrainedScales {
   TunedWeights weights;  // where they were learned
 };
 
-// Rows are of one length. Only the first process returns something; when it is stopped, a
-// checkpoint is written and the error is kCancelled. Other errors: kInvalidArgument, kMismatch (the
-// checkpoint is of another training), kIo.
+// Rows are of one length. Only the first process returns something; when it is stopped, the error
+// is kCancelled, and a checkpoint is written once all of the text has been observed. Other errors:
+// kInvalidArgument, kMismatch (the checkpoint is of another training), kIo.
 Result<TrainedScales> TrainScales(const models::Decoder& decoder,
                                   const std::vector<TokenTree>& training,
                                   const std::vector<TokenTree>& validation,

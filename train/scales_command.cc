@@ -123,6 +123,7 @@ Status TrainAndWrite(const ScalesCommand& command) {
   training.origin.Add("text", Fingerprint(sequences));
 
   TrainingLog log;
+  ProgressLine line;
   ScaleTrainingObserver observer;
   observer.stop_token = command.interrupt;
   observer.on_start = [&](const Settings& settings) -> Status {
@@ -138,7 +139,7 @@ Status TrainAndWrite(const ScalesCommand& command) {
   observer.on_step = [&](const ScaleStepReport& report) {
     const std::string place =
         report.layer ? "layer " + std::to_string(*report.layer) + ", " : "all layers, ";
-    ShowStep(report.step, report.steps, report.loss, report.seconds, place);
+    line.Show(report.step, report.steps, report.loss, report.seconds, place);
     json record = {{"event", "step"},
                    {"step", report.step},
                    {"steps", report.steps},
@@ -220,17 +221,21 @@ void AddOptions(CLI::App& app, ScalesCommand& command) {
                  "learn all weights too, and write a model with them: quantisation-aware training, "
                  "or with --learn weights that of the float model");
   app.add_option("--weight-rate", training.weight_rate, "learning rate of weights")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(base::Positive());
 
   app.add_option("--layer-steps", training.layer_steps, "of each layer by itself")
       ->capture_default_str()
       ->check(base::NotNegative());
   app.add_option("--layer-rate", training.layer_rate, "learning rate of these")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(base::Positive());
   app.add_option("--steps", training.steps, "of all layers together")
       ->capture_default_str()
       ->check(base::NotNegative());
-  app.add_option("--rate", training.rate, "learning rate of these")->capture_default_str();
+  app.add_option("--rate", training.rate, "learning rate of these")
+      ->capture_default_str()
+      ->check(base::Positive());
   app.add_option("--target", training.target,
                  "model: the float model's distribution; text: the next token")
       ->transform(base::OneOf<Target>({{"model", Target::kModel}, {"text", Target::kText}}))
@@ -260,9 +265,11 @@ std::function<Status()> AddScales(CLI::App& app, StopToken interrupt) {
     if (command->training.checkpoint.empty()) {
       command->training.checkpoint = command->out + ".checkpoint";
     }
-    ONDINE_TRY(
-        base::CheckDistinct({command->model, command->text, command->out, command->tuned_model,
-                             command->log, command->training.checkpoint}));
+    // The same text may be learned from and watched.
+    for (const std::string& text : {command->text, command->validation}) {
+      ONDINE_TRY(base::CheckDistinct({command->model, text, command->out, command->tuned_model,
+                                      command->log, command->training.checkpoint}));
+    }
     return TrainAndWrite(*command);
   };
 }

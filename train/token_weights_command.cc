@@ -35,11 +35,12 @@ Status LearnAndWrite(const TokenWeightsCommand& command) {
   for (const std::string& note : examples.notes) Note(note);
 
   TrainingLog log;
+  ProgressLine line;
   ONDINE_TRY(log.Open(command.log, false));
   const base::Timer timer;
   LearnOptions learning = command.learning;
   learning.progress = [&](int step, double loss) {
-    ShowStep(step + 1, learning.steps, loss, timer.Elapsed(), "");
+    line.Show(step + 1, learning.steps, loss, timer.Elapsed(), "");
     log.Write({{"event", "step"}, {"step", step}, {"loss", loss}, {"seconds", timer.Elapsed()}});
   };
   ONDINE_ASSIGN(const LearnedClasses learned,

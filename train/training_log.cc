@@ -22,10 +22,15 @@ Status TrainingLog::Close(const std::string& path) const {
   return MakeError(ErrorCode::kIo, "is not complete: writing failed", path);
 }
 
-void ShowStep(std::int64_t step, std::int64_t steps, double loss, double seconds,
-              const std::string& more) {
+double ProgressLine::SecondsLeft(std::int64_t step, std::int64_t steps, double seconds) {
+  if (!begin_) begin_ = step - 1;
+  return seconds / static_cast<double>(step - *begin_) * static_cast<double>(steps - step);
+}
+
+void ProgressLine::Show(std::int64_t step, std::int64_t steps, double loss, double seconds,
+                        const std::string& more) {
+  const double left = SecondsLeft(step, steps, seconds);
   if (isatty(STDERR_FILENO) != 1) return;
-  const double left = seconds / static_cast<double>(step) * static_cast<double>(steps - step);
   std::fprintf(stderr, "\r\033[Kstep %lld/%lld, loss %.4f, %s%.1f min left%s",
                static_cast<long long>(step), static_cast<long long>(steps), loss, more.c_str(),
                left / 60, step == steps ? "\n" : "");

@@ -8,8 +8,9 @@ and prints perplexity, divergence and agreement on every text as a Markdown tabl
 
 The model is a GGUF file that is not quantised to integers yet, of any architecture that
 `ondine-train scales` knows, GPT-2 among them. All rows have the same bits, sequences and, where
-they learn, as many steps. What was trained lies in --work and is not trained again, so that the
-same command goes on where it was stopped. Needs scripts/bootstrap --train.
+they learn, as many steps. What was trained lies in --work, with the command that trained it, and is
+not trained again, so that the same command goes on where it was stopped; one with other options of
+training is refused. Needs scripts/bootstrap --train.
 """
 
 import argparse
@@ -53,30 +54,68 @@ TUNED = ("float model, tuned", "quantisation-aware training", "AdaRound")
 def files_of(args, row):
     stem = os.path.join(args.work, row.replace(", ", "-").replace(" ", "-"))
     return types.SimpleNamespace(scales=stem + ".scales.gguf", log=stem + ".jsonl",
+                                 checkpoint=stem + ".scales.gguf.checkpoint",
+                                 options=stem + ".options",
                                  model=stem + ".gguf" if row in TUNED else args.model)
+
+
+def options_of(args, row):
+    """All that decides what is learned, but the number of threads, which only rounds otherwise."""
+    options = ROWS[row][0].format(steps=args.steps, layer_steps=args.layer_steps)
+    return [str(part) for part in (
+        "-m", args.model, "--text", args.tune, "--sequences", args.sequences, "--batch", args.batch,
+        "--weight-bits", args.scheme[1], "--activation-bits", args.scheme[3], "--seed", args.seed,
+        "--smooth", args.smooth, "--rate", args.rate, "--weight-rate", args.weight_rate,
+        *shlex.split(args.training), *shlex.split(options))]
+
+
+def lines_of(options):
+    """Each option with its values."""
+    lines = []
+    for part in map(shlex.quote, options):
+        if part.startswith("-"):
+            lines.append(part)
+        else:
+            lines[-1] += " " + part
+    return lines
+
+
+def check(args, row):
+    """Ends the program where --work has what other options trained."""
+    files = files_of(args, row)
+    made = [path for path in (files.scales, files.checkpoint) if os.path.exists(path)]
+    if ROWS[row][0] is None or not made:
+        return
+    path = pathlib.Path(files.options)
+    if not path.exists():
+        sys.exit(f"{made[0]}: no {path.name} beside it tells how it was trained; delete it, or take "
+                 "another --work")
+    then, now = path.read_text(encoding="utf-8").splitlines(), lines_of(options_of(args, row))
+    theirs = " ".join(line for line in then if line not in now)
+    ours = " ".join(line for line in now if line not in then)
+    if theirs or ours:
+        sys.exit(f"{made[0]}: is of another training, with {theirs or 'nothing more'}; this one has "
+                 f"{ours or 'nothing more'}; delete it, or take another --work")
 
 
 def train(args, row):
     files = files_of(args, row)
     if ROWS[row][0] is None or os.path.exists(files.scales):
         return
-    options = ROWS[row][0].format(steps=args.steps, layer_steps=args.layer_steps)
-    command = [TRAIN, "scales", "-m", args.model, "--text", args.tune, "--sequences",
-               args.sequences, "--batch", args.batch, "--weight-bits", args.scheme[1],
-               "--activation-bits", args.scheme[3], "--seed", args.seed, "--smooth", args.smooth,
-               "--rate", args.rate, "--weight-rate", args.weight_rate, "--log", files.log,
-               "-t", max(1, os.cpu_count() // args.jobs), "-o", files.scales,
-               *shlex.split(args.training), *shlex.split(options)]
+    options = options_of(args, row)
+    pathlib.Path(files.options).write_text("\n".join(lines_of(options)) + "\n", encoding="utf-8")
+    command = [str(TRAIN), "scales", *options, "--log", files.log,
+               "-t", str(max(1, os.cpu_count() // args.jobs)), "-o", files.scales]
     if row in TUNED:
         command += ["--tuned-model", files.model]
-    if os.path.exists(files.scales + ".checkpoint"):
+    if os.path.exists(files.checkpoint):
         command.append("--resume")
     print(f"Training: {row}", file=sys.stderr, flush=True)
     with open(files.log + ".err", "w", encoding="utf-8") as errors:
-        result = subprocess.run([str(part) for part in command], check=False, stderr=errors)
+        result = subprocess.run(command, check=False, stderr=errors)
     if result.returncode != 0:
-        sys.exit(f"failed: {' '.join(map(str, command))}\n(see {files.log}.err)")
-    os.remove(files.scales + ".checkpoint")
+        sys.exit(f"failed: {shlex.join(command)}\n(see {files.log}.err)")
+    os.remove(files.checkpoint)
 
 
 def measure(args, rows):
@@ -133,6 +172,8 @@ def main():
     args = parser.parse_args()
     rows = args.row or list(ROWS)
     pathlib.Path(args.work).mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        check(args, row)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda row: train(args, row), rows))
     if not args.train_only:

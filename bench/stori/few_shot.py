@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from photos import Ondine, clothing, fashion, write_photos
+from ranks import rank_correlation
 
 
 def balanced(predicted, truth):
@@ -164,13 +165,6 @@ def linear_probe(drawn, classes, final, pull=1e-4):
     optimizer.step(closure)
     with torch.no_grad():
         return (torch.tensor(final, dtype=torch.float32) @ weights.T + bias).argmax(1).numpy()
-
-
-def rank_correlation(a, b):
-    ranks = [np.argsort(np.argsort(x)) for x in (a, b)]
-    if np.std(ranks[0]) == 0 or np.std(ranks[1]) == 0:
-        return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def main():

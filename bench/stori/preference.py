@@ -30,6 +30,7 @@ import tempfile
 import numpy as np
 
 from photos import Ondine, fashion, write_photos
+from ranks import auc, rank_correlation
 
 STRENGTHS = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10]
 FEWEST_ALONE, FEWEST_BOTH = 20, 5
@@ -63,14 +64,6 @@ def queries_of(kind, rows):
     pairs = sorted({(row[KINDS[kind]], row["articleType"]) for row in rows
                     if row[KINDS[kind]] not in ("", "NA")})
     return [query for query in (Query(kind, a, b, rows) for a, b in pairs) if query.enough()]
-
-
-def auc(positive, negative):
-    order = np.concatenate([positive, negative])
-    values, inverse, counts = np.unique(order, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    n = len(positive)
-    return (ranks[:n].sum() - n * (n + 1) / 2) / (n * len(negative))
 
 
 def average_precision(scores, relevant):
@@ -217,9 +210,7 @@ def response(by_setting):
         return None
     logs = np.log2([strengths[i] for i in positive])
     slopes = np.array([np.polyfit(logs, row[positive], 1)[0] for row in curve])
-    ranks = np.argsort(np.argsort(curve, axis=1), axis=1)
-    order = np.arange(len(strengths))
-    spearman = np.array([np.corrcoef(row, order)[0, 1] for row in ranks])
+    spearman = np.array([rank_correlation(row, strengths) for row in curve])
     monotone = np.array([np.all(np.diff(row) > 0) for row in curve])
     return {"slope": slopes, "spearman": spearman, "monotone": monotone}
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -27,7 +28,10 @@ class Section {
   Section(const Json& object, std::string name) : object_(object), name_(std::move(name)) {}
 
   static Result<Json> Parse(std::string_view text, const std::string& name) {
-    Json parsed = Json::parse(text, nullptr, false);
+    // Left out where it is nested deeper than any configuration: dump() calls itself for each
+    // level.
+    const auto flat = [](int depth, Json::parse_event_t, const Json&) { return depth < 16; };
+    Json parsed = Json::parse(text, flat, false);
     if (!parsed.is_object()) return MakeError(ErrorCode::kCorrupt, "is no JSON object", name);
     return parsed;
   }
@@ -40,17 +44,34 @@ class Section {
     return {there ? object_.at(key) : empty, name_ + ", " + key};
   }
 
-  Result<int> Int(const char* key, std::optional<int> fallback, unsigned least = 1) const {
+  Result<int> Int(const char* key, std::optional<int> fallback, unsigned least = 1,
+                  unsigned most = kMost) const {
     if (!Has(key)) {
       if (fallback) return *fallback;
       return Wrong(key, "is missing");
     }
     const Json& value = object_.at(key);
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() < least ||
-        value.get<std::uint64_t>() > kMost) {
+        value.get<std::uint64_t>() > most) {
       return Wrong(key, "is no size");
     }
     return value.get<int>();
+  }
+  Result<int> Layers(const char* key, int fallback) const {
+    return Int(key, fallback, 1, kMostLayers);
+  }
+  Result<int> Hidden(int width) const {
+    ONDINE_ASSIGN(const double ratio, Number("mlp_ratio", 4));
+    const double hidden = width * ratio;
+    if (hidden < 1 || hidden > kMost) return Wrong("mlp_ratio", "makes no sense");
+    return static_cast<int>(hidden);
+  }
+  // Finite and above 0 as a float.
+  Result<float> Positive(const char* key, double fallback) const {
+    ONDINE_ASSIGN(const double value, Number(key, fallback));
+    const bool fits = value <= std::numeric_limits<float>::max() && static_cast<float>(value) > 0;
+    if (!fits) return Wrong(key, "is no number above 0");
+    return static_cast<float>(value);
   }
   Result<double> Number(const char* key, double fallback) const {
     if (!Has(key)) return fallback;
@@ -67,7 +88,8 @@ class Section {
   bool Flag(const char* key, bool fallback) const {
     return Has(key) && object_.at(key).is_boolean() ? object_.at(key).get<bool>() : fallback;
   }
-  Result<std::array<float, 3>> Colour(const char* key, const std::array<float, 3>& fallback) const {
+  Result<std::array<float, 3>> Colour(const char* key, const std::array<float, 3>& fallback,
+                                      bool positive) const {
     if (!Has(key)) return fallback;
     const Json& value = object_.at(key);
     std::array<float, 3> colour{};
@@ -75,6 +97,9 @@ class Section {
     for (std::size_t i = 0; i < 3; ++i) {
       if (!value[i].is_number()) return Wrong(key, "is no list of three numbers");
       colour[i] = value[i].get<float>();
+      if (!std::isfinite(colour[i]) || (positive && !(colour[i] > 0))) {
+        return Wrong(key, "holds a number that makes no sense");
+      }
     }
     return colour;
   }
@@ -90,7 +115,8 @@ class Section {
   }
 
  private:
-  static constexpr std::uint64_t kMost = 1 << 24;
+  static constexpr unsigned kMost = 1 << 24;
+  static constexpr unsigned kMostLayers = 1024;  // as models::ReadClipSpec() has it
   const Json& object_;
   std::string name_;
 };
@@ -112,10 +138,9 @@ Result<TransformersTower> ReadTower(const Section& section, const TowerSpec& fal
   TransformersTower tower;
   ONDINE_ASSIGN(tower.spec.width, section.Int("hidden_size", fallback.width));
   ONDINE_ASSIGN(tower.spec.hidden, section.Int("intermediate_size", fallback.hidden));
-  ONDINE_ASSIGN(tower.spec.layers, section.Int("num_hidden_layers", fallback.layers));
+  ONDINE_ASSIGN(tower.spec.layers, section.Layers("num_hidden_layers", fallback.layers));
   ONDINE_ASSIGN(tower.spec.heads, section.Int("num_attention_heads", fallback.heads));
-  ONDINE_ASSIGN(const double epsilon, section.Number("layer_norm_eps", 1e-5));
-  tower.spec.norm_epsilon = static_cast<float>(epsilon);
+  ONDINE_ASSIGN(tower.spec.norm_epsilon, section.Positive("layer_norm_eps", 1e-5));
   ONDINE_ASSIGN(const std::string activation, section.String("hidden_act", "quick_gelu"));
   if (activation != "quick_gelu" && activation != "gelu") {
     return section.Unsupported("hidden_act", activation);
@@ -148,8 +173,8 @@ Status ReadPreprocessor(std::string_view text, const std::string& name, ClipSpec
   if (text.empty()) return {};
   ONDINE_ASSIGN(const Json json, Section::Parse(text, name));
   const Section section(json, name);
-  ONDINE_ASSIGN(spec.mean, section.Colour("image_mean", kMean));
-  ONDINE_ASSIGN(spec.deviation, section.Colour("image_std", kDeviation));
+  ONDINE_ASSIGN(spec.mean, section.Colour("image_mean", kMean, false));
+  ONDINE_ASSIGN(spec.deviation, section.Colour("image_std", kDeviation, true));
   ONDINE_TRY(CheckPictureSize(section, spec.image_size));
   spec.resize = section.Flag("do_center_crop", true) ? ResizeMode::kShortest : ResizeMode::kSquash;
   constexpr int kBicubic = 3;
@@ -215,9 +240,8 @@ Result<ClipSpec> ParseOpenClipConfig(std::string_view config, const std::string&
 
   ONDINE_ASSIGN(spec.text.width, text.Int("width", 512));
   ONDINE_ASSIGN(spec.text.heads, text.Int("heads", 8));
-  ONDINE_ASSIGN(spec.text.layers, text.Int("layers", 12));
-  ONDINE_ASSIGN(const double text_ratio, text.Number("mlp_ratio", 4));
-  spec.text.hidden = static_cast<int>(spec.text.width * text_ratio);
+  ONDINE_ASSIGN(spec.text.layers, text.Layers("layers", 12));
+  ONDINE_ASSIGN(spec.text.hidden, text.Hidden(spec.text.width));
   ONDINE_ASSIGN(spec.vocabulary, text.Int("vocab_size", 49408));
   ONDINE_ASSIGN(spec.context, text.Int("context_length", 77));
 
@@ -227,16 +251,15 @@ Result<ClipSpec> ParseOpenClipConfig(std::string_view config, const std::string&
   if (vision.Has("layers") && vision["layers"].is_array()) {
     return vision.Unsupported("layers", vision["layers"].dump());  // a ResNet
   }
-  ONDINE_ASSIGN(spec.image.layers, vision.Int("layers", 12));
-  ONDINE_ASSIGN(const double image_ratio, vision.Number("mlp_ratio", 4));
-  spec.image.hidden = static_cast<int>(spec.image.width * image_ratio);
+  ONDINE_ASSIGN(spec.image.layers, vision.Layers("layers", 12));
+  ONDINE_ASSIGN(spec.image.hidden, vision.Hidden(spec.image.width));
   ONDINE_ASSIGN(spec.image_size, vision.Int("image_size", 224));
   ONDINE_ASSIGN(spec.patch_size, vision.Int("patch_size", 16));
   ONDINE_TRY(CheckHeads(spec.text, name));
   ONDINE_TRY(CheckHeads(spec.image, name));
 
-  ONDINE_ASSIGN(spec.mean, preprocess.Colour("mean", kMean));
-  ONDINE_ASSIGN(spec.deviation, preprocess.Colour("std", kDeviation));
+  ONDINE_ASSIGN(spec.mean, preprocess.Colour("mean", kMean, false));
+  ONDINE_ASSIGN(spec.deviation, preprocess.Colour("std", kDeviation, true));
   ONDINE_ASSIGN(const std::string filter, preprocess.String("interpolation", "bicubic"));
   if (filter != "bicubic") return preprocess.Unsupported("interpolation", filter);
   ONDINE_ASSIGN(const std::string resize, preprocess.String("resize_mode", "shortest"));

@@ -67,6 +67,9 @@ Result<HttpAddress> ParseHttpAddress(std::string_view url) {
     port = place.substr(colon);
   }
   if (address.host.empty()) return NoAddress(url, "there is no host");
+  if (address.host.find_first_of("[]") != std::string::npos) {
+    return NoAddress(url, "a bracket stands where none belongs");
+  }
   address.port = address.encrypted ? 443 : 80;
   if (!port.empty()) {
     const char* end = port.data() + port.size();

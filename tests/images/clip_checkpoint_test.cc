@@ -205,6 +205,33 @@ TEST_F(ConvertClipTest, AnyConfigurationIsReadOrRefused) {
   EXPECT_EQ(spec->text.layers, 12);
 }
 
+TEST_F(ConvertClipTest, NumbersThatMakeNoSenseAreRefused) {
+  for (const char* vision : {R"("num_hidden_layers": 16000000)", R"("layer_norm_eps": 0)",
+                             R"("layer_norm_eps": -1)", R"("layer_norm_eps": 1e300)"}) {
+    const std::string config =
+        std::string(R"({"model_type": "clip", "vision_config": {)") + vision + "}}";
+    EXPECT_FALSE(ParseTransformersConfig(config, "", "x")) << vision;
+  }
+  for (const char* preprocessing : {R"("image_std": [1, 0, 1])", R"("image_std": [1, -1, 1])",
+                                    R"("image_mean": [0, 1e300, 0])"}) {
+    EXPECT_FALSE(ParseTransformersConfig(R"({"model_type": "clip"})",
+                                         std::string("{") + preprocessing + "}", "x"))
+        << preprocessing;
+  }
+  const auto open_clip = [](const std::string& vision) {
+    return ParseOpenClipConfig(
+        R"({"model_cfg": {"embed_dim": 512, "text_cfg": {}, "vision_cfg": {)" + vision + "}}}",
+        "x");
+  };
+  EXPECT_TRUE(open_clip(""));
+  for (const char* vision : {R"("mlp_ratio": 1e30)", R"("mlp_ratio": 0)", R"("mlp_ratio": -4)",
+                             R"("layers": 16000000)"}) {
+    EXPECT_FALSE(open_clip(vision)) << vision;
+  }
+  const std::string deep = std::string(100000, '[') + std::string(100000, ']');
+  EXPECT_FALSE(open_clip(R"("timm_model_name": )" + deep));
+}
+
 TEST_F(ConvertClipTest, PicturesBecomeSquaresAsEachTrainerMadeThem) {
   EXPECT_EQ(ParseTransformersConfig(R"({"model_type": "clip"})", "", "x")->resize,
             models::ResizeMode::kShortest);

@@ -34,11 +34,27 @@ TEST(HttpAddress, IsTakenApart) {
 }
 
 TEST(HttpAddress, WhatIsNoneIsRefused) {
-  for (const char* url :
-       {"", "host:80", "ftp://host", "http://", "http:///v1", "http://:80",
-        "http://host:", "http://host:0", "http://host:65536", "http://host:80x", "http://host:-1",
-        "http://user:secret@host/", "http://host/v1?key=secret", "http://host/#a", "http://ho st",
-        "http://host\r\nX: y", "http://h\xc3\xb6st", "http://[::1", "http://[::1]80"}) {
+  for (const char* url : {"",
+                          "host:80",
+                          "ftp://host",
+                          "http://",
+                          "http:///v1",
+                          "http://:80",
+                          "http://host:",
+                          "http://host:0",
+                          "http://host:65536",
+                          "http://host:80x",
+                          "http://host:-1",
+                          "http://user:secret@host/",
+                          "http://host/v1?key=secret",
+                          "http://host/#a",
+                          "http://ho st",
+                          "http://host\r\nX: y",
+                          "http://h\xc3\xb6st",
+                          "http://[::1",
+                          "http://[::1]80",
+                          "http://[[]",
+                          "http://a]b"}) {
     const auto address = ParseHttpAddress(url);
     ASSERT_FALSE(address) << url;
     EXPECT_EQ(address.error().code, ErrorCode::kInvalidArgument);

@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """Writes the vectors of clip_vectors.h: those of transformers' CLIPModel with weights that the test makes too.
 
   tests/train/clip_transformers.py > tests/train/clip_vectors.h

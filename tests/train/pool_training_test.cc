@@ -12,6 +12,7 @@
 namespace ondine::testing {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using train::PoolItem;
 using train::PoolItems;
@@ -147,6 +148,39 @@ TEST(PoolTraining, GoesOnWhereItStopped) {
   const auto resumed = TrainTiny(options, counter);
   ASSERT_TRUE(resumed) << resumed.error().ToString();
   EXPECT_EQ(steps, 7);
+  EXPECT_EQ(Values(*resumed), Values(*whole));
+}
+
+// Also the last one, and the one before the first step.
+TEST(PoolTraining, AValidationThatWasStoppedIsMadeAgain) {
+  const TempDir folder;
+  PoolTrainingOptions options = SmallTraining();
+  options.validate_every = 5;
+  const auto whole = TrainTiny(options);
+  ASSERT_TRUE(whole) << whole.error().ToString();
+  options.checkpoint = folder.File("checkpoint");
+  std::vector<std::int64_t> validated;
+  for (const std::int64_t stop_after : {0, 5, 12}) {
+    train::PoolTrainingObserver observer;
+    if (stop_after == 0) observer.stop_token.Stop();
+    observer.on_step = [&](const train::StepReport& report) {
+      if (report.step == stop_after) observer.stop_token.Stop();
+    };
+    observer.on_validation = [&](const train::ValidationReport& report) {
+      EXPECT_GT(report.answer_loss, 0);
+      validated.push_back(report.step);
+    };
+    const auto stopped = TrainTiny(options, observer);
+    ASSERT_FALSE(stopped);
+    EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+    options.resume = true;
+  }
+  EXPECT_THAT(validated, ElementsAre(0, 5, 10));
+  train::PoolTrainingObserver observer;
+  observer.on_validation = [&](const train::ValidationReport& r) { validated.push_back(r.step); };
+  const auto resumed = TrainTiny(options, observer);
+  ASSERT_TRUE(resumed) << resumed.error().ToString();
+  EXPECT_THAT(validated, ElementsAre(0, 5, 10, 12));
   EXPECT_EQ(Values(*resumed), Values(*whole));
 }
 

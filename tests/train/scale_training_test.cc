@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <span>
 
 #include "compute/attention.h"
@@ -77,7 +78,6 @@ TEST(ChannelQuantizer, ChangesNothingWhereNothingIsRounded) {
     const auto twin = DecoderTwin::Create(*decoder, torch::kCPU);
     ASSERT_TRUE(twin);
     ChannelQuantizer quantizer = Observed(*twin, 2);
-    quantizer.SetMode(ChannelQuantizer::Mode::kScale);
     const torch::Tensor plain = Logits(*twin, Rows(1)[0], nullptr);
     const torch::Tensor scaled = Logits(*twin, Rows(1)[0], &quantizer);
     EXPECT_LT((scaled - plain).abs().max().item<float>(), 1e-4 * plain.abs().max().item<float>());
@@ -270,6 +270,7 @@ TEST(ScaleTraining, LearnsWeightsWhereItIsToldTo) {
     options.target = ScaleTrainingOptions::Target::kText;
     options.learn_weights = true;
     options.weight_rate = 1e-3;
+    if (!codes) options.rate = 0;  // of nothing
     options.codes = codes;
     options.learn_scales = false;
     options.learn_ranges = codes;
@@ -304,14 +305,21 @@ TEST(ScaleTraining, LearnsWeightsWhereItIsToldTo) {
 
 // Also where scales are not learned, and so not in the checkpoint.
 TEST(ScaleTraining, GoesOnWhereItStopped) {
-  const TempDir folder;
   for (const bool learn_scales : {true, false}) {
+    const TempDir folder;
     ScaleTrainingOptions options = SmallTraining();
     options.learn_scales = learn_scales;
     options.start = ScaleTrainingOptions::Start::kSmooth;
     const auto whole = TrainTiny(options);
     ASSERT_TRUE(whole) << whole.error().ToString();
     options.checkpoint = folder.File("checkpoint");
+    // Before the text was observed to its end: limits of a part of it are kept nowhere.
+    train::ScaleTrainingObserver early;
+    early.stop_token.Stop();
+    const auto unobserved = TrainTiny(options, early);
+    ASSERT_FALSE(unobserved);
+    EXPECT_EQ(unobserved.error().code, ErrorCode::kCancelled);
+    EXPECT_FALSE(std::filesystem::exists(options.checkpoint));
     for (const std::int64_t stop_after : {7, 20, 33, 45}) {
       SCOPED_TRACE(stop_after);
       train::ScaleTrainingObserver observer;
@@ -331,6 +339,46 @@ TEST(ScaleTraining, GoesOnWhereItStopped) {
     const auto other = TrainTiny(options);
     ASSERT_FALSE(other);
     EXPECT_EQ(other.error().code, ErrorCode::kMismatch);
+  }
+}
+
+// A stopped baseline is none, though it has no steps in which to stop.
+TEST(ScaleTraining, ABaselineObservesAllOfTheText) {
+  ScaleTrainingOptions options = SmallTraining();
+  options.learn_scales = options.learn_ranges = false;
+  options.layer_steps = options.steps = 0;
+  ASSERT_TRUE(TrainTiny(options));
+  train::ScaleTrainingObserver observer;
+  observer.stop_token.Stop();
+  const auto stopped = TrainTiny(options, observer);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+}
+
+// Before weights are made to choose, in the midst of it, and in another layer.
+TEST(ScaleTraining, LearningHowToRoundGoesOnWhereItStopped) {
+  const TempDir folder;
+  ScaleTrainingOptions options = SmallTraining();
+  options.scheme = {.weight_bits = 3, .activation_bits = 8};
+  options.learn_scales = options.learn_ranges = false;
+  options.learn_rounding = true;
+  options.layer_rate = 1e-1;
+  options.steps = 0;
+  const auto whole = TrainTinyAndWeights(options);
+  ASSERT_TRUE(whole) << whole.error().ToString();
+  options.checkpoint = folder.File("checkpoint");
+  for (const std::int64_t stop_after : {3, 12, 35}) {
+    SCOPED_TRACE(stop_after);
+    train::ScaleTrainingObserver observer;
+    observer.on_step = [&](const train::ScaleStepReport& report) {
+      if (report.step == stop_after) observer.stop_token.Stop();
+    };
+    options.resume = false;
+    ASSERT_FALSE(TrainTinyAndWeights(options, observer));
+    options.resume = true;
+    const auto resumed = TrainTinyAndWeights(options);
+    ASSERT_TRUE(resumed) << resumed.error().ToString();
+    EXPECT_EQ(resumed->weights, whole->weights);
   }
 }
 

@@ -146,7 +146,15 @@ TEST_F(ScalesCommandTest, RefusesWhatItCannotUse) {
   EXPECT_THAT(Refusal(kUsage, Command({"--sites", "attention_norm,here"})), HasSubstr("here"));
   EXPECT_THAT(Refusal(kUsage, Command({"--checkpoint", Path("scales.gguf")})),
               HasSubstr("two purposes"));
+  EXPECT_THAT(Refusal(kUsage, {"scales", "-m", Model(), "--text", text_, "--validation",
+                               Write("other.txt", Text()), "-o", Path("other.txt")}),
+              HasSubstr("two purposes"));
   EXPECT_THAT(Refusal(kUsage, Command({"--device", "toaster"})), HasSubstr("toaster"));
+  for (const char* rate : {"--rate", "--layer-rate", "--weight-rate"}) {
+    EXPECT_THAT(Refusal(kUsage, {"scales", "-m", Model(), "--text", text_, "-o", Path("no.gguf"),
+                                 rate, "0"}),
+                HasSubstr("above 0"));
+  }
 }
 
 }  // namespace
