@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds ondine's numbers against llama.cpp's on the same model file.
 
-  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000] [--reference F32] [--adapter LORA]
+  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000] [--reference F32] [--adapter LORA] [-fa 1]
 
 Prints a row of a Markdown table: how many greedy continuations of 20 prompts (five languages and
 code) are the same, mean Kullback-Leibler divergence and perplexity over chunks of 512 tokens. With
@@ -54,11 +54,16 @@ def main():
     parser.add_argument("--chunks", type=int, default=40)
     parser.add_argument("--bytes", type=int, default=400000)
     parser.add_argument("--reference", help="a model file")
+    parser.add_argument("-fa", "--flash", type=int, choices=[0, 1], default=0,
+                        help="llama.cpp's flash attention")
     parser.add_argument("-n", type=int, default=64, help="tokens of a continuation")
     parser.add_argument("-t", "--threads", type=int, default=2)
     args = parser.parse_args()
-    peer = [sys.executable, os.path.join(HERE, "llama_peer.py")]
     adapter = ["--adapter", args.adapter] if args.adapter else []
+
+    def peer(command, model, *options):
+        return run([sys.executable, os.path.join(HERE, "llama_peer.py"), command, "-m", model, "-fa",
+                    str(args.flash), "-t", str(args.threads), *adapter, *options])
 
     with tempfile.TemporaryDirectory() as folder:
         text = os.path.join(folder, "text")
@@ -69,8 +74,7 @@ def main():
             f.writelines(json.dumps({"prompt": p}) + "\n" for p in PROMPTS)
 
         theirs = [json.loads(line) for line in
-                  run(peer + ["greedy", "-m", args.model, "--prompts", prompts, "-n", str(args.n),
-                              "-t", str(args.threads), *adapter]).splitlines()]
+                  peer("greedy", args.model, "--prompts", prompts, "-n", str(args.n)).splitlines()]
         same = 0
         for prompt, their in zip(PROMPTS, theirs):
             ours = json.loads(run([args.ondine, "run", "-m", args.model, "-p", prompt, "-n",
@@ -80,15 +84,15 @@ def main():
             else:
                 print(f"differs: {prompt!r}\n  ondine    {ours['text']!r}\n"
                       f"  llama.cpp {their['text']!r}", file=sys.stderr)
-        size = ["-f", text, "--chunks", str(args.chunks), "--ctx", "512", "-t", str(args.threads), *adapter]
+        size = ["-f", text, "--chunks", str(args.chunks), "--ctx", "512"]
         base = os.path.join(folder, "base.kld")
 
         def llama_cpp(model, *option):
-            return json.loads(run(peer + ["perplexity", "-m", model, *size, *option]))
+            return json.loads(peer("perplexity", model, *size, *option))
 
         def ondine():
-            return json.loads(run([args.ondine, "perplexity", "-m", args.model, *size, "--kl-base",
-                                   base, "--json"]))
+            return json.loads(run([args.ondine, "perplexity", "-m", args.model, "-t",
+                                   str(args.threads), *adapter, *size, "--kl-base", base, "--json"]))
 
         if args.reference:
             llama_cpp(args.reference, "--save-logits", base)

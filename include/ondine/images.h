@@ -169,7 +169,7 @@ struct IndexProgress {
 };
 
 struct IndexOptions {
-  int threads = 1;  // that read and decode, beside those of the encoder
+  int threads = 0;  // that read and decode, beside those of the encoder; 0: one per core
   StopToken stop = {};
   std::function<void(const IndexProgress&)> progress = {};  // about ten times a second
 };

@@ -36,7 +36,7 @@ Status Index(const IndexCommand& command) {
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
   ProgressLine line(command.progress);
   IndexOptions options;
-  options.threads = std::max(1, command.clip.threads);
+  options.threads = command.clip.threads;
   options.stop = InterruptToken();
   options.progress = [&](const IndexProgress& progress) {
     line.Show(Grouped(progress.done) + " of " + Grouped(progress.total) + " photos, " +

@@ -10,6 +10,7 @@
 
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "compute/thread_count.h"
 #include "images/photo_database.h"
 #include "images/photo_reader.h"
 #include "images/photo_scan.h"
@@ -100,7 +101,7 @@ class Indexer {
     PhotoReader reader(
         to_read_, encoder_.form(),
         [this](const ContentHash& hash) { return known_contents_.contains(hash); },
-        options_.threads, kReadAhead);
+        compute::ThreadCount(options_.threads), kReadAhead);
     base::Timer since_commit;
     for (const PhotoFile& file : to_read_) {
       if (options_.stop.Stopped()) {
@@ -239,7 +240,7 @@ Result<IndexReport> IndexPhotos(const std::string& library, const std::string& f
   ONDINE_ASSIGN(IndexReport report, Indexer(database, std::move(scan), encoder, options).Run());
   ONDINE_TRY(database.Close());
   // So that the first search need not make it.
-  ONDINE_TRY(VectorIndex::Open(database, options.threads));
+  ONDINE_TRY(VectorIndex::Open(database, compute::ThreadCount(options.threads)));
   return report;
 }
 
