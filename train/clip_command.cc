@@ -168,17 +168,7 @@ void AddOptions(CLI::App& app, ClipCommand& command) {
   add_size("--vocabulary", spec.vocabulary, "tokens");
   add_size("--context", spec.context, "tokens of a text at most");
 
-  app.add_option("--epochs", training.epochs)->capture_default_str()->check(CLI::Range(1, 1000));
-  app.add_option("--steps", training.max_steps, "end after so many (default: by epochs)");
-  app.add_option("--batch", training.batch, "photos a step, of all processes together")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--learning-rate", training.learning_rate)
-      ->capture_default_str()
-      ->check(base::Positive());
-  app.add_option("--weight-decay", training.weight_decay)
-      ->capture_default_str()
-      ->check(base::NotNegative());
+  AddStepOptions(app, training, "photos");
   app.add_option("--keep-patches", training.keep_patches,
                  "share of each photo's patches that a step reads, drawn anew each time")
       ->capture_default_str()

@@ -256,17 +256,7 @@ void AddOptions(CLI::App& app, PoolCommand& command) {
   app.add_option("--mix", command.mix, "share of choice in mix")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--epochs", training.epochs)->capture_default_str()->check(CLI::Range(1, 1000));
-  app.add_option("--steps", training.max_steps, "end after so many (default: by epochs)");
-  app.add_option("--batch", training.batch, "items a step, of all processes together")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--learning-rate", training.learning_rate)
-      ->capture_default_str()
-      ->check(base::Positive());
-  app.add_option("--weight-decay", training.weight_decay)
-      ->capture_default_str()
-      ->check(base::NotNegative());
+  AddStepOptions(app, training, "items");
   app.add_option("--dropout", training.dropout, "of the adapters' inputs")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 0.9));

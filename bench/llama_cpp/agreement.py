@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Holds ondine's numbers against llama.cpp's on the same model file.
 
-  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000] [--reference F32] [--adapter LORA] [-fa 1]
+  agreement.py -m MODEL --text wiki.test.raw [--chunks 40] [--bytes 400000] [--reference F32]
+               [--adapter LORA] [-fa 1]
 
 Prints a row of a Markdown table: how many greedy continuations of 20 prompts (five languages and
 code) are the same, mean Kullback-Leibler divergence and perplexity over chunks of 512 tokens. With
@@ -62,8 +63,8 @@ def main():
     adapter = ["--adapter", args.adapter] if args.adapter else []
 
     def peer(command, model, *options):
-        return run([sys.executable, os.path.join(HERE, "llama_peer.py"), command, "-m", model, "-fa",
-                    str(args.flash), "-t", str(args.threads), *adapter, *options])
+        return run([sys.executable, os.path.join(HERE, "llama_peer.py"), command, "-m", model,
+                    "-fa", str(args.flash), "-t", str(args.threads), *adapter, *options])
 
     with tempfile.TemporaryDirectory() as folder:
         text = os.path.join(folder, "text")
@@ -91,8 +92,8 @@ def main():
             return json.loads(peer("perplexity", model, *size, *option))
 
         def ondine():
-            return json.loads(run([args.ondine, "perplexity", "-m", args.model, "-t",
-                                   str(args.threads), *adapter, *size, "--kl-base", base, "--json"]))
+            return json.loads(run([args.ondine, "perplexity", "-m", args.model, *size, "-t",
+                                   str(args.threads), *adapter, "--kl-base", base, "--json"]))
 
         if args.reference:
             llama_cpp(args.reference, "--save-logits", base)

@@ -48,10 +48,11 @@ Result<InputFile> InputFile::Open(const std::string& path) {
 Result<std::size_t> InputFile::Read(std::span<std::byte> buffer, const StopToken& stop) {
   constexpr int kMilliseconds = 50;  // after which a stop is noticed
   pollfd waiting = {descriptor_, POLLIN, 0};
-  do {
-    if (stop.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped", path_);
-  } while (poll(&waiting, 1, kMilliseconds) == 0);
   while (true) {
+    if (stop.Stopped()) return MakeError(ErrorCode::kCancelled, "stopped", path_);
+    const int ready = poll(&waiting, 1, kMilliseconds);
+    // A signal may be what stops it.
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     const ssize_t got = read(descriptor_, buffer.data(), buffer.size());
     if (got >= 0) return static_cast<std::size_t>(got);
     if (errno != EINTR) {

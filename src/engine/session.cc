@@ -186,8 +186,8 @@ Result<Generation> Session::Impl::Complete(std::string_view prompt,
 Result<std::vector<TokenId>> Session::Impl::BeginTurn(std::string_view message,
                                                       std::string_view system,
                                                       const StopToken& stop) {
-  ONDINE_TRY(CanChat());
   const bool first = !talking_;
+  if (first) ONDINE_TRY(CanChat());
   Frame frame;
   if (first) {
     ONDINE_ASSIGN(frame, engine::FirstMessage(parts(), system, true));

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -52,6 +55,25 @@ TEST(InputFile, RefusesWhatCannotBeRead) {
   EXPECT_EQ(InputFile::Open(dir.File("none")).error().context, dir.File("none"));
   EXPECT_EQ(InputFile::Open(dir.path().string()).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(InputFile::Open("/dev/zero").error().code, ErrorCode::kInvalidArgument);
+}
+
+// A signal that ends the waiting itself, as Ctrl-C does: whenever it comes, nothing waits on.
+TEST(InputFile, ASignalThatStopsFreesWhoeverWaits) {
+  static StopToken stop;
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  auto file = InputFile::Open("/proc/self/fd/" + std::to_string(ends[0]));
+  ASSERT_TRUE(file);
+  const auto before = std::signal(SIGALRM, [](int) { stop.Stop(); });
+  const itimerval soon = {{0, 0}, {0, 10'000}};
+  ASSERT_EQ(setitimer(ITIMER_REAL, &soon, nullptr), 0);
+  std::array<std::byte, 8> buffer;
+  const auto got = file->Read(buffer, stop);
+  std::signal(SIGALRM, before);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, ErrorCode::kCancelled);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 }  // namespace
