@@ -1,5 +1,6 @@
 // What a search by text costs: encoding the query, with and without strengths, and finding photos
-// among 100,000. The CLIP is $ONDINE_CLIP, else the one that comes along.
+// among 100,000; and what making a photo small does. The CLIP is $ONDINE_CLIP, else the one that
+// comes along.
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -14,6 +15,7 @@
 
 #include "images/clip_parts.h"
 #include "images/photo_database.h"
+#include "images/resample.h"
 #include "ondine/images.h"
 
 namespace ondine {
@@ -81,6 +83,21 @@ void SearchByText(benchmark::State& state, const std::string& query) {
                           static_cast<std::int64_t>(sizeof(float)));
 }
 
+// 400 x 550 pixels to the 224 x 224 in the middle.
+void Resample(benchmark::State& state, const images::ResampleKernels& kernels) {
+  std::mt19937 random(1);
+  std::vector<std::uint8_t> row(3 * 400);
+  for (auto& value : row) value = static_cast<std::uint8_t>(random());
+  for (auto _ : state) {
+    images::Resampler resampler({400, 224, 0, 224}, {550, 308, 42, 224}, kernels);
+    for (int y = 0; y < 550; ++y) resampler.Add(row.data());
+    benchmark::DoNotOptimize(resampler.pixels().data());
+  }
+}
+
+BENCHMARK_CAPTURE(Resample, plain, images::PlainResampleKernels())->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Resample, fastest, images::FastestResampleKernels())
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(EncodeQuery, plain, "a photo of red running shoes for women", {})
     ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(EncodeQuery, weighted, "a photo of (red:2) running shoes for (women:1.5)", {})

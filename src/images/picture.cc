@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "images/resample.h"
 #include "images/vips_library.h"
 
 namespace ondine::images {
@@ -55,8 +56,8 @@ constexpr std::array<std::string_view, 6> kLoaders = {kJpegLoader,
 // differ from Pillow's by 0.33 of 255 in the mean instead of 0.16, and by 6 at most. Of a WebP the
 // memory is that of what is decoded.
 constexpr int kLeftToBicubic = 4;
-// Of other formats one that is so many times too large.
-constexpr double kBoxesFrom = 16;
+// Rows that are decoded at a time: those of a JPEG come in eights or sixteens.
+constexpr int kRowsAtATime = 16;
 
 // Replaces `image` by what an operation makes of it; false where that fails.
 template <typename Operation>
@@ -109,25 +110,47 @@ Layout LayoutOf(Size upright, const PictureForm& form) {
   return layout;
 }
 
-bool SwapsSides(int orientation) {
-  return orientation >= 5;
-}
+// How pixels of a file are turned upright, by EXIF's orientation.
+struct Turn {
+  explicit Turn(int orientation)
+      : swaps_sides(orientation >= 5),
+        from_right(orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8),
+        from_bottom(orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7) {}
 
-// The same layout of the pixels as they are stored, which EXIF's orientation turns upright.
-Layout Stored(const Layout& upright, int orientation) {
+  bool swaps_sides;              // first ...
+  bool from_right, from_bottom;  // ... and then are taken from these sides of the file
+};
+
+// The same layout of the pixels as they are stored.
+Layout Stored(const Layout& upright, const Turn& turn) {
   Layout stored = upright;
-  if (SwapsSides(orientation)) {
+  if (turn.swaps_sides) {
     std::swap(stored.resized.width, stored.resized.height);
     std::swap(stored.kept.width, stored.kept.height);
     std::swap(stored.left, stored.top);
   }
-  const bool from_right =
-      orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-  const bool from_bottom =
-      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-  if (from_right) stored.left = stored.resized.width - stored.kept.width - stored.left;
-  if (from_bottom) stored.top = stored.resized.height - stored.kept.height - stored.top;
+  if (turn.from_right) stored.left = stored.resized.width - stored.kept.width - stored.left;
+  if (turn.from_bottom) stored.top = stored.resized.height - stored.kept.height - stored.top;
   return stored;
+}
+
+// The stored pixels, upright, in the middle of a square of grey.
+std::vector<std::uint8_t> OnSquare(const std::vector<std::uint8_t>& stored, Size size,
+                                   const Turn& turn, const PictureForm& form) {
+  const auto side = static_cast<std::size_t>(form.size);
+  std::vector<std::uint8_t> square(side * side * 3, static_cast<std::uint8_t>(form.fill));
+  const Size upright = turn.swaps_sides ? Size{size.height, size.width} : size;
+  const int left = (form.size - upright.width) / 2, top = (form.size - upright.height) / 2;
+  for (int y = 0; y < upright.height; ++y) {
+    std::uint8_t* to = &square[(static_cast<std::size_t>(top + y) * side + left) * 3];
+    for (int x = 0; x < upright.width; ++x, to += 3) {
+      const int across = turn.swaps_sides ? y : x, down = turn.swaps_sides ? x : y;
+      const int from_x = turn.from_right ? size.width - 1 - across : across;
+      const int from_y = turn.from_bottom ? size.height - 1 - down : down;
+      std::copy_n(&stored[(static_cast<std::size_t>(from_y) * size.width + from_x) * 3], 3, to);
+    }
+  }
+  return square;
 }
 
 // "2021:06:30 23:59:59 (...)", as libvips shows it.
@@ -178,11 +201,11 @@ class Reader {
                            " million are read",
                        name_);
     }
-    const int orientation = Vips().vips_image_get_orientation(image.get());
+    const Turn turn(Vips().vips_image_get_orientation(image.get()));
     Picture picture;
     picture.size = form_.size;
-    picture.width = SwapsSides(orientation) ? size.height : size.width;
-    picture.height = SwapsSides(orientation) ? size.width : size.height;
+    picture.width = turn.swaps_sides ? size.height : size.width;
+    picture.height = turn.swaps_sides ? size.width : size.height;
     picture.taken = TimeTaken(image.get());
 
     const Layout upright = LayoutOf({picture.width, picture.height}, form_);
@@ -192,7 +215,7 @@ class Reader {
                            std::to_string(size.height) + " pixels",
                        name_);
     }
-    const Layout stored = Stored(upright, orientation);
+    const Layout stored = Stored(upright, turn);
     if (loader == kJpegLoader || loader == kWebpLoader) {
       const int left =
           std::min(size.width / stored.resized.width, size.height / stored.resized.height);
@@ -203,9 +226,10 @@ class Reader {
       if (shrink > 1) image = Open(loader, shrink);
       if (image == nullptr) return Damaged(loader);
     }
-    if (!Convert(image) || !Resize(image, stored) || !Finish(image, picture)) {
-      return Damaged(loader);
-    }
+    if (!Convert(image)) return Damaged(loader);
+    const auto pixels = Resize(image.get(), stored);
+    if (!pixels) return Damaged(loader);
+    picture.pixels = OnSquare(*pixels, stored.kept, turn, form_);
     return picture;
   }
 
@@ -251,61 +275,21 @@ class Reader {
            Vips().vips_image_get_bands(image.get()) == 3;
   }
 
-  static bool Resize(Image& image, const Layout& stored) {
-    const double across =
-        static_cast<double>(stored.resized.width) / Vips().vips_image_get_width(image.get());
-    const double down =
-        static_cast<double>(stored.resized.height) / Vips().vips_image_get_height(image.get());
-    return Reduce(image, std::min(across, 1.0), std::min(down, 1.0)) &&
-           Enlarge(image, std::max(across, 1.0), std::max(down, 1.0)) &&
-           Apply(image, [&](VipsImage* in, VipsImage** out) {
-             return Vips().vips_extract_area(in, out, stored.left, stored.top, stored.kept.width,
-                                             stored.kept.height, nullptr);
-           });
-  }
-
-  static bool Reduce(Image& image, double across, double down) {
-    return (across == 1 && down == 1) || Apply(image, [&](VipsImage* in, VipsImage** out) {
-             // Of large pictures boxes are averaged first, row after row: the filter alone would
-             // want as many rows at a time as it makes one of, many times over.
-             const double gap = std::min(across, down) * kBoxesFrom < 1 ? kLeftToBicubic : 0.0;
-             return Vips().vips_resize(in, out, across, "vscale", down, "kernel", VIPS_KERNEL_CUBIC,
-                                       "gap", gap, nullptr);
-           });
-  }
-
-  // Vips().vips_resize() would move the picture by a part of a pixel here.
-  static bool Enlarge(Image& image, double across, double down) {
-    if (across == 1 && down == 1) return true;
-    const std::unique_ptr<VipsInterpolate, Unref> cubic(Vips().vips_interpolate_new("bicubic"));
-    return cubic != nullptr && Apply(image, [&](VipsImage* in, VipsImage** out) {
-             return Vips().vips_affine(in, out, across, 0, 0, down, "interpolate", cubic.get(),
-                                       "idx", 0.5 - 0.5 / across, "idy", 0.5 - 0.5 / down, "extend",
-                                       VIPS_EXTEND_COPY, nullptr);
-           });
-  }
-
-  // Turns it and puts it on a square. The rows came one by one so far and now are few.
-  bool Finish(Image& image, Picture& picture) const {
-    Image small(Vips().vips_image_copy_memory(image.get()));
-    if (small == nullptr) return false;
-    const bool done =
-        Apply(small, [](VipsImage* in,
-                        VipsImage** out) { return Vips().vips_autorot(in, out, nullptr); }) &&
-        Apply(small, [&](VipsImage* in, VipsImage** out) {
-          return Vips().vips_embed(in, out, (form_.size - Vips().vips_image_get_width(in)) / 2,
-                                   (form_.size - Vips().vips_image_get_height(in)) / 2, form_.size,
-                                   form_.size, "extend", VIPS_EXTEND_BACKGROUND, "background",
-                                   Grey(form_.fill).get(), nullptr);
-        });
-    if (!done) return false;
-    std::size_t bytes = 0;
-    const std::unique_ptr<void, decltype(&g_free)> pixels(
-        Vips().vips_image_write_to_memory(small.get(), &bytes), Vips().g_free);
-    const auto* first = static_cast<const std::uint8_t*>(pixels.get());
-    if (first == nullptr) return false;
-    picture.pixels.assign(first, first + bytes);
-    return true;
+  // Nothing where the file ends too early.
+  static std::optional<std::vector<std::uint8_t>> Resize(VipsImage* image, const Layout& stored) {
+    const int width = Vips().vips_image_get_width(image);
+    const int height = Vips().vips_image_get_height(image);
+    const std::unique_ptr<VipsRegion, Unref> rows(Vips().vips_region_new(image));
+    Resampler resampler({width, stored.resized.width, stored.left, stored.kept.width},
+                        {height, stored.resized.height, stored.top, stored.kept.height});
+    for (int top = 0; top < height; top += kRowsAtATime) {
+      const VipsRect wanted = {0, top, width, std::min(kRowsAtATime, height - top)};
+      if (rows == nullptr || Vips().vips_region_prepare(rows.get(), &wanted) != 0) return {};
+      for (int y = top; y < top + wanted.height; ++y) {
+        resampler.Add(rows->data + static_cast<std::ptrdiff_t>(y - rows->valid.top) * rows->bpl);
+      }
+    }
+    return resampler.pixels();
   }
 
   VipsSource* source_;

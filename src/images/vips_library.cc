@@ -36,9 +36,6 @@ bool Start(const VipsLibrary& vips) {
   if (vips.vips_init("ondine") != 0) return false;
   vips.vips_concurrency_set(1);  // our threads have a picture each
   vips.vips_cache_set_max(0);    // no picture is read twice
-  // Its code that is made at run time (Orc 0.4.33) crashes now and then where several threads free
-  // theirs at once.
-  vips.vips_vector_set_enabled(FALSE);
   return true;
 }
 

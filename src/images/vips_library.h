@@ -4,11 +4,7 @@
 #ifndef ONDINE_SRC_IMAGES_VIPS_LIBRARY_H_
 #define ONDINE_SRC_IMAGES_VIPS_LIBRARY_H_
 
-// The second needs the first.
-// clang-format off
 #include <vips/vips.h>
-#include <vips/vector.h>
-// clang-format on
 
 namespace ondine::images {
 
@@ -17,21 +13,16 @@ namespace ondine::images {
   F(g_free)                          \
   F(g_log_set_handler)               \
   F(g_object_unref)                  \
-  F(vips_affine)                     \
   F(vips_area_unref)                 \
   F(vips_array_double_new)           \
-  F(vips_autorot)                    \
   F(vips_cache_set_max)              \
   F(vips_call)                       \
   F(vips_cast_uchar)                 \
   F(vips_colourspace)                \
   F(vips_concurrency_set)            \
-  F(vips_embed)                      \
   F(vips_error_clear)                \
-  F(vips_extract_area)               \
   F(vips_flatten)                    \
   F(vips_foreign_find_load_source)   \
-  F(vips_image_copy_memory)          \
   F(vips_image_get_bands)            \
   F(vips_image_get_height)           \
   F(vips_image_get_orientation)      \
@@ -40,14 +31,12 @@ namespace ondine::images {
   F(vips_image_get_width)            \
   F(vips_image_hasalpha)             \
   F(vips_image_new_from_memory)      \
-  F(vips_image_write_to_memory)      \
   F(vips_init)                       \
-  F(vips_interpolate_new)            \
   F(vips_jpegsave_buffer)            \
-  F(vips_resize)                     \
+  F(vips_region_new)                 \
+  F(vips_region_prepare)             \
   F(vips_source_new_from_descriptor) \
-  F(vips_source_new_from_memory)     \
-  F(vips_vector_set_enabled)
+  F(vips_source_new_from_memory)
 
 struct VipsLibrary {
 #define ONDINE_VIPS_POINTER(name) decltype(&::name) name = nullptr;
