@@ -80,7 +80,7 @@ class Clip {
 
   // The vectors of pictures: JPEG, PNG, WebP, TIFF, GIF, HEIC, AVIF, where libvips reads them;
   // [vector_length] each, norm 1. Of each file its own error: kNotFound, kIo, kCorrupt,
-  // kUnsupported.
+  // kUnsupported, kOutOfMemory.
   std::vector<Result<std::vector<float>>> EncodePictures(const std::vector<std::string>& paths);
 
   // For the library's own use.

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "images/query_text.h"
@@ -260,10 +261,12 @@ Result<LearnedClasses> images::LearnClasses(const Clip::Parts& parts, WeightedTe
 
 Result<LearnedClasses> LearnClasses(Clip& clip, const std::vector<ClassExamples>& examples,
                                     const LearnOptions& options) {
-  Clip::Parts& parts = clip.parts();
-  ONDINE_ASSIGN(const auto gradient, models::ClipGradient::Create(parts.weights, parts.pool));
-  EngineTexts encoder(*parts.pass, *gradient);
-  return images::LearnClasses(parts, encoder, examples, options);
+  return base::Guarded([&]() -> Result<LearnedClasses> {
+    Clip::Parts& parts = clip.parts();
+    ONDINE_ASSIGN(const auto gradient, models::ClipGradient::Create(parts.weights, parts.pool));
+    EngineTexts encoder(*parts.pass, *gradient);
+    return images::LearnClasses(parts, encoder, examples, options);
+  });
 }
 
 }  // namespace ondine

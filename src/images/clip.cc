@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
 #include "formats/fingerprint.h"
@@ -54,18 +55,21 @@ const ClipInfo& Clip::info() const {
 }
 
 Result<std::unique_ptr<Clip>> Clip::Load(const std::string& path, int threads) {
-  ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
-  ONDINE_TRY(models::ReadClipSpec(file));  // else a language model would only lack CLIP's tokens
-  ONDINE_ASSIGN(text::ClipTokenizer tokenizer, text::ClipTokenizer::FromGguf(file));
-  auto parts = std::make_unique<Parts>(compute::ThreadCount(threads), std::move(tokenizer));
-  parts->fingerprint = formats::Fingerprint(file);
-  ONDINE_ASSIGN(parts->weights, models::Clip::Load(file, parts->pool));
-  parts->pass = std::make_unique<models::ClipPass>(parts->weights, parts->pool);
-  const models::ClipSpec& spec = parts->weights->spec();
-  parts->info = {spec.name,        spec.projection,
-                 spec.image_size,  spec.context - 2,
-                 spec.logit_scale, static_cast<std::int64_t>(parts->weights->bytes())};
-  return std::unique_ptr<Clip>(new Clip(std::move(parts)));
+  const auto load = [&]() -> Result<std::unique_ptr<Clip>> {
+    ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
+    ONDINE_TRY(models::ReadClipSpec(file));  // else a language model would only lack CLIP's tokens
+    ONDINE_ASSIGN(text::ClipTokenizer tokenizer, text::ClipTokenizer::FromGguf(file));
+    auto parts = std::make_unique<Parts>(compute::ThreadCount(threads), std::move(tokenizer));
+    parts->fingerprint = formats::Fingerprint(file);
+    ONDINE_ASSIGN(parts->weights, models::Clip::Load(file, parts->pool));
+    parts->pass = std::make_unique<models::ClipPass>(parts->weights, parts->pool);
+    const models::ClipSpec& spec = parts->weights->spec();
+    parts->info = {spec.name,        spec.projection,
+                   spec.image_size,  spec.context - 2,
+                   spec.logit_scale, static_cast<std::int64_t>(parts->weights->bytes())};
+    return std::unique_ptr<Clip>(new Clip(std::move(parts)));
+  };
+  return base::Guarded(load, "there is not enough memory for the CLIP", path);
 }
 
 std::vector<Result<std::vector<float>>> Clip::EncodePictures(
@@ -87,11 +91,17 @@ std::vector<Result<std::vector<float>>> Clip::EncodePictures(
       results.emplace_back(tl::make_unexpected(std::move(picture).error()));
     }
     if (pictures.size() < kPictures && i + 1 < paths.size()) continue;
-    vectors.resize(pictures.size() * length);
-    parts_->EncodeAll(pictures, vectors.data());
-    for (std::size_t k = 0; k < places.size(); ++k) {
-      const auto begin = vectors.begin() + static_cast<std::ptrdiff_t>(k * length);
-      results[places[k]]->assign(begin, begin + static_cast<std::ptrdiff_t>(length));
+    const Status encoded = base::Guarded([&]() -> Status {
+      vectors.resize(pictures.size() * length);
+      parts_->EncodeAll(pictures, vectors.data());
+      for (std::size_t k = 0; k < places.size(); ++k) {
+        const auto begin = vectors.begin() + static_cast<std::ptrdiff_t>(k * length);
+        results[places[k]]->assign(begin, begin + static_cast<std::ptrdiff_t>(length));
+      }
+      return {};
+    });
+    for (const std::size_t place : places) {
+      if (!encoded) results[place] = tl::make_unexpected(encoded.error());
     }
     pictures.clear();
     places.clear();
@@ -103,8 +113,12 @@ Status ConvertClip(const std::string& folder, const std::string& output, MatrixT
   const formats::TensorType type = matrices == MatrixType::kF32    ? formats::TensorType::kF32
                                    : matrices == MatrixType::kBF16 ? formats::TensorType::kBF16
                                                                    : formats::TensorType::kF16;
-  ONDINE_TRY(images::ConvertClip(folder, output, type));
-  return {};
+  return base::Guarded(
+      [&]() -> Status {
+        ONDINE_TRY(images::ConvertClip(folder, output, type));
+        return {};
+      },
+      "there is not enough memory to convert it", folder);
 }
 
 }  // namespace ondine

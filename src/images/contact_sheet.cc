@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/guarded.h"
 #include "base/html.h"
 #include "base/try.h"
 #include "images/picture.h"
@@ -70,7 +71,7 @@ std::string Figure(const FoundPhoto& found) {
 
 Status WriteContactSheet(const std::string& path, const std::string& title,
                          std::span<const FoundPhoto> photos, const StopToken& stop) {
-  return base::WriteFileAtomically(path, [&](base::FileSink& sink) -> Status {
+  const auto write_all = [&](base::FileSink& sink) -> Status {
     const auto write = [&](std::string_view text) {
       return sink.Write(std::as_bytes(std::span(text)));
     };
@@ -83,7 +84,9 @@ Status WriteContactSheet(const std::string& path, const std::string& title,
       ONDINE_TRY(write(Figure(photo)));
     }
     return write("</main>\n</body>\n</html>\n");
-  });
+  };
+  return base::Guarded([&] { return base::WriteFileAtomically(path, write_all); },
+                       "there is not enough memory for the page", path);
 }
 
 }  // namespace ondine

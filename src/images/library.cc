@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <tuple>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
@@ -16,6 +18,8 @@
 
 namespace ondine {
 namespace {
+
+constexpr std::string_view kNoMemory = "there is not enough memory for the library";
 
 // As the scan of a folder writes it.
 std::string AbsoluteFolder(const std::string& folder) {
@@ -31,6 +35,10 @@ std::string AbsoluteFolder(const std::string& folder) {
 }  // namespace
 
 struct PhotoLibrary::Parts {
+  // `query` has the right length.
+  Result<std::vector<FoundPhoto>> Search(std::span<const float> query,
+                                         const SearchOptions& options) const;
+
   images::PhotoDatabase database;
   images::VectorIndex index;
 };
@@ -39,11 +47,14 @@ PhotoLibrary::PhotoLibrary(std::unique_ptr<Parts> parts) : parts_(std::move(part
 PhotoLibrary::~PhotoLibrary() = default;
 
 Result<std::unique_ptr<PhotoLibrary>> PhotoLibrary::Open(const std::string& path, int threads) {
-  ONDINE_ASSIGN(images::PhotoDatabase database, images::PhotoDatabase::Open(path));
-  ONDINE_ASSIGN(images::VectorIndex index,
-                images::VectorIndex::Open(database, compute::ThreadCount(threads)));
-  return std::unique_ptr<PhotoLibrary>(
-      new PhotoLibrary(std::make_unique<Parts>(Parts{std::move(database), std::move(index)})));
+  const auto open = [&]() -> Result<std::unique_ptr<PhotoLibrary>> {
+    ONDINE_ASSIGN(images::PhotoDatabase database, images::PhotoDatabase::Open(path));
+    ONDINE_ASSIGN(images::VectorIndex index,
+                  images::VectorIndex::Open(database, compute::ThreadCount(threads)));
+    return std::unique_ptr<PhotoLibrary>(
+        new PhotoLibrary(std::make_unique<Parts>(Parts{std::move(database), std::move(index)})));
+  };
+  return base::Guarded(open, kNoMemory, path);
 }
 
 std::size_t PhotoLibrary::vectors() const {
@@ -68,16 +79,22 @@ Result<std::vector<FoundPhoto>> PhotoLibrary::Search(std::span<const float> quer
                          std::to_string(parts_->index.length()),
                      parts_->database.path());
   }
+  return base::Guarded([&] { return parts_->Search(query, options); }, kNoMemory,
+                       parts_->database.path());
+}
+
+Result<std::vector<FoundPhoto>> PhotoLibrary::Parts::Search(std::span<const float> query,
+                                                            const SearchOptions& options) const {
   PhotoFilter filter = options.filter;
   filter.folder = AbsoluteFolder(filter.folder);
   std::optional<std::vector<images::ContentId>> allowed;
   if (!filter.empty()) {
-    ONDINE_ASSIGN(allowed, parts_->database.Find(filter));
+    ONDINE_ASSIGN(allowed, database.Find(filter));
   }
   std::vector<FoundPhoto> found;
-  for (const images::VectorIndex::Hit& hit : parts_->index.Search(query, options.top, allowed)) {
+  for (const images::VectorIndex::Hit& hit : index.Search(query, options.top, allowed)) {
     if (hit.score < options.min_score) break;
-    ONDINE_ASSIGN(std::vector<Photo> photos, parts_->database.PhotosWith(hit.id, filter));
+    ONDINE_ASSIGN(std::vector<Photo> photos, database.PhotosWith(hit.id, filter));
     for (Photo& photo : photos) found.push_back({std::move(photo), hit.score});
   }
   std::ranges::sort(found, [](const FoundPhoto& a, const FoundPhoto& b) {
@@ -95,20 +112,23 @@ Result<IndexReport> IndexPhotos(const std::string& library, const std::string& f
 Result<std::int64_t> ForgetPhotos(const std::string& library, const std::string& folder) {
   // Else a variable that a script left empty would be all folders there are.
   if (folder.empty()) return MakeError(ErrorCode::kInvalidArgument, "name the folder to forget");
-  images::EncoderIdentity encoder;
-  {
-    ONDINE_ASSIGN(const images::PhotoDatabase known, images::PhotoDatabase::Open(library));
-    encoder = known.encoder();
-  }
-  ONDINE_ASSIGN(images::PhotoDatabase database,
-                images::PhotoDatabase::OpenToIndex(library, encoder));
-  ONDINE_ASSIGN(const auto files, database.FilesBelow(AbsoluteFolder(folder)));
-  ONDINE_TRY(database.Begin());
-  for (const images::KnownFile& file : files) ONDINE_TRY(database.RemoveFile(file.path));
-  ONDINE_TRY(database.RemoveUnusedContents());
-  ONDINE_TRY(database.Commit());
-  ONDINE_TRY(database.Close());
-  return std::ssize(files);
+  const auto forget = [&]() -> Result<std::int64_t> {
+    images::EncoderIdentity encoder;
+    {
+      ONDINE_ASSIGN(const images::PhotoDatabase known, images::PhotoDatabase::Open(library));
+      encoder = known.encoder();
+    }
+    ONDINE_ASSIGN(images::PhotoDatabase database,
+                  images::PhotoDatabase::OpenToIndex(library, encoder));
+    ONDINE_ASSIGN(const auto files, database.FilesBelow(AbsoluteFolder(folder)));
+    ONDINE_TRY(database.Begin());
+    for (const images::KnownFile& file : files) ONDINE_TRY(database.RemoveFile(file.path));
+    ONDINE_TRY(database.RemoveUnusedContents());
+    ONDINE_TRY(database.Commit());
+    ONDINE_TRY(database.Close());
+    return std::ssize(files);
+  };
+  return base::Guarded(forget, kNoMemory, library);
 }
 
 }  // namespace ondine

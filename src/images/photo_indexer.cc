@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
@@ -227,10 +228,8 @@ class Indexer {
   std::vector<Waiting> batch_files_;
 };
 
-}  // namespace
-
-Result<IndexReport> IndexPhotos(const std::string& library, const std::string& folder,
-                                PhotoEncoder& encoder, const IndexOptions& options) {
+Result<IndexReport> Index(const std::string& library, const std::string& folder,
+                          PhotoEncoder& encoder, const IndexOptions& options) {
   ONDINE_TRY(CheckPictureReader());
   ONDINE_ASSIGN(PhotoScan scan, ScanPhotos(folder, options.stop));
   if (scan.files.empty()) {
@@ -242,6 +241,14 @@ Result<IndexReport> IndexPhotos(const std::string& library, const std::string& f
   // So that the first search need not make it.
   ONDINE_TRY(VectorIndex::Open(database, compute::ThreadCount(options.threads)));
   return report;
+}
+
+}  // namespace
+
+Result<IndexReport> IndexPhotos(const std::string& library, const std::string& folder,
+                                PhotoEncoder& encoder, const IndexOptions& options) {
+  return base::Guarded([&] { return Index(library, folder, encoder, options); },
+                       "there is not enough memory to index it", folder);
 }
 
 }  // namespace ondine::images

@@ -2,8 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <exception>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/try.h"
 
 namespace ondine::images {
@@ -12,7 +14,10 @@ PhotoReader::PhotoReader(std::span<const PhotoFile> files, const PictureForm& fo
                          std::function<bool(const ContentHash&)> is_known, int threads,
                          std::size_t ahead)
     : files_(files), form_(form), is_known_(std::move(is_known)), ring_(ahead) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+  } catch (const std::exception&) {  // std::system_error or std::bad_alloc: these must do
+  }
 }
 
 PhotoReader::~PhotoReader() {
@@ -41,6 +46,7 @@ void PhotoReader::Run() {
 }
 
 Result<ReadPhoto> PhotoReader::Next() {
+  if (threads_.empty()) return Read(files_[taken_++]);
   std::unique_lock lock(mutex_);
   auto& place = ring_[taken_ % ring_.size()];
   changed_.wait(lock, [&] { return place.has_value(); });
@@ -52,6 +58,10 @@ Result<ReadPhoto> PhotoReader::Next() {
 }
 
 Result<ReadPhoto> PhotoReader::Read(const PhotoFile& file) const {
+  return base::Guarded([&] { return HashAndLoad(file); }, "no memory to read it", file.path);
+}
+
+Result<ReadPhoto> PhotoReader::HashAndLoad(const PhotoFile& file) const {
   ReadPhoto photo;
   ONDINE_ASSIGN(photo.hash, HashFile(file.path));
   if (!is_known_(photo.hash)) photo.picture = LoadPicture(file.path, form_);

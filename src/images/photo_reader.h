@@ -42,6 +42,7 @@ class PhotoReader {
  private:
   void Run();
   Result<ReadPhoto> Read(const PhotoFile& file) const;
+  Result<ReadPhoto> HashAndLoad(const PhotoFile& file) const;
 
   std::span<const PhotoFile> files_;
   PictureForm form_;

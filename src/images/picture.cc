@@ -15,6 +15,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "images/resample.h"
 #include "images/vips_library.h"
@@ -298,10 +299,9 @@ class Reader {
 };
 
 Result<Picture> Read(Source source, const PictureForm& form, const std::string& name) {
-  if (source == nullptr) {
-    return MakeError(ErrorCode::kOutOfMemory, "no memory to read the picture", name);
-  }
-  return Reader(source.get(), form, name).Read();
+  constexpr std::string_view kNoMemory = "no memory to read the picture";
+  if (source == nullptr) return MakeError(ErrorCode::kOutOfMemory, std::string(kNoMemory), name);
+  return base::Guarded([&] { return Reader(source.get(), form, name).Read(); }, kNoMemory, name);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "images/clip_parts.h"
 #include "images/query_text.h"
@@ -169,13 +170,15 @@ Result<EncodedQuery> Clip::EncodeQuery(std::string_view query, const QueryOption
   if (options.first_block > 0 && options.mode != StrengthMode::kAttention) {
     return MakeError(ErrorCode::kInvalidArgument, "a first block is for strengths in attention");
   }
-  text::WeightedPrompt prompt;
-  if (options.literal) {
-    prompt.text = query;
-  } else {
-    ONDINE_ASSIGN(prompt, text::ParseWeightedPrompt(query));
-  }
-  return QueryEncoder(*parts_, options).Encode(prompt);
+  return base::Guarded([&]() -> Result<EncodedQuery> {
+    text::WeightedPrompt prompt;
+    if (options.literal) {
+      prompt.text = query;
+    } else {
+      ONDINE_ASSIGN(prompt, text::ParseWeightedPrompt(query));
+    }
+    return QueryEncoder(*parts_, options).Encode(prompt);
+  });
 }
 
 }  // namespace ondine

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <new>
-#include <thread>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/try.h"
+#include "compute/thread_pool.h"
 #include "images/vector_file.h"
 
 namespace ondine::images {
@@ -71,36 +71,38 @@ bool VectorIndex::Use(std::span<const std::byte> bytes, const PhotoDatabase::Ver
   return true;
 }
 
-Result<VectorIndex> VectorIndex::Open(const PhotoDatabase& database, int threads) try {
-  VectorIndex index;
-  index.threads_ = threads;
-  const std::string path = database.path() + ".vectors";
-  const auto length = static_cast<std::size_t>(database.encoder().length);
-  const auto load = [&]() -> Result<bool> {
-    ONDINE_ASSIGN(const auto version, database.ReadVersion());
-    auto mapping = base::MappedFile::Open(path);
-    if (!mapping || !index.Use(mapping->bytes(), version, length)) return false;
-    index.mapping_ = std::move(*mapping);
-    return true;
+Result<VectorIndex> VectorIndex::Open(const PhotoDatabase& database, int threads) {
+  const auto open = [&]() -> Result<VectorIndex> {
+    VectorIndex index;
+    index.threads_ = threads;
+    const std::string path = database.path() + ".vectors";
+    const auto length = static_cast<std::size_t>(database.encoder().length);
+    const auto load = [&]() -> Result<bool> {
+      ONDINE_ASSIGN(const auto version, database.ReadVersion());
+      auto mapping = base::MappedFile::Open(path);
+      if (!mapping || !index.Use(mapping->bytes(), version, length)) return false;
+      index.mapping_ = std::move(*mapping);
+      return true;
+    };
+    ONDINE_ASSIGN(const bool fits, load());
+    if (fits) return index;
+    const Status written = base::WriteFileAtomically(
+        path, [&](base::FileSink& sink) { return WriteVectors(database, sink); });
+    if (written) {
+      // An indexer may have committed something since; then what is in memory is at least
+      // consistent.
+      ONDINE_ASSIGN(const bool fits_now, load());
+      if (fits_now) return index;
+    }
+    while (true) {
+      index.memory_.clear();
+      MemorySink sink(index.memory_);
+      ONDINE_TRY(WriteVectors(database, sink));
+      ONDINE_ASSIGN(const auto version, database.ReadVersion());
+      if (index.Use(index.memory_, version, length)) return index;
+    }
   };
-  ONDINE_ASSIGN(const bool fits, load());
-  if (fits) return index;
-  const Status written = base::WriteFileAtomically(
-      path, [&](base::FileSink& sink) { return WriteVectors(database, sink); });
-  if (written) {
-    // An indexer may have committed something since; then what is in memory is at least consistent.
-    ONDINE_ASSIGN(const bool fits_now, load());
-    if (fits_now) return index;
-  }
-  while (true) {
-    index.memory_.clear();
-    MemorySink sink(index.memory_);
-    ONDINE_TRY(WriteVectors(database, sink));
-    ONDINE_ASSIGN(const auto version, database.ReadVersion());
-    if (index.Use(index.memory_, version, length)) return index;
-  }
-} catch (const std::bad_alloc&) {
-  return MakeError(ErrorCode::kOutOfMemory, "no memory for its vectors", database.path());
+  return base::Guarded(open, "no memory for its vectors", database.path());
 }
 
 std::vector<VectorIndex::Range> VectorIndex::Nearest(std::span<const float> query) const {
@@ -158,24 +160,19 @@ std::vector<VectorIndex::Hit> VectorIndex::Search(
 
   // Each thread takes the same share of every range.
   std::vector<std::vector<Hit>> found(threads);
-  const auto search = [&](std::size_t thread) {
+  compute::ThreadPool(static_cast<int>(threads)).Run([&](const compute::Worker& worker) {
+    const auto index = static_cast<std::size_t>(worker.index());
     for (const Range& range : ranges) {
-      const std::size_t length = range.end - range.begin;
-      SearchRange(
-          query, count,
-          {range.begin + length * thread / threads, range.begin + length * (thread + 1) / threads},
-          allowed, found[thread]);
+      const auto share = worker.Share(static_cast<std::int64_t>(range.end - range.begin));
+      SearchRange(query, count,
+                  {range.begin + static_cast<std::size_t>(share.begin),
+                   range.begin + static_cast<std::size_t>(share.end)},
+                  allowed, found[index]);
     }
-  };
-  std::vector<std::thread> others;
-  for (std::size_t i = 1; i < threads; ++i) others.emplace_back(search, i);
-  search(0);
-  for (std::thread& thread : others) thread.join();
+  });
 
-  std::vector<Hit> best = std::move(found.front());
-  for (std::size_t i = 1; i < threads; ++i) {
-    best.insert(best.end(), found[i].begin(), found[i].end());
-  }
+  std::vector<Hit> best;
+  for (const std::vector<Hit>& hits : found) best.insert(best.end(), hits.begin(), hits.end());
   std::ranges::sort(best, Better);
   if (best.size() > count) best.resize(count);
   return best;

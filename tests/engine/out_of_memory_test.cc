@@ -7,35 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "base/failing_allocation.h"
 #include "base/temp_dir.h"
 #include "engine/choice_scores.h"
 #include "engine/engine_fixture.h"
-#include "engine/failing_allocation.h"
 #include "engine/perplexity.h"
 
 namespace ondine::testing {
 namespace {
-
-// Calls `run`, which returns a Result or Status, with one allocation after the other failing, and
-// `check` after each failure. Of thousands of allocations, not every one.
-template <typename Run, typename Check>
-void FailEachAllocation(Run&& run, Check&& check) {
-  int failures = 0;
-  for (std::int64_t at = 1;; at += 1 + at / 16) {
-    allocations_left = at;
-    const auto result = run();
-    const bool finished = allocations_left > 0;
-    allocations_left = 0;
-    if (!result) {
-      EXPECT_EQ(result.error().code, ErrorCode::kOutOfMemory)
-          << "allocation " << at << ": " << result.error().ToString();
-      ++failures;
-    }
-    check();
-    if (finished || ::testing::Test::HasFailure()) break;
-  }
-  EXPECT_GT(failures, 5);
-}
 
 SessionOptions Options(int threads) {
   SessionOptions options = InPot(96);

@@ -1,4 +1,4 @@
-#include "engine/failing_allocation.h"
+#include "base/failing_allocation.h"
 
 #include <cstddef>
 #include <cstdlib>
