@@ -108,7 +108,7 @@ class Indexer {
       if (options_.stop.Stopped()) {
         return MakeError(ErrorCode::kCancelled, "stopped; run it again to go on", scan_.folder);
       }
-      ONDINE_TRY(Take(file, reader.Next()));
+      ONDINE_TRY(Take(file, reader.Next(), reader));
       if (since_commit.Elapsed() > kSecondsPerCommit) {
         ONDINE_TRY(database_.Commit());
         ONDINE_TRY(database_.Begin());
@@ -116,12 +116,12 @@ class Indexer {
       }
       Report(false);
     }
-    ONDINE_TRY(EncodeBatch());
+    ONDINE_TRY(EncodeBatch(reader));
     Report(true);
     return {};
   }
 
-  Status Take(const PhotoFile& file, Result<ReadPhoto> photo) {
+  Status Take(const PhotoFile& file, Result<ReadPhoto> photo, PhotoReader& reader) {
     ++read_;
     if (!photo) {
       report_.broken.push_back(std::move(photo).error());
@@ -131,7 +131,7 @@ class Indexer {
     if (photo->picture && *photo->picture) {
       batch_files_.push_back({&file, photo->hash});
       batch_.push_back(std::move(**photo->picture));
-      return batch_.size() < kBatch ? Status() : EncodeBatch();
+      return batch_.size() < kBatch ? Status() : EncodeBatch(reader);
     }
     ONDINE_ASSIGN(const auto content, database_.FindContent(photo->hash));
     if (content) return Link(file, *content);
@@ -140,11 +140,14 @@ class Indexer {
     return Link(file, {photo->hash, id, error.message});
   }
 
-  Status EncodeBatch() {
+  Status EncodeBatch(PhotoReader& reader) {
     if (batch_.empty()) return {};
     const auto length = static_cast<std::size_t>(database_.encoder().length);
     std::vector<float> vectors(batch_.size() * length);
-    ONDINE_TRY(encoder_.Encode(batch_, vectors.data()));
+    {
+      const PhotoReader::Pause pause(reader);
+      ONDINE_TRY(encoder_.Encode(batch_, vectors.data()));
+    }
     if (!std::ranges::all_of(vectors, [](float value) { return std::isfinite(value); })) {
       return MakeError(ErrorCode::kInternal, "the CLIP made a vector that is no number",
                        batch_files_.front().file->path);
