@@ -16,6 +16,7 @@
 #include "formats/gguf.h"
 #include "models/base_fingerprint.h"
 #include "models/decoder.h"
+#include "ondine/session.h"
 #include "quant/scales_file.h"
 #include "text/tokenizer.h"
 #include "train/run_options.h"
@@ -40,7 +41,7 @@ struct ScalesCommand {
 // Straight rows of `context` tokens, at most `most`.
 Result<std::vector<TokenTree>> Sequences(const std::string& path, const text::Tokenizer& tokenizer,
                                          std::size_t context, std::size_t most) {
-  ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
+  ONDINE_ASSIGN(const std::string text, ReadTextFile(path));
   const std::vector<std::int32_t> tokens = tokenizer.Encode(text);
   if (tokens.size() < context) {
     return MakeError(ErrorCode::kInvalidArgument,

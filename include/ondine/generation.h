@@ -48,6 +48,7 @@ struct GenerationOptions {
   StopToken stop_token;
 };
 
+// kMaxTokens: also where a cache that is not distilled is full.
 enum class FinishReason { kEndOfText, kStopText, kMaxTokens, kCancelled, kReplaced };
 
 struct Generation {

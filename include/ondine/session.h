@@ -42,6 +42,8 @@ class TextSource {
 Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths,
                                                   const StopToken& stop = {});
 std::unique_ptr<TextSource> TextFromString(std::string text);
+// All of one such file.
+Result<std::string> ReadTextFile(const std::string& path, const StopToken& stop = {});
 
 struct ReadProgress {
   std::int64_t tokens = 0;
@@ -57,7 +59,10 @@ struct ReadOptions {
   // Question-aware reading (CaP-Q): entries are scored by this question instead of the general
   // catalyst. Answers to other questions suffer.
   std::string question;
-  bool chat_template = true;                             // where the model has one that is known
+  bool chat_template = true;  // where the model has one that is known
+  // With PotPolicy::kTruncate: slots that stay free for a question and its answer. At most half of
+  // the pot; absent: a quarter.
+  std::optional<std::int64_t> reserve;
   std::function<void(const ReadProgress&)> on_progress;  // after every few hundred tokens
   StopToken stop_token;
 };

@@ -266,4 +266,10 @@ Status CheckDistinct(std::initializer_list<std::string> paths) {
   return {};
 }
 
+Status CheckOutput(const std::string& output, const std::vector<std::string>& inputs) {
+  if (output.empty()) return {};
+  for (const std::string& input : inputs) ONDINE_TRY(CheckDistinct({input, output}));
+  return CheckWritable(output);
+}
+
 }  // namespace ondine::base

@@ -64,6 +64,9 @@ Status CheckWritable(const std::string& path);
 // kInvalidArgument where two of them, empty ones apart, are the same file.
 Status CheckDistinct(std::initializer_list<std::string> paths);
 
+// Both, for a file that is to be made from `inputs`. An empty path is none.
+Status CheckOutput(const std::string& output, const std::vector<std::string>& inputs);
+
 }  // namespace ondine::base
 
 #endif  // ONDINE_SRC_BASE_FILE_H_

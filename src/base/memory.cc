@@ -3,17 +3,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <string_view>
 
 namespace ondine::base {
 namespace {
 
-namespace fs = std::filesystem;
-
 // The number behind `name` in lines such as "VmHWM:   1234 kB" or "inactive_file 1234".
-std::optional<std::uint64_t> FindNumber(const fs::path& file, std::string_view name) {
+std::optional<std::uint64_t> FindNumber(const std::string& file, std::string_view name) {
   std::ifstream in(file);
   for (std::string word; in >> word;) {
     std::uint64_t number = 0;
@@ -25,14 +22,14 @@ std::optional<std::uint64_t> FindNumber(const fs::path& file, std::string_view n
 }
 
 // The number that a file consists of; nullopt for "max" or no such file.
-std::optional<std::uint64_t> ReadNumber(const fs::path& file) {
+std::optional<std::uint64_t> ReadNumber(const std::string& file) {
   std::ifstream in(file);
   std::uint64_t number = 0;
   if (in >> number) return number;
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> KiloBytes(const fs::path& file, std::string_view name) {
+std::optional<std::uint64_t> KiloBytes(const std::string& file, std::string_view name) {
   const auto number = FindNumber(file, name);
   return number ? std::optional(*number * 1024) : std::nullopt;
 }
@@ -50,20 +47,22 @@ constexpr GroupFiles kVersion2 = {"sys/fs/cgroup", "memory.max", "memory.current
 
 // What the groups from `group` up to the root leave, at most `available`. In a container the path
 // may be the host's, which is not there; the mount's root then is the container's own group.
-std::uint64_t WithinGroups(const fs::path& root, const GroupFiles& files, fs::path group,
+// (Texts, since libstdc++'s paths crash where there is no memory for one.)
+std::uint64_t WithinGroups(const std::string& root, const GroupFiles& files, std::string group,
                            std::uint64_t available) {
-  const fs::path mount = root / files.mount;
+  while (group.ends_with('/')) group.pop_back();
   while (true) {
-    const fs::path folder = mount / group.relative_path();
-    const auto limit = ReadNumber(folder / files.limit);
-    const auto usage = ReadNumber(folder / files.usage);
+    const std::string folder = root + files.mount + group + "/";
+    const auto limit = ReadNumber(folder + files.limit);
+    const auto usage = ReadNumber(folder + files.usage);
     if (limit && usage) {
-      const std::uint64_t cache = FindNumber(folder / "memory.stat", files.reclaimable).value_or(0);
+      const std::uint64_t cache = FindNumber(folder + "memory.stat", files.reclaimable).value_or(0);
       const std::uint64_t used = *usage - std::min(*usage, cache);
       available = std::min(available, *limit - std::min(*limit, used));
     }
-    if (!group.has_relative_path()) return available;
-    group = group.parent_path();
+    const std::size_t end = group.rfind('/');
+    if (end == std::string::npos) return available;
+    group.erase(end);
   }
 }
 
@@ -87,11 +86,11 @@ std::uint64_t PeakResidentBytes() {
 }
 
 std::optional<std::uint64_t> AvailableBytes(const std::string& root) {
-  const fs::path base = root + "/";
-  auto available = KiloBytes(base / "proc/meminfo", "MemAvailable:");
+  const std::string base = root + "/";
+  auto available = KiloBytes(base + "proc/meminfo", "MemAvailable:");
   if (!available) return std::nullopt;
   // Lines such as "0::/user.slice" (version 2) and "4:memory:/docker/ab12" (version 1).
-  std::ifstream groups(base / "proc/self/cgroup");
+  std::ifstream groups(base + "proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const std::size_t first = line.find(':');
     const std::size_t second = line.find(':', first + 1);

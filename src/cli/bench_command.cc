@@ -69,7 +69,7 @@ Status Bench(const Options& options) {
   settings.repetitions = options.repetitions;
   settings.stop_token = InterruptToken();
   if (options.pot.slots > 0) {
-    ONDINE_ASSIGN(settings.pot, options.pot.Settings());
+    ONDINE_ASSIGN(settings.pot, options.pot.Settings(*model));
   } else {
     ONDINE_ASSIGN(settings.cache, ParseCacheType(options.pot.cache_type));
   }
@@ -135,10 +135,12 @@ Action AddBench(CLI::App& app) {
   command->add_option("-r,--repetitions", options->repetitions, "of each test")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  options->pot.AddAll(*command);
+  options->pot.AddAll(*command, PotChoice::Default::kNone);
   command->add_option("-o,--output", options->format, "md, csv or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"md", "csv", "json"}));
+  command->add_flag_callback(
+      "--json", [options] { options->format = "json"; }, "the same as -o json");
   return [options] { return Bench(*options); };
 }
 

@@ -35,7 +35,7 @@ class Partner {
     session_options.threads = options.model.threads;
     ONDINE_ASSIGN(Customization custom, options.adapter.LoadWithTask(model));
     session_options.adapters = custom.adapters;
-    ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
+    ONDINE_ASSIGN(session_options.pot, options.pot.Settings(*model));
     Partner partner;
     ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
     if (!options.server.wanted()) {
@@ -98,12 +98,15 @@ Status Chat(const Options& options) {
   if (options.once && options.once->empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "--once needs a message");
   }
+  std::vector<std::string> inputs = options.adapter.Files();
+  ONDINE_ASSIGN(inputs.emplace_back(), options.model.Path());
+  ONDINE_TRY(options.server.CheckLog(inputs));
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(Partner partner, Partner::Create(options, model));
   if (options.once) return Talk(options, partner, *options.once);
 
   if (ErrorIsTerminal()) {
-    ONDINE_ASSIGN(const PotSettings pot, options.pot.Settings());
+    ONDINE_ASSIGN(const PotSettings pot, options.pot.Settings(*model));
     PrintNote("Chatting with " + model->info().name + " in a pot of " + Grouped(pot.slots) +
               " entries. Ctrl-D ends it.");
   }
@@ -134,7 +137,7 @@ Action AddChat(CLI::App& app) {
   command->add_option("--system", options->system, "system message");
   command->add_option("--once", options->once, "answer this one message and end");
   options->generation.AddTo(*command, 512);
-  options->pot.AddAll(*command);
+  options->pot.AddAll(*command, PotChoice::Default::kPot);
   options->server.AddTo(*command);
   command->add_flag("--json", options->json, "print each answer as JSON");
   return [options] { return Chat(*options); };

@@ -79,7 +79,7 @@ Result<eval::RunOptions> Settings(const Options& options,
   } else if (options.recall == "question") {
     run.reading = eval::Reading::kQuestion;
   }
-  ONDINE_ASSIGN(run.session.pot, pot.Settings());
+  ONDINE_ASSIGN(run.session.pot, pot.Settings(*model));
   run.session.threads = options.model.threads;
   ONDINE_ASSIGN(run.session.adapters, options.adapter.Load(model));
   run.chat_template = !options.no_template;
@@ -115,7 +115,7 @@ Status Evaluate(const Options& options, const MakeTask& make) {
 void AddCommon(CLI::App& command, Options& options) {
   options.model.AddTo(command);
   options.adapter.AddTo(command);
-  options.pot.AddAll(command);
+  options.pot.AddAll(command, PotChoice::Default::kPot);
   command
       .add_option("--reread", options.reread,
                   "as in read; with several values each question is asked once with each")

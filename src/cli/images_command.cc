@@ -368,7 +368,8 @@ Action AddImages(CLI::App& app) {
   search->add_option("--top", search_options->top, "results")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
-  search->add_option("--min-score", search_options->min_score, "leave out results below it");
+  search->add_option("--min-score", search_options->min_score, "leave out results below it")
+      ->check(base::NumberFrom(-1, false, "a number from -1 on"));
   search->add_option("--folder", search_options->folder, "only photos below it");
   search->add_option("--from", search_options->from, "taken that day or later, such as 2021-06-30");
   search->add_option("--to", search_options->to, "taken that day or before");

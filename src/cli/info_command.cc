@@ -1,8 +1,11 @@
 // ondine info: what a file is.
+#include <algorithm>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -10,12 +13,15 @@
 #include "cli/report.h"
 #include "formats/gguf.h"
 #include "formats/pot_file.h"
+#include "images/class_file.h"
+#include "images/photo_database.h"
 
 namespace ondine::cli {
 namespace {
 
 struct Options {
   std::string file;
+  int threads = 0;
   bool default_model = false, default_pool = false, default_scales = false, default_clip = false,
        json = false, tensors = false;
 };
@@ -58,6 +64,45 @@ nlohmann::json Describe(const formats::PotFile& file) {
     std::visit([&, &name = key](const auto& v) { out["values"][name] = v; }, value);
   }
   return out;
+}
+
+Result<nlohmann::json> DescribeLibrary(const std::string& path) {
+  ONDINE_ASSIGN(const images::PhotoDatabase library, images::PhotoDatabase::Open(path));
+  ONDINE_ASSIGN(const auto photos, library.FilesBelow("/"));
+  const auto broken =
+      std::ranges::count_if(photos, [](const auto& photo) { return !photo.problem.empty(); });
+  return nlohmann::json{{"kind", "photo library"},
+                        {"path", path},
+                        {"photos", photos.size()},
+                        {"broken", broken},
+                        {"clip", library.encoder().name},
+                        {"clip_fingerprint", library.encoder().fingerprint},
+                        {"vector_length", library.encoder().length}};
+}
+
+Result<nlohmann::json> DescribeClasses(const std::string& path) {
+  ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
+  Result<images::ClassFile> file = images::ParseClassFile(text);
+  if (!file) {
+    file.error().context = path;
+    return tl::make_unexpected(std::move(file).error());
+  }
+  nlohmann::json out = {{"kind", "classes"}, {"path", path}, {"clip", file->clip_name}};
+  for (const PhotoClass& one : file->classes) out["classes"][one.name] = one.query;
+  return out;
+}
+
+// What the file begins with tells its kind.
+Result<nlohmann::json> Describe(const std::string& path, bool with_tensors) {
+  std::string begin(16, '\0');
+  std::ifstream(path, std::ios::binary).read(begin.data(), std::ssize(begin));
+  if (begin.starts_with("SQLite format 3")) return DescribeLibrary(path);
+  if (begin.starts_with('{')) return DescribeClasses(path);
+  auto pot = formats::PotFile::Open(path);
+  if (pot) return Describe(*pot);
+  if (path.ends_with(".pot")) return tl::make_unexpected(std::move(pot).error());
+  ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
+  return Describe(file, with_tensors);
 }
 
 std::string Line(const nlohmann::json& json) {
@@ -104,16 +149,7 @@ Status Info(const Options& options) {
                      "name a file, or ask for --default-model, --default-pool, --default-scales or "
                      "--default-clip");
   }
-  nlohmann::json out;
-  auto pot = formats::PotFile::Open(options.file);
-  if (pot) {
-    out = Describe(*pot);
-  } else if (options.file.ends_with(".pot")) {
-    return tl::make_unexpected(std::move(pot).error());
-  } else {
-    ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(options.file));
-    out = Describe(file, options.tensors);
-  }
+  ONDINE_ASSIGN(const nlohmann::json out, Describe(options.file, options.tensors));
   if (options.json) {
     std::cout << Dump(out) << "\n";
   } else {
@@ -126,9 +162,10 @@ Status Info(const Options& options) {
 
 Action AddInfo(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("info", "Say what a model or .pot file is");
+  CLI::App* command =
+      app.add_subcommand("info", "Say what a model, pot, library or other file of Ondine's is");
   command->footer("Example:\n  ondine info model.gguf --tensors");
-  command->add_option("file", options->file, "GGUF or .pot file");
+  command->add_option("file", options->file, "GGUF or .pot file, photo library or file of classes");
   command->add_flag("--tensors", options->tensors, "list every tensor");
   command->add_flag("--default-model", options->default_model,
                     "print where the default model lies");
@@ -137,6 +174,8 @@ Action AddInfo(CLI::App& app) {
   command->add_flag("--default-scales", options->default_scales,
                     "print where the channel scales for the default model lie");
   command->add_flag("--default-clip", options->default_clip, "print where the CLIP lies");
+  command->add_option("-t,--threads", options->threads,
+                      "as other commands have it; nothing to do here");
   command->add_flag("--json", options->json, "print as JSON");
   return [options] { return Info(*options); };
 }

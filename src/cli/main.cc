@@ -1,18 +1,38 @@
 // The program `ondine`: chooses the command and turns its outcome into an exit code.
+#include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/quote.h"
 #include "cli/command.h"
 #include "cli/console.h"
 
 namespace ondine::cli {
 namespace {
 
+// The first word that stands where a command should and is none; CLI11 only says that one is
+// missing.
+std::string UnknownCommand(CLI::App& app, int argc, char** argv) {
+  const CLI::App* here = &app;
+  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+    const auto commands = here->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty()) break;
+    const auto found = std::ranges::find(commands, argv[i], &CLI::App::get_name);
+    if (found == commands.end()) return argv[i];
+    here = *found;
+  }
+  return "";
+}
+
 int Main(int argc, char** argv) {
+  // Writing beyond a limit of files' sizes is then an error like others.
+  std::signal(SIGXFSZ, SIG_IGN);
+
   CLI::App app("Ondine: language models in a fixed memory, fitted to their user.", "ondine");
   app.require_subcommand(1);
   app.footer("Example:\n  ondine read book.txt --pot 2048 --ask \"Who tells the story?\"");
@@ -28,8 +48,13 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
-    PrintError(error.what() + std::string(" (see --help)"));
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      app.exit(error);  // prints the help or version that was asked for
+      return FlushOutput() ? 0 : 1;
+    }
+    const std::string unknown = UnknownCommand(app, argc, argv);
+    PrintError((unknown.empty() ? error.what() : "there is no command " + base::Quote(unknown)) +
+               " (see --help)");
     return 2;
   }
   InstallInterruptHandler();

@@ -104,6 +104,12 @@ void AdapterChoice::AddAll(CLI::App& command) {
   from->needs(task);
 }
 
+std::vector<std::string> AdapterChoice::Files() const {
+  std::vector<std::string> files = {pool, examples};
+  for (const std::string& one : wanted) files.push_back(SplitScale(one).first);
+  return files;
+}
+
 Result<Customization> AdapterChoice::LoadWithTask(const std::shared_ptr<const Model>& model) const {
   Customization result;
   for (const std::string& one : wanted) {
@@ -121,67 +127,79 @@ Result<Customization> AdapterChoice::LoadWithTask(const std::shared_ptr<const Mo
   }
   return result;
 }
+
 Result<std::vector<ScaledAdapter>> AdapterChoice::Load(
     const std::shared_ptr<const Model>& model) const {
   ONDINE_ASSIGN(Customization result, LoadWithTask(model));
   return std::move(result.adapters);
 }
 
-void PotChoice::AddSize(CLI::App& command) {
-  command.add_option("--pot", slots, "entries of the KV cache per layer and head, never exceeded")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
-  command.add_option("--cache-type", cache_type, "how keys and values are stored: f16, q8_0, q4_0")
-      ->capture_default_str();
+std::vector<CLI::Option*> PotChoice::AddAll(CLI::App& command, Default when_absent) {
+  CLI::Option* size =
+      command
+          .add_option("--pot", slots, "entries of the KV cache per layer and head, never exceeded")
+          ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
+  CLI::Option* type =
+      command
+          .add_option("--cache-type", cache_type, "how keys and values are stored: f16, q8_0, q4_0")
+          ->capture_default_str();
+  std::vector<CLI::Option*> of_pots = {
+      command
+          .add_option("--policy", policy,
+                      "what a distillation keeps: " + base::Join(PotPolicyNames(), ", "))
+          ->capture_default_str(),
+      command.add_option("--keep", keep, "share of the pot that survives a distillation")
+          ->capture_default_str(),
+      command.add_option("--alpha", alpha,
+                         "share of the survivors chosen by surprise (default: 1; 0.5 with --recall "
+                         "question)"),
+      command
+          .add_option(
+              "--surprise-span", surprise_span,
+              "neighbours over which surprise is averaged (0: sentences, 1: the paper's form)")
+          ->capture_default_str(),
+      command
+          .add_option("--attention-span", attention_span,
+                      "neighbours over which attention is averaged (1: the paper's form)")
+          ->capture_default_str(),
+      command
+          .add_option(
+              "--surprise-stride", surprise_stride,
+              "estimate surprise from one in so many slices of the rarer vocabulary (1: exact)")
+          ->capture_default_str(),
+      command
+          .add_option(
+              "--rarity", rarity,
+              "share of a token's rarity that is taken off its surprise (0: the paper's form)")
+          ->capture_default_str(),
+      command
+          .add_option("--consolidate", consolidate,
+                      "read what survived once more as one text (default: with infinipot)")
+          ->check(CLI::IsMember({"on", "off"})),
+      command.add_option(
+          "--archive", archive,
+          "tokens of the text that stay known as text (default: 32 for each entry with "
+          "infinipot)"),
+      command.add_option("--sinks", sinks, "first tokens that are always kept")
+          ->capture_default_str(),
+      command.add_option("--recent", recent,
+                         "newest tokens that are always kept (default: pot/10, at most a quarter "
+                         "of what survives)"),
+      command.add_option("--positions", positions, "of surviving entries: reset or original")
+          ->capture_default_str()
+          ->check(CLI::IsMember({"reset", "original"})),
+      command.add_option("--catalyst", catalyst, "text that stands for the questions to come")
+          ->capture_default_str()};
+  if (when_absent == Default::kNone) {
+    for (CLI::Option* option : of_pots) option->needs(size);
+  }
+  of_pots.insert(of_pots.end(), {size, type});
+  return of_pots;
 }
 
-void PotChoice::AddAll(CLI::App& command) {
-  AddSize(command);
-  command
-      .add_option("--policy", policy,
-                  "what a distillation keeps: " + base::Join(PotPolicyNames(), ", "))
-      ->capture_default_str();
-  command.add_option("--keep", keep, "share of the pot that survives a distillation")
-      ->capture_default_str();
-  command.add_option("--alpha", alpha,
-                     "share of the survivors chosen by surprise (default: 1; 0.5 with --recall "
-                     "question)");
-  command
-      .add_option("--surprise-span", surprise_span,
-                  "neighbours over which surprise is averaged (0: sentences, 1: the paper's form)")
-      ->capture_default_str();
-  command
-      .add_option("--attention-span", attention_span,
-                  "neighbours over which attention is averaged (1: the paper's form)")
-      ->capture_default_str();
-  command
-      .add_option("--surprise-stride", surprise_stride,
-                  "estimate surprise from one in so many slices of the rarer vocabulary (1: exact)")
-      ->capture_default_str();
-  command
-      .add_option("--rarity", rarity,
-                  "share of a token's rarity that is taken off its surprise (0: the paper's form)")
-      ->capture_default_str();
-  command
-      .add_option("--consolidate", consolidate,
-                  "read what survived once more as one text (default: with infinipot)")
-      ->check(CLI::IsMember({"on", "off"}));
-  command.add_option("--archive", archive,
-                     "tokens of the text that stay known as text (default: 32 for each entry with "
-                     "infinipot)");
-  command.add_option("--sinks", sinks, "first tokens that are always kept")->capture_default_str();
-  command.add_option(
-      "--recent", recent,
-      "newest tokens that are always kept (default: pot/10, at most a quarter of what survives)");
-  command.add_option("--positions", positions, "of surviving entries: reset or original")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"reset", "original"}));
-  command.add_option("--catalyst", catalyst, "text that stands for the questions to come")
-      ->capture_default_str();
-}
-
-Result<PotSettings> PotChoice::Settings() const {
+Result<PotSettings> PotChoice::Settings(const Model& model) const {
   PotSettings settings;
-  if (slots > 0) settings.slots = slots;
+  settings.slots = slots > 0 ? slots : std::min(settings.slots, model.info().trained_context);
   ONDINE_ASSIGN(settings.policy, ParsePotPolicy(policy));
   ONDINE_ASSIGN(settings.type, ParseCacheType(cache_type));
   settings.keep = keep;

@@ -41,6 +41,8 @@ struct AdapterChoice {
   // --adapter alone, or with --pool and --examples.
   void AddTo(CLI::App& command);
   void AddAll(CLI::App& command);
+  // All that is read.
+  std::vector<std::string> Files() const;
   Result<std::vector<ScaledAdapter>> Load(const std::shared_ptr<const Model>& model) const;
   Result<Customization> LoadWithTask(const std::shared_ptr<const Model>& model) const;
 };
@@ -69,10 +71,12 @@ struct PotChoice {
   int recent = -1;
   std::string catalyst = PotSettings().catalyst;
 
-  // --pot alone, or with everything else that shapes a pot.
-  void AddSize(CLI::App& command);
-  void AddAll(CLI::App& command);
-  Result<PotSettings> Settings() const;  // with the default number of slots where none is given
+  // --pot, and everything else that shapes a pot; all of them. Where there is a pot only if --pot
+  // asks for one, what is there for pots alone needs it.
+  enum class Default { kPot, kNone };
+  std::vector<CLI::Option*> AddAll(CLI::App& command, Default when_absent);
+  // Where no number of slots is given the usual one, at most as many as the model has positions.
+  Result<PotSettings> Settings(const Model& model) const;
 };
 
 struct GenerationChoice {

@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "cli/report.h"
 #include "engine/perplexity.h"
+#include "ondine/session.h"
 
 namespace ondine::cli {
 namespace {
@@ -26,7 +27,7 @@ struct Options {
 };
 
 Status Perplexity(const Options& options) {
-  ONDINE_ASSIGN(const std::string text, base::ReadFile(options.file));
+  ONDINE_ASSIGN(const std::string text, ReadTextFile(options.file, InterruptToken()));
   ONDINE_ASSIGN(const auto model, options.model.Load());
   engine::PerplexityOptions settings;
   settings.context = options.context;
@@ -35,7 +36,7 @@ Status Perplexity(const Options& options) {
   ONDINE_ASSIGN(settings.adapters, options.adapter.Load(model));
   settings.kl_base = options.kl_base;
   if (options.pot.slots > 0) {
-    ONDINE_ASSIGN(settings.pot, options.pot.Settings());
+    ONDINE_ASSIGN(settings.pot, options.pot.Settings(*model));
   }
   settings.stop_token = InterruptToken();
   ProgressLine line(options.progress);
@@ -86,10 +87,15 @@ Action AddPerplexity(CLI::App& app) {
   command->add_option("--ctx", options->context, "tokens of a chunk; its second half is scored")
       ->capture_default_str()
       ->check(CLI::Range(4, 1 << 20));
-  command->add_option("--chunks", options->chunks, "at most this many chunks (default: all)");
+  command->add_option("--chunks", options->chunks, "at most this many chunks (default: all)")
+      ->check(CLI::Range(1, 1 << 24));
   command->add_option("--kl-base", options->kl_base,
                       "file of logits: written where it is not there, compared with where it is");
-  options->pot.AddAll(*command);
+  options->pot.AddAll(*command, PotChoice::Default::kNone);
+  command->get_option("--cache-type")->needs(command->get_option("--pot"));
+  command->get_option("--pot")->description(
+      "read the text as one stream through a pot of so many entries; all tokens behind the first "
+      "chunk are scored");
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print as JSON");

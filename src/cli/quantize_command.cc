@@ -16,6 +16,7 @@
 #include "cli/options.h"
 #include "cli/report.h"
 #include "ondine/quantization.h"
+#include "ondine/session.h"
 
 namespace ondine::cli {
 namespace {
@@ -70,7 +71,7 @@ Status RunClip(const Options& options) {
   settings.threads = options.model.threads;
   settings.stop_token = InterruptToken();
   if (!options.texts.empty()) {
-    ONDINE_ASSIGN(settings.texts, base::ReadFile(options.texts));
+    ONDINE_ASSIGN(settings.texts, ReadTextFile(options.texts, InterruptToken()));
   }
   ProgressLine line(options.progress);
   settings.on_progress = ShowOn(line);
@@ -104,7 +105,7 @@ Status Run(const Options& options) {
   settings.threads = options.model.threads;
   settings.stop_token = InterruptToken();
   if (!options.calibration.empty()) {
-    ONDINE_ASSIGN(settings.calibration_text, base::ReadFile(options.calibration));
+    ONDINE_ASSIGN(settings.calibration_text, ReadTextFile(options.calibration, InterruptToken()));
   }
   settings.statistics = !options.sites.empty();
   if (settings.statistics) ONDINE_TRY(base::CheckWritable(options.sites));
@@ -221,8 +222,12 @@ Action AddQuantize(CLI::App& app) {
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print as JSON");
-  return [options, ranges, outliers] {
+  return [options, ranges, outliers]() -> Status {
     if (*outliers && !*ranges) options->quantization.ranges = RangeChoice::kOutliers;
+    if (*outliers && options->quantization.ranges != RangeChoice::kOutliers) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "--outliers is for --ranges outliers: other ranges are clipped");
+    }
     if (*outliers) options->clip.outliers = options->quantization.outliers;
     return options->clip.pictures.empty() ? Run(*options) : RunClip(*options);
   };

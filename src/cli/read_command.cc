@@ -51,13 +51,13 @@ Status CheckOptions(const Options& options) {
           "--explain goes through the text once more: it needs files, not standard input");
     }
   }
-  if (options.save.empty() && options.explain_html.empty()) return {};
-  // A result must not take the place of what it was made from.
-  ONDINE_ASSIGN(const std::string model, options.model.Path());
-  for (const std::string& file : options.files) {
-    ONDINE_TRY(base::CheckDistinct({model, file, options.save, options.explain_html}));
-  }
-  return {};
+  std::vector<std::string> inputs = options.adapter.Files();
+  inputs.insert(inputs.end(), options.files.begin(), options.files.end());
+  inputs.push_back(options.load);
+  ONDINE_ASSIGN(inputs.emplace_back(), options.model.Path());
+  ONDINE_TRY(base::CheckOutput(options.save, inputs));
+  inputs.push_back(options.save);
+  return base::CheckOutput(options.explain_html, inputs);
 }
 
 std::string ProgressText(const ReadProgress& progress, std::int64_t total_bytes) {
@@ -87,19 +87,32 @@ std::int64_t TotalBytes(const std::vector<std::string>& files) {
   return total;
 }
 
+// Tokens of the longest question, what stands around it and its answer.
+std::optional<std::int64_t> RoomToAnswer(const Options& options, const Model& model) {
+  constexpr std::int64_t kAround = 32;
+  std::optional<std::int64_t> most;
+  for (const std::string& question : options.questions) {
+    const std::int64_t tokens = std::ssize(model.Tokenize(question + options.prefix)) + kAround +
+                                options.generation.options.max_tokens;
+    most = std::max(most.value_or(0), tokens);
+  }
+  return most;
+}
+
 Result<Session> OpenSession(const Options& options, const std::shared_ptr<const Model>& model) {
   SessionOptions session_options;
   session_options.threads = options.model.threads;
   ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(model));
   if (!options.load.empty()) return Session::Load(model, options.load, session_options);
   ONDINE_ASSIGN(const auto text, OpenTextFiles(options.files, InterruptToken()));
-  ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
+  ONDINE_ASSIGN(session_options.pot, options.pot.Settings(*model));
   ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
   ReadOptions read;
   read.system = options.system;
   read.chat_template = !options.no_template;
   read.stop_token = InterruptToken();
   if (options.recall == "question") read.question = options.questions.front();
+  read.reserve = RoomToAnswer(options, *model);
   ProgressLine line(options.progress);
   const std::int64_t total = TotalBytes(options.files);
   if (line.enabled()) {
@@ -221,25 +234,32 @@ Action AddRead(CLI::App& app) {
   command->add_option("--ask", options->questions,
                       "question about the text (may be given several times)");
   command->add_option("--prefix", options->prefix, "how the answer begins");
-  command->add_option("--system", options->system, "system message");
-  command
-      ->add_option("--recall", options->recall,
-                   "agnostic: any question may come; question: read for the one question asked")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"agnostic", "question"}));
+  CLI::Option* system = command->add_option("--system", options->system, "system message");
+  CLI::Option* recall =
+      command
+          ->add_option("--recall", options->recall,
+                       "agnostic: any question may come; question: read for the one question asked")
+          ->capture_default_str()
+          ->check(CLI::IsMember({"agnostic", "question"}));
   command->add_option("--save", options->save, "write the pot to this file, to be asked again");
-  command->add_flag("--explain", options->explain,
-                    "show the passages that survived, by the share of heads that hold them");
-  command->add_option("--explain-html", options->explain_html, "the same as a page in this file");
-  command->add_option("--load", options->load, "a saved pot instead of texts");
-  options->pot.AddAll(*command);
+  CLI::Option* explain =
+      command->add_flag("--explain", options->explain,
+                        "show the passages that survived, by the share of heads that hold them");
+  CLI::Option* page = command->add_option("--explain-html", options->explain_html,
+                                          "the same as a page in this file");
+  CLI::Option* load = command->add_option("--load", options->load, "a saved pot instead of texts");
+  // What a pot was read with is in it.
+  for (CLI::Option* option : options->pot.AddAll(*command, PotChoice::Default::kPot))
+    load->excludes(option);
+  for (CLI::Option* option : {system, recall, explain, page}) load->excludes(option);
   command
       ->add_option("--reread", options->reread,
                    "tokens of passages sharing a question's words that are read once more before "
                    "its answer (default: pot/8 with infinipot; 0: none)")
       ->check(base::NotNegative());
   options->generation.AddTo(*command, 128);
-  command->add_flag("--no-template", options->no_template, "do not use the model's chat template");
+  load->excludes(command->add_flag("--no-template", options->no_template,
+                                   "do not use the model's chat template"));
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print answers, counts, bytes and times as JSON");

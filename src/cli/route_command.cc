@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
@@ -54,7 +55,7 @@ class Router {
     session_options.threads = options_.model.threads;
     ONDINE_ASSIGN(custom_, options_.adapter.LoadWithTask(model_));
     session_options.adapters = custom_.adapters;
-    ONDINE_ASSIGN(session_options.pot, options_.pot.Settings());
+    ONDINE_ASSIGN(session_options.pot, options_.pot.Settings(*model_));
     ONDINE_ASSIGN(session_, Session::Create(model_, session_options));
     return {};
   }
@@ -192,6 +193,10 @@ Result<Gate> ChooseGate(const Options& options, const std::vector<Comparison>& c
 }
 
 Status Calibrate(const Options& options) {
+  std::vector<std::string> inputs = options.adapter.Files();
+  ONDINE_ASSIGN(inputs.emplace_back(), options.model.Path());
+  inputs.push_back(options.samples);
+  ONDINE_TRY(base::CheckOutput(options.output, inputs));
   ONDINE_ASSIGN(const std::vector<GateSample> samples, LoadGateSamples(options.samples));
   Router router(options);
   ONDINE_TRY(router.Load());
@@ -288,7 +293,7 @@ Action AddRoute(CLI::App& app) {
   command->add_option("-p,--prompt", options->prompt, "explain what is decided of this question")
       ->excludes(samples);
   command->add_option("--system", options->system, "system message, as in chat");
-  options->pot.AddAll(*command);
+  options->pot.AddAll(*command, PotChoice::Default::kPot);
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print as JSON");

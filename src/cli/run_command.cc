@@ -25,13 +25,7 @@ struct Options {
 
 Result<std::string> Prompt(const Options& options) {
   if (options.file.empty()) return options.prompt;
-  std::string text;
-  ONDINE_ASSIGN(const auto source, OpenTextFiles({options.file}, InterruptToken()));
-  while (true) {
-    ONDINE_ASSIGN(const std::string piece, source->Next());
-    if (piece.empty()) return text;
-    text += piece;
-  }
+  return ReadTextFile(options.file, InterruptToken());
 }
 
 Status Run(const Options& options) {
@@ -41,7 +35,7 @@ Status Run(const Options& options) {
   session_options.threads = options.model.threads;
   ONDINE_ASSIGN(session_options.adapters, options.adapter.Load(model));
   if (options.pot.slots > 0) {
-    ONDINE_ASSIGN(session_options.pot, options.pot.Settings());
+    ONDINE_ASSIGN(session_options.pot, options.pot.Settings(*model));
   }
   ONDINE_ASSIGN(Session session, Session::Create(model, session_options));
   GenerationOptions generation = options.generation.options;
@@ -80,7 +74,8 @@ Action AddRun(CLI::App& app) {
   command->add_flag("--chat", options->chat, "put the prompt into the model's chat template");
   options->generation.AddTo(*command, 128);
   command->add_flag("--ignore-eos", options->ignore_end, "go on after the model's end of text");
-  options->pot.AddAll(*command);
+  options->pot.AddAll(*command, PotChoice::Default::kNone);
+  command->get_option("--cache-type")->needs(command->get_option("--pot"));
   command->add_flag("--json", options->json, "print text, counts and times as JSON");
   return [options] { return Run(*options); };
 }

@@ -111,6 +111,12 @@ void ServerChoice::AddTo(CLI::App& command) {
       "file that notes what leaves (default: ~/.local/state/ondine/sent.jsonl)"));
 }
 
+Status ServerChoice::CheckLog(std::vector<std::string> inputs) const {
+  inputs.insert(inputs.end(), {key_file, certificates, gate, private_file});
+  for (const std::string& input : inputs) ONDINE_TRY(base::CheckDistinct({input, log}));
+  return {};
+}
+
 Result<Server> ServerChoice::Load(int max_tokens) const {
   ServerSettings settings;
   settings.url = url;

@@ -24,6 +24,8 @@ struct ServerChoice {
 
   void AddTo(CLI::App& command);
   bool wanted() const { return !url.empty(); }
+  // kInvalidArgument where the log would be written to what is read: its own files and `inputs`.
+  Status CheckLog(std::vector<std::string> inputs) const;
   // The key comes from --server-key-file or $ONDINE_SERVER_KEY: command lines are seen by
   // everybody.
   Result<Server> Load(int max_tokens) const;

@@ -155,7 +155,8 @@ class Benchmark {
     const ModelInfo& info = model_.info();
     const auto type = memory::ToKvType(options_.pot ? options_.pot->type : options_.cache);
     return static_cast<double>(2 * info.global_layers * info.kv_heads) *
-           static_cast<double>(compute::KvRowBytes(type, static_cast<int>(info.head_dim)));
+           static_cast<double>(
+               compute::KvRowBytes(type, model_.parts().decoder->spec().padded_head_dim()));
   }
   std::size_t LoraBytes() const { return lora_ == nullptr ? 0 : lora_->bytes(); }
 

@@ -10,7 +10,9 @@ Result<std::vector<Example>> LoadExamples(const std::string& path) {
   ONDINE_TRY(engine::ReadJsonLines(
       path, R"({"prompt": "...", "answer": "..."})", [&](const nlohmann::json& json) {
         const auto prompt = engine::TextOf(json, "prompt"), answer = engine::TextOf(json, "answer");
-        if (!prompt || (json.contains("answer") && !answer)) return false;
+        // Programs that write such files put null where they have no answer.
+        const bool none = !json.contains("answer") || json["answer"].is_null();
+        if (!prompt || (!answer && !none)) return false;
         examples.push_back({*prompt, answer.value_or("")});
         return true;
       }));

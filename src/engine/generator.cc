@@ -1,6 +1,7 @@
 #include "engine/generator.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -76,6 +77,25 @@ std::vector<float> WithoutEnds(const Model::Parts& model, std::span<const float>
     others[i] = -std::numeric_limits<float>::infinity();
   }
   return others;
+}
+
+// Weights or adapters that are damaged, or scaled beyond what floats hold, make numbers that are
+// none.
+Status CheckLogits(std::span<const float> logits) {
+  // 0 of a number, NaN of what is none; side by side, since there may be a quarter of a million.
+  constexpr std::size_t kLanes = 16;
+  std::array<float, kLanes> wrong{};
+  std::size_t i = 0;
+  for (; i + kLanes <= logits.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      wrong[lane] += logits[i + lane] - logits[i + lane];
+    }
+  }
+  for (; i < logits.size(); ++i) wrong[0] += logits[i] - logits[i];
+  if (std::ranges::all_of(wrong, [](float value) { return value == 0; })) return {};
+  return MakeError(ErrorCode::kCorrupt,
+                   "the model's scores of the next token are no numbers: its weights or an "
+                   "adapter's are damaged, or too large");
 }
 
 // Asks options.on_probe once, when there is enough to ask about.
@@ -161,6 +181,7 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
       ONDINE_TRY(probe.Withdraw(result));
       break;
     }
+    ONDINE_TRY(CheckLogits(pot.Logits()));
     const bool may_end = options.ignore_end || result.tokens_generated >= options.min_tokens;
     const TokenId token = sampler.Sample(
         may_end ? pot.Logits() : std::span<const float>(WithoutEnds(model, pot.Logits())));
@@ -171,12 +192,16 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
       break;
     }
     ++result.tokens_generated;
-    ONDINE_TRY(pot.Feed({&token, 1}, memory::Pot::Part::kText, StopToken()));
-    ONDINE_TRY(pot.Flush(StopToken()));
+    const bool last = pot.Full();
+    if (!last) {
+      ONDINE_TRY(pot.Feed({&token, 1}, memory::Pot::Part::kText, StopToken()));
+      ONDINE_TRY(pot.Flush(StopToken()));
+    }
     if (filter.Push(characters.Push(model.tokenizer.Piece(token)))) {
       result.finish = FinishReason::kStopText;
       break;
     }
+    if (last) break;
     if (probe.Due()) {
       ONDINE_ASSIGN(const bool ends_here, probe.Ends(filter, result));
       if (ends_here) break;

@@ -30,8 +30,12 @@ Status ReadJsonLines(const std::string& path, const std::string& form,
     for (std::int64_t number = 1; std::getline(lines, line); ++number) {
       if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
       const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (!json.is_object() || !take(json)) {
-        return MakeError(ErrorCode::kCorrupt, "not an example; expected a line such as " + form,
+      const bool object = json.is_object();
+      if (!object || !take(json)) {
+        return MakeError(ErrorCode::kCorrupt,
+                         std::string(object ? "a field is missing or has another type"
+                                            : "this is no JSON object") +
+                             "; expected a line such as " + form,
                          path + ", line " + std::to_string(number));
       }
       any = true;

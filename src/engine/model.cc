@@ -60,7 +60,8 @@ Result<ModelInfo> Describe(const formats::GgufFile& file, const models::Decoder&
   info.vocabulary = decoder.vocabulary();
   info.trained_context = spec.trained_context;
   constexpr std::int64_t kBytesPerF16 = 2;
-  info.cache_bytes_per_token = 2 * kBytesPerF16 * info.global_layers * spec.kv_width();
+  info.cache_bytes_per_token =
+      2 * kBytesPerF16 * info.global_layers * spec.kv_heads * spec.padded_head_dim();
   return info;
 }
 

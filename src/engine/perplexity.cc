@@ -66,6 +66,16 @@ class Measurement {
     tokens.resize(static_cast<std::size_t>(chunks_ * options_.context));
     ONDINE_TRY(options_.pot ? RunThroughPot(tokens) : RunChunks(tokens));
 
+    if (surprise_.count() == 0) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "the first chunk of a stream is not scored: take more than one");
+    }
+    if (!std::isfinite(surprise_.mean())) {
+      return MakeError(
+          ErrorCode::kCorrupt,
+          "the model's scores are no numbers: its weights or an adapter's are damaged, "
+          "or too large");
+    }
     PerplexityResult result;
     result.perplexity = std::exp(surprise_.mean());
     result.standard_error = surprise_.standard_error() * result.perplexity;

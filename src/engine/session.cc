@@ -91,7 +91,7 @@ class Session::Impl {
 
 namespace {
 
-// Of the pot: what `truncate` leaves free for question and answer.
+// Of the pot: what `truncate` leaves free for question and answer where nobody says how much.
 constexpr std::int64_t kTruncateReserveShare = 4;
 
 // Tokens that are read at once: few enough for progress several times a second.
@@ -314,8 +314,10 @@ Status Session::Impl::ReadStream(engine::TokenStream& tokens, const ReadOptions&
 // The first and the last part of the text that fit; only the last part is held back.
 Status Session::Impl::ReadEnds(engine::TokenStream& tokens, const ReadOptions& options) {
   const base::Timer timer;
-  const std::int64_t room = std::max<std::int64_t>(
-      0, pot_->capacity() - pot_->capacity() / kTruncateReserveShare - pot_->prefix_tokens());
+  const std::int64_t slots = pot_->capacity();
+  const std::int64_t reserve = std::clamp<std::int64_t>(
+      options.reserve.value_or(slots / kTruncateReserveShare), 0, slots / 2);
+  const std::int64_t room = std::max<std::int64_t>(0, slots - reserve - pot_->prefix_tokens());
   auto head = static_cast<std::size_t>(room / 2);
   const std::size_t tail = static_cast<std::size_t>(room) - head;
   std::deque<TokenId> end;

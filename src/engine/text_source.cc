@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/input_file.h"
 #include "base/try.h"
 #include "ondine/session.h"
@@ -112,6 +113,19 @@ Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>
 
 std::unique_ptr<TextSource> TextFromString(std::string text) {
   return std::make_unique<StringSource>(std::move(text));
+}
+
+Result<std::string> ReadTextFile(const std::string& path, const StopToken& stop) {
+  const auto read = [&]() -> Result<std::string> {
+    ONDINE_ASSIGN(const auto source, OpenTextFiles({path}, stop));
+    std::string text;
+    while (true) {
+      ONDINE_ASSIGN(const std::string piece, source->Next());
+      if (piece.empty()) return text;
+      text += piece;
+    }
+  };
+  return base::Guarded(read, "the text is larger than the memory there is", path);
 }
 
 }  // namespace ondine

@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "base/file.h"
+#include "base/quote.h"
 #include "base/try.h"
 #include "compute/half.h"
 #include "formats/gguf.h"
@@ -136,17 +138,77 @@ NameList::NameList(const ClipSpec& spec, bool open_clip) {
   Add("visual_projection.weight", "visual_projection.weight", from_image);
 }
 
+bool Exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+// The files that hold a large checkpoint's tensors, as its index names them.
+Result<std::set<std::string>> ReadShards(const std::string& path) {
+  ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  std::set<std::string> files;
+  if (json.is_object() && json.contains("weight_map") && json["weight_map"].is_object()) {
+    for (const nlohmann::json& file : json["weight_map"]) {
+      const std::string name = file.is_string() ? file.get<std::string>() : "";
+      if (name.empty() || name.find('/') != std::string::npos) {
+        return MakeError(ErrorCode::kCorrupt, "names a file that is none in this folder", path);
+      }
+      files.insert(name);
+    }
+  }
+  if (files.empty()) return MakeError(ErrorCode::kCorrupt, "names no files of tensors", path);
+  return files;
+}
+
 class Checkpoint {
  public:
-  static Result<Checkpoint> Open(const std::string& path) {
-    ONDINE_ASSIGN(formats::SafetensorsFile file, formats::SafetensorsFile::Open(path));
-    return Checkpoint(std::move(file));
+  // Of one file, or of several that `name`.index.json lists.
+  static Result<Checkpoint> Open(const std::string& folder, const std::string& name) {
+    std::set<std::string> names = {name};
+    const std::string index = folder + name + ".index.json";
+    if (!Exists(folder + name) && Exists(index)) {
+      ONDINE_ASSIGN(names, ReadShards(index));
+    } else if (!Exists(folder + name) && Exists(folder + "pytorch_model.bin")) {
+      return MakeError(
+          ErrorCode::kUnsupported,
+          "holds pytorch_model.bin, which only Python can read: load it with "
+          "transformers and save it with save_pretrained(..., safe_serialization=True)",
+          folder);
+    }
+    Checkpoint checkpoint;
+    for (const std::string& file : names) {
+      ONDINE_ASSIGN(checkpoint.files_.emplace_back(),
+                    formats::SafetensorsFile::Open(folder + file));
+    }
+    return checkpoint;
+  }
+
+  // What is left over would have been part of the computation. Positions' numbers and masks, which
+  // older programs save as well, are not.
+  Status CheckAllUsed(const NameList& list) const {
+    std::set<std::string> known = {"logit_scale"};
+    for (const Names& names : list.all()) known.insert(names.theirs);
+    for (const formats::SafetensorsFile& file : files_) {
+      for (const formats::SafetensorsTensor& tensor : file.tensors()) {
+        if (known.contains(tensor.name) || tensor.name.ends_with("position_ids") ||
+            tensor.name == "attn_mask") {
+          continue;
+        }
+        return MakeError(ErrorCode::kUnsupported,
+                         "the tensor " + base::Quote(tensor.name) +
+                             " has no place in a CLIP of this configuration",
+                         file.path());
+      }
+    }
+    return {};
   }
 
   // The elements of one of our tensors, in our order.
   Result<std::vector<float>> Read(const Names& names) const {
-    ONDINE_ASSIGN(const formats::SafetensorsTensor* tensor, Find(names.theirs));
-    const std::string place = file_.path() + ", tensor " + names.theirs;
+    ONDINE_ASSIGN(const Place found, Find(names.theirs));
+    const formats::SafetensorsTensor* tensor = found.tensor;
+    const std::string place = found.file->path() + ", tensor " + names.theirs;
     Shape shape = names.shape;
     const bool transposed = names.form == Form::kTransposed;
     const bool whole = names.form == Form::kWhole;
@@ -156,7 +218,7 @@ class Checkpoint {
       return MakeError(ErrorCode::kCorrupt, "has a shape that does not fit the configuration",
                        place);
     }
-    ONDINE_ASSIGN(std::vector<float> values, file_.Floats(*tensor));
+    ONDINE_ASSIGN(std::vector<float> values, found.file->Floats(*tensor));
     ONDINE_TRY(models::CheckFinite(values, place));
     if (transposed) return Transposed(values, shape[0], shape[1]);
     if (!whole) {
@@ -171,16 +233,20 @@ class Checkpoint {
 
   // The factor of cosines, of which checkpoints hold the logarithm.
   Result<float> LogitScale() const {
-    ONDINE_ASSIGN(const formats::SafetensorsTensor* tensor, Find("logit_scale"));
-    ONDINE_ASSIGN(const std::vector<float> values, file_.Floats(*tensor));
+    ONDINE_ASSIGN(const Place found, Find("logit_scale"));
+    ONDINE_ASSIGN(const std::vector<float> values, found.file->Floats(*found.tensor));
     if (values.size() != 1 || !std::isfinite(std::exp(values.front()))) {
-      return MakeError(ErrorCode::kCorrupt, "is no number", file_.path() + ", tensor logit_scale");
+      return MakeError(ErrorCode::kCorrupt, "is no number",
+                       found.file->path() + ", tensor logit_scale");
     }
     return std::exp(values.front());
   }
 
  private:
-  explicit Checkpoint(formats::SafetensorsFile file) : file_(std::move(file)) {}
+  struct Place {
+    const formats::SafetensorsFile* file;
+    const formats::SafetensorsTensor* tensor;
+  };
 
   static std::vector<float> Transposed(const std::vector<float>& values, std::int64_t rows,
                                        std::int64_t columns) {
@@ -194,22 +260,18 @@ class Checkpoint {
     return result;
   }
 
-  Result<const formats::SafetensorsTensor*> Find(const std::string& name) const {
-    const auto found =
-        std::ranges::lower_bound(file_.tensors(), name, {}, &formats::SafetensorsTensor::name);
-    if (found == file_.tensors().end() || found->name != name) {
-      return MakeError(ErrorCode::kNotFound, "the tensor " + name + " is missing", file_.path());
+  Result<Place> Find(const std::string& name) const {
+    for (const formats::SafetensorsFile& file : files_) {
+      const auto found =
+          std::ranges::lower_bound(file.tensors(), name, {}, &formats::SafetensorsTensor::name);
+      if (found != file.tensors().end() && found->name == name) return Place{&file, &*found};
     }
-    return &*found;
+    return MakeError(ErrorCode::kNotFound, "the tensor " + name + " is missing",
+                     files_.front().path());
   }
 
-  formats::SafetensorsFile file_;
+  std::vector<formats::SafetensorsFile> files_;
 };
-
-bool Exists(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::exists(path, error);
-}
 
 // One merge a line, from merges.txt or tokenizer.json, whose merges are texts or pairs.
 Result<std::string> ReadMerges(const std::string& folder) {
@@ -271,9 +333,9 @@ Result<ClipSpec> ConvertClip(const std::string& path, const std::string& output,
       Exists(folder + "open_clip_config.json") && !Exists(folder + "model.safetensors");
   ONDINE_ASSIGN(ClipSpec spec, ReadConfig(folder, open_clip));
   spec.name = std::filesystem::path(folder).parent_path().filename().string();
-  const std::string weights =
-      folder + (open_clip ? "open_clip_model.safetensors" : "model.safetensors");
-  ONDINE_ASSIGN(const Checkpoint checkpoint, Checkpoint::Open(weights));
+  ONDINE_ASSIGN(
+      const Checkpoint checkpoint,
+      Checkpoint::Open(folder, open_clip ? "open_clip_model.safetensors" : "model.safetensors"));
   ONDINE_ASSIGN(spec.logit_scale, checkpoint.LogitScale());
   ONDINE_ASSIGN(const std::string merges, ReadMerges(folder));
   ONDINE_ASSIGN(const text::ClipVocabulary vocabulary,
@@ -283,6 +345,7 @@ Result<ClipSpec> ConvertClip(const std::string& path, const std::string& output,
   models::WriteClipSpec(spec, writer);
   vocabulary.Write(writer);
   const NameList list(spec, open_clip);
+  ONDINE_TRY(checkpoint.CheckAllUsed(list));
   for (const Names& names : list.all()) {
     const TensorType stored = names.shape.size() > 1 ? type : TensorType::kF32;
     const Shape shape(names.shape.rbegin(), names.shape.rend());

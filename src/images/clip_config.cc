@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "base/quote.h"
@@ -232,6 +233,16 @@ Result<ClipSpec> ParseOpenClipConfig(std::string_view config, const std::string&
     for (const Section* section : {&text, &vision}) {
       if (section->Has(key)) return section->Unsupported(key, (*section)[key].dump());
     }
+  }
+  // Switches that change what is computed and leave no trace in the tensors.
+  for (const auto& [section, key, usual] :
+       {std::tuple{&vision, "pool_type", "tok"}, std::tuple{&text, "pool_type", "argmax"}}) {
+    ONDINE_ASSIGN(const std::string chosen, section->String(key, usual));
+    if (chosen != usual) return section->Unsupported(key, chosen);
+  }
+  for (const auto& [section, key] :
+       {std::pair{&vision, "final_ln_after_pool"}, std::pair{&text, "no_causal_mask"}}) {
+    if (section->Flag(key, false)) return section->Unsupported(key, "true");
   }
   ClipSpec spec;
   ONDINE_ASSIGN(spec.projection, model.Int("embed_dim", std::nullopt));

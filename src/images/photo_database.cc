@@ -7,11 +7,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <limits>
 #include <system_error>
 #include <utility>
 
 #include "base/try.h"
+#include "images/vector_math.h"
 
 namespace ondine::images {
 namespace {
@@ -52,6 +56,9 @@ constexpr const char* kSchema = R"(
   CREATE INDEX photos_by_content ON photos (content);
 )";
 static_assert(kApplication == 1332629608 && kVersion == 1);
+
+// Of the square of a vector's length, which is 1.
+constexpr double kMostNormError = 1e-2;
 
 // The paths below a folder are those from `begin` to before `end`.
 struct PathRange {
@@ -129,6 +136,10 @@ PhotoDatabase::~PhotoDatabase() {
 }
 
 Status PhotoDatabase::ReadHead() {
+  std::error_code ignored;
+  if (std::filesystem::file_size(path(), ignored) == 0) {
+    return MakeError(ErrorCode::kNotFound, "holds nothing yet: index a folder first", path());
+  }
   ONDINE_ASSIGN(SqliteStatement application, connection_.Prepare("PRAGMA application_id"));
   ONDINE_TRY(application.Step());
   if (application.Number(0) != kApplication) {
@@ -269,6 +280,10 @@ Status PhotoDatabase::ReadVectors(
                        path());
     }
     std::memcpy(vector.data(), stored.data(), stored.size());
+    // Damage; what is no number is found by nothing.
+    if (!(std::fabs(Dot(vector, vector) - 1) < kMostNormError)) {
+      std::ranges::fill(vector, std::numeric_limits<float>::quiet_NaN());
+    }
     ONDINE_TRY(take(row.Number(0), vector));
   }
 }

@@ -108,7 +108,7 @@ class Indexer {
       if (options_.stop.Stopped()) {
         return MakeError(ErrorCode::kCancelled, "stopped; run it again to go on", scan_.folder);
       }
-      ONDINE_TRY(Take(file, reader.Next(), reader));
+      ONDINE_TRY(Take(file, reader.Next()));
       if (since_commit.Elapsed() > kSecondsPerCommit) {
         ONDINE_TRY(database_.Commit());
         ONDINE_TRY(database_.Begin());
@@ -116,12 +116,12 @@ class Indexer {
       }
       Report(false);
     }
-    ONDINE_TRY(EncodeBatch(reader));
+    ONDINE_TRY(EncodeBatch());
     Report(true);
     return {};
   }
 
-  Status Take(const PhotoFile& file, Result<ReadPhoto> photo, PhotoReader& reader) {
+  Status Take(const PhotoFile& file, Result<ReadPhoto> photo) {
     ++read_;
     if (!photo) {
       report_.broken.push_back(std::move(photo).error());
@@ -131,7 +131,7 @@ class Indexer {
     if (photo->picture && *photo->picture) {
       batch_files_.push_back({&file, photo->hash});
       batch_.push_back(std::move(**photo->picture));
-      return batch_.size() < kBatch ? Status() : EncodeBatch(reader);
+      return batch_.size() < kBatch ? Status() : EncodeBatch();
     }
     ONDINE_ASSIGN(const auto content, database_.FindContent(photo->hash));
     if (content) return Link(file, *content);
@@ -140,14 +140,11 @@ class Indexer {
     return Link(file, {photo->hash, id, error.message});
   }
 
-  Status EncodeBatch(PhotoReader& reader) {
+  Status EncodeBatch() {
     if (batch_.empty()) return {};
     const auto length = static_cast<std::size_t>(database_.encoder().length);
     std::vector<float> vectors(batch_.size() * length);
-    {
-      const PhotoReader::Pause pause(reader);
-      ONDINE_TRY(encoder_.Encode(batch_, vectors.data()));
-    }
+    ONDINE_TRY(encoder_.Encode(batch_, vectors.data()));
     if (!std::ranges::all_of(vectors, [](float value) { return std::isfinite(value); })) {
       return MakeError(ErrorCode::kInternal, "the CLIP made a vector that is no number",
                        batch_files_.front().file->path);
@@ -236,7 +233,10 @@ Result<IndexReport> Index(const std::string& library, const std::string& folder,
   ONDINE_TRY(CheckPictureReader());
   ONDINE_ASSIGN(PhotoScan scan, ScanPhotos(folder, options.stop));
   if (scan.files.empty()) {
-    return MakeError(ErrorCode::kNotFound, "there is no photo in this folder", folder);
+    return MakeError(ErrorCode::kNotFound,
+                     "there is no photo in this folder; if there were some that are gone for good, "
+                     "`images forget` takes them out of a library",
+                     folder);
   }
   ONDINE_ASSIGN(PhotoDatabase database, PhotoDatabase::OpenToIndex(library, encoder.identity()));
   ONDINE_ASSIGN(IndexReport report, Indexer(database, std::move(scan), encoder, options).Run());

@@ -33,8 +33,7 @@ void PhotoReader::Run() {
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] {
-      return stopped_ || begun_ == files_.size() ||
-             (!paused_ && begun_ < taken_ + ring_.size());
+      return stopped_ || begun_ == files_.size() || begun_ < taken_ + ring_.size();
     });
     if (stopped_ || begun_ == files_.size()) return;
     const std::size_t file = begun_++;
@@ -44,14 +43,6 @@ void PhotoReader::Run() {
     ring_[file % ring_.size()] = std::move(photo);
     changed_.notify_all();
   }
-}
-
-void PhotoReader::SetPaused(bool paused) {
-  {
-    const std::lock_guard lock(mutex_);
-    paused_ = paused;
-  }
-  changed_.notify_all();
 }
 
 Result<ReadPhoto> PhotoReader::Next() {

@@ -39,22 +39,8 @@ class PhotoReader {
   // (also where the file was changed meanwhile).
   Result<ReadPhoto> Next();
 
-  // While it lives no photo is begun, for who needs all cores: a team in step waits for whichever
-  // of its threads shares a core with a reader.
-  class Pause {
-   public:
-    explicit Pause(PhotoReader& reader) : reader_(reader) { reader_.SetPaused(true); }
-    ~Pause() { reader_.SetPaused(false); }
-    Pause(const Pause&) = delete;
-    Pause& operator=(const Pause&) = delete;
-
-   private:
-    PhotoReader& reader_;
-  };
-
  private:
   void Run();
-  void SetPaused(bool paused);
   Result<ReadPhoto> Read(const PhotoFile& file) const;
   Result<ReadPhoto> HashAndLoad(const PhotoFile& file) const;
 
@@ -64,7 +50,7 @@ class PhotoReader {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool stopped_ = false, paused_ = false;
+  bool stopped_ = false;
   std::size_t begun_ = 0, taken_ = 0;                   // files
   std::vector<std::optional<Result<ReadPhoto>>> ring_;  // of files taken_ to taken_ + ahead
   std::vector<std::thread> threads_;

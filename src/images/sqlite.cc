@@ -134,6 +134,13 @@ Result<SqliteConnection> SqliteConnection::Open(const std::string& path, Mode mo
   if (std::filesystem::is_directory(path, ignored)) {
     return MakeError(ErrorCode::kIo, "is a directory: name a file in it", path);
   }
+  // What a writer that was killed has left undone is undone by whoever may write; the journal's
+  // being there alone does not mean that there is something.
+  if (mode == Mode::kRead && std::filesystem::exists(path + "-journal", ignored)) {
+    if (const auto writer = Open(path, Mode::kCreate)) {
+      if (auto any = writer->Prepare("SELECT count(*) FROM sqlite_schema")) (void)any->Step();
+    }
+  }
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
   flags |= mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   SqliteConnection connection;

@@ -23,7 +23,9 @@ namespace ondine::images {
   F(vips_error_clear)                \
   F(vips_flatten)                    \
   F(vips_foreign_find_load_source)   \
+  F(vips_format_sizeof)              \
   F(vips_image_get_bands)            \
+  F(vips_image_get_format)           \
   F(vips_image_get_height)           \
   F(vips_image_get_orientation)      \
   F(vips_image_get_string)           \

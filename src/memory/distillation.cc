@@ -156,7 +156,7 @@ Status Pot::ObserveLastTokens(std::int64_t count) {
 void Pot::MarkProtected(const HeadEntries& head, std::vector<char>& kept) const {
   const std::size_t n = head.origin.size();
   kept.assign(n, 0);
-  const std::int64_t first = std::max<std::int64_t>(settings_.sinks, prefix_end_);
+  const std::int64_t first = ProtectedBeginning();
   for (std::size_t i = 0; i < n; ++i) {
     const std::int64_t origin = head.origin[i];
     kept[i] = origin < first || (origin >= question_begin_ && origin < question_end_) ||

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/guarded.h"
+#include "base/memory.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/elementwise.h"
@@ -135,12 +136,19 @@ Result<std::unique_ptr<Pot>> Pot::Create(const std::shared_ptr<const models::Dec
                                          std::shared_ptr<const models::Lora> lora) {
   ONDINE_TRY(Check(decoder->spec(), wanted, static_cast<std::int64_t>(catalyst.size())));
   const PotSettings settings = WithDefaults(wanted);
+  const std::string no_memory = "no memory for a pot of " + std::to_string(settings.slots) +
+                                " slots; take a smaller --pot or --cache-type q8_0";
   const auto create = [&]() -> Result<std::unique_ptr<Pot>> {
-    return std::unique_ptr<Pot>(
+    std::unique_ptr<Pot> pot(
         new Pot(decoder, pool, settings, std::move(catalyst), std::move(ends), std::move(lora)));
+    // Systems promise more than they have, and end the program when it is used.
+    const auto available = base::AvailableBytes();
+    if (available && pot->bytes() > *available) {
+      return MakeError(ErrorCode::kOutOfMemory, no_memory);
+    }
+    return pot;
   };
-  return base::Guarded(create, "no memory for a pot of " + std::to_string(settings.slots) +
-                                   " slots; take a smaller --pot or --cache-type q8_0");
+  return base::Guarded(create, no_memory);
 }
 
 std::size_t Pot::bytes() const {
@@ -174,7 +182,17 @@ std::int64_t Pot::limit() const {
 std::int64_t Pot::LongestQuestion() const {
   if (!distils()) return settings_.slots;
   const auto catalyst = static_cast<std::int64_t>(catalyst_.size());
-  return std::min({settings_.slots / 4, (settings_.slots - kept_ - catalyst) / 2, kept_ / 2});
+  // Of what survives, at least one entry is chosen.
+  const std::int64_t left = kept_ - ProtectedBeginning() - recent_ - 1;
+  return std::min({settings_.slots / 4, (settings_.slots - kept_ - catalyst) / 2, kept_ / 2, left});
+}
+
+std::int64_t Pot::ProtectedBeginning() const {
+  return std::max<std::int64_t>(settings_.sinks, prefix_end_);
+}
+
+bool Pot::Full() const {
+  return !distils() && cache_.length() + std::ssize(pending_) >= settings_.slots;
 }
 
 bool Pot::CanRewind(std::int64_t tokens) const {
@@ -192,7 +210,16 @@ Status Pot::Feed(std::span<const TokenId> tokens, Part part, const StopToken& st
   }
   if (part != pending_part_) ONDINE_TRY(Flush(stop));
   pending_part_ = part;
-  if (part == Part::kPrefix) prefix_end_ = end;
+  if (part == Part::kPrefix) {
+    prefix_end_ = end;
+    if (distils() && LongestQuestion() < 1) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "a pot of " + std::to_string(settings_.slots) + " slots keeps " +
+                           std::to_string(kept_) + ": too few for the " + std::to_string(end) +
+                           " tokens before the text and " + std::to_string(recent_) +
+                           " newest ones; take a larger --pot or a shorter system message");
+    }
+  }
   if (part == Part::kQuestion) {
     if (question_begin_ == question_end_) question_begin_ = begin;
     question_end_ = end;

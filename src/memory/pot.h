@@ -105,6 +105,8 @@ class Pot {
   bool CanRewind(std::int64_t tokens) const;
   // The longest question that is protected as a whole; what stands before is read as text.
   std::int64_t LongestQuestion() const;
+  // Nothing more fits and nothing is distilled.
+  bool Full() const;
 
   // Of every layer (empty for sliding-window layers) and KV head.
   const std::vector<LayerEntries>& entries() const { return entries_; }
@@ -138,6 +140,8 @@ class Pot {
   bool needs_surprise() const;
   // Length up to which text is read: the catalyst must still fit above it.
   std::int64_t limit() const;
+  // Tokens at the beginning that are never dropped.
+  std::int64_t ProtectedBeginning() const;
 
   // Index in the stream of the next token.
   std::int64_t StreamPosition() const { return cache_.position() + skipped_; }

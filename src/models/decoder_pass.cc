@@ -37,6 +37,11 @@ void DecoderPass::Run(std::span<const std::int32_t> tokens, KvCache& cache,
   projection_.resize(static_cast<std::size_t>(n_ * projected));
   normed_.Resize(n_, spec.width);
   attended_.Resize(n_, spec.query_width());
+  const int padded = spec.padded_head_dim();
+  if (padded != spec.head_dim) {
+    padded_.assign(static_cast<std::size_t>(n_ * (spec.heads + 2 * spec.kv_heads) * padded), 0.0f);
+    padded_attended_.resize(static_cast<std::size_t>(n_ * spec.heads * padded));
+  }
   gated_.Resize(n_, spec.hidden);
   final_.Resize(n_, spec.width);
   if (lora_ != nullptr) {
@@ -106,12 +111,17 @@ void DecoderPass::Attention(Worker& worker, int index, KvCache& cache, PassObser
   FinishProjections(worker, layer, cache, kv);
   worker.Barrier();
   const std::int64_t slot = cache.NextSlot(kv);
-  cache.store(index).Write(worker, slot, n_, k, v, stride);
+  const std::int64_t head = spec.padded_head_dim();
+  const bool pads = head != spec.head_dim;
+  const float* heads = pads ? padded_.data() : q;
+  const std::int64_t heads_stride = (spec.heads + 2 * spec.kv_heads) * head;
+  const float* keys = heads + spec.heads * head;
+  cache.store(index).Write(worker, slot, n_, keys, keys + spec.kv_heads * head, heads_stride);
   worker.Barrier();
 
   compute::AttentionInput input;
-  input.q = q;
-  input.q_stride = stride;
+  input.q = heads;
+  input.q_stride = heads_stride;
   input.n = n_;
   input.heads = spec.heads;
   input.scale = spec.attention_scale;
@@ -120,11 +130,18 @@ void DecoderPass::Attention(Worker& worker, int index, KvCache& cache, PassObser
   input.rope = cache.RotatesOnRead(kv) ? kv.rope : nullptr;
   if (observer != nullptr) observer->OnAttention(worker, index, kv, input);
   // Where the projections are of 8-bit integers, attention need not be more exact.
-  compute::Attend(worker, kv.store, input, attention_scratch_, attended_.Row(0), spec.query_width(),
+  compute::Attend(worker, kv.store, input, attention_scratch_,
+                  pads ? padded_attended_.data() : attended_.Row(0), spec.heads * head,
                   layer.query.input_code() != nullptr ? compute::AttentionKernel::kInt8
                                                       : compute::AttentionKernel::kAuto);
   const Worker::Range rows = worker.Share(n_);
-  for (std::int64_t i = rows.begin; i < rows.end; ++i) Finish(attended_, i, layer.output);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    for (int h = 0; pads && h < spec.heads; ++h) {
+      std::copy_n(padded_attended_.data() + (i * spec.heads + h) * head, spec.head_dim,
+                  attended_.Row(i) + h * spec.head_dim);
+    }
+    Finish(attended_, i, layer.output);
+  }
   worker.Barrier();
   if (observer != nullptr) observer->OnInput(worker, index, CodeSite::kOutput, attended_);
 }
@@ -171,6 +188,11 @@ void DecoderPass::FinishProjections(const Worker& worker, const DecoderLayer& la
     }
     kv.rope->RotateHeads(row, rotated, spec.head_dim, angles.cosines.data() + i * dims,
                          angles.sines.data() + i * dims);
+    const int padded = spec.padded_head_dim();
+    for (int h = 0; padded != spec.head_dim && h < vectors; ++h) {
+      std::copy_n(row + h * spec.head_dim, spec.head_dim,
+                  padded_.data() + (i * vectors + h) * padded);
+    }
   }
 }
 

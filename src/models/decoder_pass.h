@@ -90,7 +90,8 @@ class DecoderPass {
   };
   void AddLowRank(compute::Worker& worker, int index, std::initializer_list<Addition> additions,
                   const compute::Activations& x, std::int64_t stride);
-  // Biases, head norms and rotation of the projections q, k, v.
+  // Biases, head norms and rotation of the projections q, k, v, and zeros behind heads that need
+  // them.
   void FinishProjections(const compute::Worker& worker, const DecoderLayer& layer,
                          const KvCache& cache, const KvCache::Layer& kv);
   void PrepareAngles(const KvCache& cache);
@@ -104,10 +105,12 @@ class DecoderPass {
   std::vector<float> projection_;  // [n][query_width + 2 kv_width]: q, k, v; or [n][width]
   compute::Activations normed_;    // [n][width]
   compute::Activations attended_;  // [n][query_width]
-  compute::Activations gated_;     // [n][hidden]
-  compute::Activations final_;     // [n][width]
-  compute::Activations one_row_;   // [1][width]
-  std::vector<float> factors_;     // [n][hidden], where an adapter changes the gated product
+  // Where heads have to be padded: projection_ with its q, k and v, and what attention makes of it.
+  std::vector<float> padded_, padded_attended_;
+  compute::Activations gated_;    // [n][hidden]
+  compute::Activations final_;    // [n][width]
+  compute::Activations one_row_;  // [1][width]
+  std::vector<float> factors_;    // [n][hidden], where an adapter changes the gated product
   std::array<compute::Activations, 3> low_rank_;  // [n][rank]
   compute::AttentionScratch attention_scratch_;
   // Rotation of the pass's tokens, [n][dims], for global and for sliding-window layers.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compute/elementwise.h"
+#include "compute/kv_rows.h"
 #include "compute/rope.h"
 
 namespace ondine::models {
@@ -45,6 +46,10 @@ struct DecoderSpec {
   bool IsLocal(int layer) const { return window > 0 && (layer + 1) % global_every != 0; }
   int query_width() const { return heads * head_dim; }
   int kv_width() const { return kv_heads * head_dim; }
+  // A head as attention and the cache have it: with zeros behind it up to a whole block.
+  int padded_head_dim() const {
+    return (head_dim + compute::kKvBlock - 1) / compute::kKvBlock * compute::kKvBlock;
+  }
 };
 
 }  // namespace ondine::models

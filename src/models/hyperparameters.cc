@@ -86,7 +86,7 @@ Result<DecoderSpec> Hyperparameters::Sizes() const {
   spec.trained_context = context;
   ONDINE_ASSIGN(spec.head_dim, Int("attention.key_length", 1, 1024, spec.width / spec.heads));
   ONDINE_ASSIGN(const int value_dim, Int("attention.value_length", 1, 1024, spec.head_dim));
-  if (value_dim != spec.head_dim || spec.head_dim % 32 != 0 || spec.head_dim > 256) {
+  if (value_dim != spec.head_dim || spec.head_dim > 256) {
     return MakeError(ErrorCode::kUnsupported,
                      "heads of " + std::to_string(spec.head_dim) + " keys and " +
                          std::to_string(value_dim) + " values are not supported",

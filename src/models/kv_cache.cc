@@ -15,7 +15,7 @@ KvCache::KvCache(const DecoderSpec& spec, const KvSettings& settings)
     // Moving the window to the front costs as much as a few tokens; the slack makes it rare.
     local_capacity_ = window_ + kMaxRewound + kMaxPrepared;
   }
-  const compute::KvShape shape{spec.kv_heads, spec.head_dim};
+  const compute::KvShape shape{spec.kv_heads, spec.padded_head_dim()};
   layers_.reserve(static_cast<std::size_t>(spec.layers));
   for (int i = 0; i < spec.layers; ++i) {
     const bool local = spec.IsLocal(i);

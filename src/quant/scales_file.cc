@@ -107,7 +107,7 @@ class Reader {
     for (std::size_t i = 0; i < values.size(); i += 2) {
       const Range range = {values[i], values[i + 1]};
       if (!std::isfinite(range.low) || !std::isfinite(range.high) || range.low > 0 ||
-          range.high < 0 || range.low == range.high) {
+          range.high < 0) {
         return Corrupt(std::string(kRangesTensor) + " holds a range that is none");
       }
       const std::size_t index = i / 2;

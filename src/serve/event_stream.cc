@@ -23,6 +23,9 @@ bool EventStream::Push(std::string_view piece,
 bool EventStream::EndLine(const std::function<bool(std::string_view)>& on_data) {
   std::string line;
   line.swap(line_);
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (begins_ && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+  begins_ = false;
   if (line.empty()) {
     std::string data;
     data.swap(data_);

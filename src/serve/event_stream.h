@@ -25,6 +25,7 @@ class EventStream {
   std::string line_;
   std::string data_;
   bool has_data_ = false;
+  bool begins_ = true;         // where a byte order mark may stand
   bool after_return_ = false;  // a line feed that follows belongs to the line that has ended
   bool ended_ = false;
 };

@@ -6,11 +6,11 @@
 
 namespace ondine::serve {
 
-// Of n questions at most 1 + share * n may leave (none with a share of 0): each brings its share of
-// one, and the first one may be a hard one.
+// Of n questions at most 1 + share * (n - 1) may leave (none with a share of 0): the first one may
+// be a hard one, and each that follows brings its share of one.
 class ShareBudget {
  public:
-  explicit ShareBudget(double share) : share_(share), left_(share > 0 ? 1 : 0) {}
+  explicit ShareBudget(double share) : share_(share), left_(share > 0 ? 1 - share : 0) {}
 
   void NewQuestion() { left_ += share_; }
   // With room for the rounding of sums.

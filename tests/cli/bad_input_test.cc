@@ -171,17 +171,29 @@ TEST_F(BadInput, ResultsInThePlaceOfWhatTheyAreMadeFrom) {
     command.insert(command.end(), more.begin(), more.end());
     EXPECT_THAT(Refusal(kUsage, command), HasSubstr("two purposes"));
   }
+  EXPECT_THAT(Refusal(kUsage, {"route", "-m", Model(), "--calibrate", text_, "-o", text_}),
+              HasSubstr("two purposes"));
+  EXPECT_THAT(Refusal(kUsage, {"chat", "-m", Model(), "--chat-template", "chatml", "--once", "x",
+                               "--server", "http://127.0.0.1:1/v1", "--sent-log", Model()}),
+              HasSubstr("two purposes"));
   EXPECT_EQ(base::ReadFile(text_).value(), before);
   ExpectOnly({"text.txt", "tiny.gguf"});
 }
 
 TEST_F(BadInput, OptionsThatContradictEachOtherOrAreUnknown) {
   Refusal(kUsage, {});
-  Refusal(kUsage, {"fly"});
+  EXPECT_THAT(Refusal(kUsage, {"fly"}), HasSubstr("no command 'fly'"));
+  EXPECT_THAT(Refusal(kUsage, {"eval", "fly"}), HasSubstr("no command 'fly'"));
   Refusal(kUsage, {"run", "--no-such-option"});
   Refusal(kUsage, {"run", "-m", Model(), "-p", "x", "-f", text_});
   Refusal(kUsage, {"read", "-m", Model()});
   Refusal(kUsage, {"read", "-m", Model(), text_, "--load", "x.pot"});
+  // A pot brings its own settings.
+  Refusal(kUsage, {"read", "-m", Model(), "--load", "x.pot", "--ask", "x", "--pot", "128"});
+  Refusal(kUsage, {"read", "-m", Model(), "--load", "x.pot", "--ask", "x", "--explain"});
+  // And without one nothing is distilled.
+  Refusal(kUsage, {"run", "-m", Model(), "-p", "x", "--policy", "streaming"});
+  Refusal(kUsage, {"perplexity", "-m", Model(), "-f", text_, "--cache-type", "q8_0"});
   Refusal(kUsage, {"read", "-m", Model(), text_, "--recall", "question"});
   Refusal(kUsage, {"read", "-m", Model(), text_, "--recall", "never"});
   Refusal(kUsage, {"chat", "-m", Model(), "--chat-template", "chatml", "--once", ""});

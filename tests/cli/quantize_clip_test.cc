@@ -115,7 +115,7 @@ TEST_F(QuantizeClipCommand, RefusesWhatItCannotDoAndLeavesNoFile) {
   EXPECT_THAT(Refusal(kUsage, Command({"--pictures", pictures_, "--text", Write("no.txt", "\n")})),
               HasSubstr("no text"));
   EXPECT_THAT(Refusal(kUsage, Command({"--pictures", pictures_, "--text", Write("none.txt", "")})),
-              HasSubstr("no text"));
+              HasSubstr("text is empty"));
   EXPECT_THAT(Refusal(kUsage, {"quantize", "-o", out_, "--pictures", pictures_}), HasSubstr("-m"));
   EXPECT_THAT(Refusal(kFailed, Command({"--pictures", Path("none")})), HasSubstr("none"));
   fs::create_directories(Path("empty"));

@@ -90,5 +90,17 @@ TEST_F(PerplexityTest, APotHasNoBase) {
   EXPECT_FALSE(std::filesystem::exists(options_.kl_base));
 }
 
+// Of a stream the first chunk is not scored; a mean of nothing would be no number.
+TEST_F(PerplexityTest, AStreamOfOneChunkIsRefused) {
+  options_.kl_base = "";
+  options_.pot = testing::InPot(96).pot;
+  options_.chunks = 1;
+  const auto result = Measure();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
+  options_.chunks = 2;
+  EXPECT_TRUE(Measure());
+}
+
 }  // namespace
 }  // namespace ondine::engine

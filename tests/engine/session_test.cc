@@ -242,6 +242,31 @@ TEST(Session, TruncateKeepsBothEndsAndRoomForAnAnswer) {
   EXPECT_EQ(Ask(*session, "Who?"), Ask(*ends, "Who?"));
 }
 
+TEST(Session, TruncateLeavesAsMuchAsIsAskedForUpToAHalf) {
+  for (const auto& [reserve, left] : {std::pair{40, 40}, {150, 150}, {1000, 200}}) {
+    auto session = Session::Create(TinyLlamaModel(), InPot(400, PotPolicy::kTruncate));
+    ReadOptions options;
+    options.chat_template = false;
+    options.reserve = reserve;
+    ASSERT_TRUE(session->Read(*TextFromString(RandomProse(5000)), options));
+    EXPECT_EQ(session->report().tokens, 400 - left);
+  }
+}
+
+TEST(Session, AnAnswerEndsWhereACacheThatIsNotDistilledIsFull) {
+  for (const PotPolicy policy : {PotPolicy::kFull, PotPolicy::kTruncate}) {
+    auto session = Session::Create(TinyLlamaModel(), InPot(600, policy));
+    ReadOptions options;
+    options.chat_template = false;
+    ASSERT_TRUE(session->Read(*TextFromString(RandomProse(440)), options));
+    const auto answer = session->Ask("Who?", {Exactly(400)});
+    ASSERT_TRUE(answer) << answer.error().ToString();
+    EXPECT_EQ(answer->finish, FinishReason::kMaxTokens);
+    EXPECT_GT(answer->tokens_generated, 50);
+    EXPECT_LT(answer->tokens_generated, 160);
+  }
+}
+
 TEST(Session, TruncateMakesRoomForTheSystemMessage) {
   auto session = Session::Create(TinyLlamaModel(), InPot(400, PotPolicy::kTruncate));
   ReadOptions options;

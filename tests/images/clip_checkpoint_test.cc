@@ -170,7 +170,35 @@ TEST_F(ConvertClipTest, RefusesOtherModels) {
   ExpectError(ErrorCode::kUnsupported, "siglip");
 }
 
+TEST_F(ConvertClipTest, RefusesTensorsThatItWouldLeaveOut) {
+  testing::TinyClip().WriteTransformers(folder_.path());
+  Edit("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1");
+  ExpectError(ErrorCode::kUnsupported, "has no place");
+}
+
+TEST_F(ConvertClipTest, TakesACheckpointInSeveralFiles) {
+  const testing::TinyClip tiny;
+  tiny.WriteTransformers(folder_.path());
+  std::filesystem::rename(folder_.File("model.safetensors"), folder_.File("part-1.safetensors"));
+  const auto index = [&](const std::string& name) {
+    std::ofstream(folder_.File("model.safetensors.index.json"))
+        << R"({"weight_map": {"logit_scale": ")" << name << R"("}})";
+  };
+  index("part-1.safetensors");
+  ASSERT_TRUE(Convert().has_value()) << Convert().error().ToString();
+  ExpectIsTiny(tiny);
+  std::filesystem::remove(output_);
+  index("../part-1.safetensors");
+  ExpectError(ErrorCode::kCorrupt, "none in this folder");
+  index("part-2.safetensors");
+  ExpectError(ErrorCode::kNotFound, "part-2.safetensors");
+}
+
 TEST_F(ConvertClipTest, RefusesPartsItDoesNotKnow) {
+  testing::TinyClip().WriteOpenClip(folder_.path());
+  Edit("open_clip_config.json", "\"vision_cfg\": {", "\"vision_cfg\": {\"pool_type\": \"avg\", ");
+  ExpectError(ErrorCode::kUnsupported, "pool_type");
+  std::filesystem::remove(folder_.File("open_clip_config.json"));
   testing::TinyClip().WriteTransformers(folder_.path());
   Edit("config.json", "\"quick_gelu\"", "\"relu\"");
   ExpectError(ErrorCode::kUnsupported, "relu");

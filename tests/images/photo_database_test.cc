@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -102,6 +103,41 @@ TEST_F(PhotoDatabaseTest, OneIndexerAtATimeAndReadersBesides) {
   }
   EXPECT_TRUE(PhotoDatabase::OpenToIndex(path_, kEncoder));
   EXPECT_FALSE(std::filesystem::exists(path_ + ".lock"));
+}
+
+// As a kill leaves it in the middle of a transaction: the pages before it, in a journal.
+TEST_F(PhotoDatabaseTest, WhatAKilledIndexerLeftIsUndoneByWhoeverReads) {
+  ASSERT_TRUE(PhotoDatabase::OpenToIndex(path_, kEncoder));
+  const std::string copy = folder_.File("killed.db");
+  {
+    auto writer = SqliteConnection::Open(path_, SqliteConnection::Mode::kCreate);
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(
+        writer->Run("PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; "
+                    "PRAGMA cache_spill = 1; BEGIN IMMEDIATE"));
+    ASSERT_TRUE(
+        writer->Run("UPDATE library SET encoder_name = 'half done'; "
+                    "CREATE TABLE filler AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+                    "SELECT i + 1 FROM n WHERE i < 2000) SELECT randomblob(100) FROM n"));
+    ASSERT_TRUE(std::filesystem::exists(path_ + "-journal"));
+    std::filesystem::copy_file(path_, copy);
+    std::filesystem::copy_file(path_ + "-journal", copy + "-journal");
+  }
+  const auto library = PhotoDatabase::Open(copy);
+  ASSERT_TRUE(library) << library.error().ToString();
+  EXPECT_EQ(library->encoder().name, kEncoder.name);
+}
+
+TEST_F(PhotoDatabaseTest, VectorsThatAreNotOfLengthOneAreFoundByNothing) {
+  auto database = PhotoDatabase::OpenToIndex(path_, kEncoder);
+  ASSERT_TRUE(database);
+  ASSERT_TRUE(database->Begin());
+  ASSERT_TRUE(database->AddPicture({}, {}, std::vector<float>{1e30f, 0, 0}));
+  ASSERT_TRUE(database->Commit());
+  ASSERT_TRUE(database->ReadVectors([](ContentId, std::span<const float> vector) {
+    EXPECT_TRUE(std::isnan(vector[0]));
+    return Status();
+  }));
 }
 
 TEST_F(PhotoDatabaseTest, VectorsOfAnotherLengthAreDamage) {

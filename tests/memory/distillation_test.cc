@@ -122,16 +122,26 @@ TEST_F(Distillation, AReleasedQuestionMayBeDropped) {
   }
 }
 
-TEST_F(Distillation, ProtectedTextThatFillsThePotIsAnErrorAndChangesNothing) {
-  auto pot = MakePot(TinyLlama(), pool_, SmallPot(64));
-  ASSERT_TRUE(Read(*pot, RandomText(40), Pot::Part::kPrefix));
-  ASSERT_TRUE(Read(*pot, RandomText(16)));
-  const std::uint64_t state = StateOf(*pot);
-  const Status status = Read(*pot, {1});
+// Before anything is read, not in the middle of an answer.
+TEST_F(Distillation, ABeginningThatLeavesNothingToChooseIsRefused) {
+  auto pot = MakePot(TinyLlama(), pool_, SmallPot(64));  // C = 32
+  const Status status = Read(*pot, RandomText(40), Pot::Part::kPrefix);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kInvalidArgument);
   EXPECT_THAT(status.error().message, ::testing::HasSubstr("--pot"));
-  EXPECT_EQ(StateOf(*pot), state);
+  EXPECT_EQ(pot->counters().tokens, 0);
+}
+
+// Whatever stands before it, the longest question and all that follows go through a small pot.
+TEST_F(Distillation, TheLongestQuestionLeavesAnEntryToChoose) {
+  for (const std::int64_t beginning : {0, 5, 20, 24}) {
+    auto pot = MakePot(TinyLlama(), pool_, SmallPot(64));
+    ASSERT_TRUE(Read(*pot, RandomText(beginning), Pot::Part::kPrefix));
+    ASSERT_TRUE(Read(*pot, RandomText(200)));
+    ASSERT_GE(pot->LongestQuestion(), 1);
+    ASSERT_TRUE(Read(*pot, RandomText(pot->LongestQuestion()), Pot::Part::kQuestion));
+    EXPECT_TRUE(Read(*pot, RandomText(200))) << beginning;
+  }
 }
 
 TEST_F(Distillation, WorksWithOneEntryToChoose) {

@@ -32,6 +32,12 @@ TEST(EventStream, ReadsWhatTheStandardShows) {
   EXPECT_THAT(Events({"data:test\n\ndata: test\n\n"}), ElementsAre("test", "test"));
   EXPECT_THAT(Events({"data: never ended\n"}), IsEmpty());
   EXPECT_THAT(Events({"database: x\n\nevent: y\n\n"}), IsEmpty());
+  // One byte order mark, at the beginning, does not count.
+  EXPECT_THAT(Events({"\xef\xbb",
+                      "\xbf"
+                      "data: x\n\n\xef\xbb\xbf"
+                      "data: y\n\n"}),
+              ElementsAre("x"));
 }
 
 RC_GTEST_PROP(EventStreamProperty, DoesNotCareHowItIsCut, ()) {

@@ -173,7 +173,7 @@ TEST(Hybrid, WhatIsPrivateNeverLeaves) {
 
 TEST(Hybrid, TheBudgetIsKept) {
   const RawServer raw(AnswerWell);
-  for (const auto& [budget, expected] : {std::pair{0.0, 0}, {0.1, 2}, {0.5, 6}, {1.0, 10}}) {
+  for (const auto& [budget, expected] : {std::pair{0.0, 0}, {0.1, 1}, {0.5, 5}, {1.0, 10}}) {
     HybridSettings settings = Settings(kAlways);
     settings.budget = budget;
     HybridChat chat = Chat(raw.url(), settings);
