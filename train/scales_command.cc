@@ -1,6 +1,7 @@
 #include "train/scales_command.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -168,7 +169,9 @@ Status TrainAndWrite(const ScalesCommand& command) {
   }
   scales.name = command.name;
   ONDINE_TRY(quant::WriteScales(scales, decoder->spec(), command.out));
-  return log.Close(command.log);
+  ONDINE_TRY(log.Close(command.log));
+  std::printf("Written to %s\n", command.out.c_str());
+  return {};
 }
 
 void AddOptions(CLI::App& app, ScalesCommand& command) {

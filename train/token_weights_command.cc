@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "images/class_folders.h"
@@ -53,7 +54,13 @@ Status LearnAndWrite(const TokenWeightsCommand& command) {
              {"accuracy", learned.accuracy},
              {"seconds", timer.Elapsed()}});
   ONDINE_TRY(WritePhotoClasses(command.out, learned.classes, *clip));
-  return log.Close(command.log);
+  ONDINE_TRY(log.Close(command.log));
+  for (const PhotoClass& one : learned.classes) {
+    std::printf("%s: %s\n", base::Quote(one.name).c_str(), base::Quote(one.query).c_str());
+  }
+  std::printf("Right of the photos given: %.1f %%, with all words alike %.1f %%.\nWritten to %s\n",
+              100 * learned.accuracy, 100 * learned.plain_accuracy, command.out.c_str());
+  return {};
 }
 
 }  // namespace

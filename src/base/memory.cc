@@ -52,7 +52,8 @@ std::uint64_t WithinGroups(const std::string& root, const GroupFiles& files, std
                            std::uint64_t available) {
   while (group.ends_with('/')) group.pop_back();
   while (true) {
-    const std::string folder = root + files.mount + group + "/";
+    std::string folder = root;
+    folder.append(files.mount).append(group).append("/");
     const auto limit = ReadNumber(folder + files.limit);
     const auto usage = ReadNumber(folder + files.usage);
     if (limit && usage) {

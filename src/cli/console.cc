@@ -216,4 +216,9 @@ std::string HumanSeconds(double seconds) {
   return text;
 }
 
+std::string TimeLeft(double seconds, std::int64_t done, std::int64_t total) {
+  const double each = seconds / static_cast<double>(std::max<std::int64_t>(done, 1));
+  return HumanSeconds(each * static_cast<double>(total - done)) + " left";
+}
+
 }  // namespace ondine::cli

@@ -68,6 +68,8 @@ std::string Grouped(std::int64_t number);
 std::string Fixed(double value, int digits);
 // "8 s", "3 min 05 s"
 std::string HumanSeconds(double seconds);
+// "5 s left", where `done` of `total` took so many seconds.
+std::string TimeLeft(double seconds, std::int64_t done, std::int64_t total);
 
 }  // namespace ondine::cli
 

@@ -5,6 +5,7 @@
 
 #include "base/join.h"
 #include "base/option_checks.h"
+#include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -97,9 +98,10 @@ Status Evaluate(const Options& options, const MakeTask& make) {
   ONDINE_ASSIGN(const auto task, make(model));
   ONDINE_ASSIGN(eval::RunOptions run, Settings(options, model));
   ProgressLine line(options.progress);
+  const base::Timer watch;
   run.on_progress = [&](std::int64_t done, std::int64_t total, double score) {
     line.Show("document " + Grouped(done) + "/" + Grouped(total) + ", score " +
-              Fixed(100 * score, 1) + " %");
+              Fixed(100 * score, 1) + " %, " + TimeLeft(watch.Elapsed(), done, total));
   };
   ONDINE_ASSIGN(const eval::Report report, eval::RunTask(model, *task, run));
   line.Clear();

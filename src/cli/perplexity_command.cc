@@ -41,12 +41,9 @@ Status Perplexity(const Options& options) {
   settings.stop_token = InterruptToken();
   ProgressLine line(options.progress);
   settings.on_progress = [&](const engine::PerplexityProgress& progress) {
-    line.Show(
-        "chunk " + Grouped(progress.chunk) + "/" + Grouped(progress.chunks) + ", PPL " +
-        Fixed(progress.perplexity, 4) + ", " +
-        HumanSeconds(progress.seconds * static_cast<double>(progress.chunks - progress.chunk) /
-                     static_cast<double>(progress.chunk)) +
-        " left");
+    line.Show("chunk " + Grouped(progress.chunk) + "/" + Grouped(progress.chunks) + ", PPL " +
+              Fixed(progress.perplexity, 4) + ", " +
+              TimeLeft(progress.seconds, progress.chunk, progress.chunks));
   };
   ONDINE_ASSIGN(const engine::PerplexityResult result,
                 engine::MeasurePerplexity(*model, text, settings));

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/option_checks.h"
+#include "base/stopwatch.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -71,8 +72,10 @@ class Router {
     measure.max_tokens = options_.max_tokens;
     measure.consistency_samples = options_.consistency;
     measure.stop_token = InterruptToken();
+    const base::Timer watch;
     measure.on_progress = [&](std::int64_t done, std::int64_t total) {
-      line.Show("question " + Grouped(done) + "/" + Grouped(total));
+      line.Show("question " + Grouped(done) + "/" + Grouped(total) + ", " +
+                TimeLeft(watch.Elapsed(), done, total));
     };
     return MeasureGate(*session_, samples, measure);
   }

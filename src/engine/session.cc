@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/guarded.h"
+#include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "compute/thread_count.h"
@@ -419,7 +420,18 @@ Status Session::Impl::Save(const std::string& path) const {
 Status Session::Impl::Load(const std::string& path) {
   ONDINE_ASSIGN(const formats::PotFile file, formats::PotFile::Open(path));
   ONDINE_TRY(file.Expect("model.architecture", model_->info().architecture));
-  ONDINE_TRY(file.Expect("model.fingerprint", parts().fingerprint));
+  ONDINE_ASSIGN(const std::string fingerprint, file.GetString("model.fingerprint"));
+  if (fingerprint != parts().fingerprint) {
+    ONDINE_ASSIGN(const std::string name, file.GetString("model.name"));
+    const auto describe = [](const std::string& of, const std::string& print) {
+      return base::Quote(of) + " (" + print.substr(0, 8) + ")";
+    };
+    return MakeError(ErrorCode::kMismatch,
+                     "was read by another model, " + describe(name, fingerprint) + ", than " +
+                         describe(model_->info().name, parts().fingerprint) +
+                         ": load that one with -m, or read the text again",
+                     path);
+  }
   // Pots that were read without adapters have no such value.
   const std::string adapters = engine::Identity(options_.adapters);
   if (file.values().contains("model.adapters")) {

@@ -82,6 +82,13 @@ Result<FolderExamples> ReadExamples(
     ONDINE_ASSIGN(EncodedPhotos photos,
                   EncodePhotos(clip, of_class.photos, stop, examples.broken,
                                [&](std::size_t done) { progress(of_class.name, done); }));
+    if (photos.vectors.empty()) {
+      const Error& first = examples.broken.back();
+      return MakeError(first.code,
+                       "no photo of the class " + base::Quote(of_class.name) +
+                           " can be read; the last one of them: " + first.message,
+                       first.context);
+    }
     auto text = text_of.extract(of_class.name);
     examples.classes.push_back({of_class.name,
                                 text ? std::move(text.mapped()) : PlainClassText(of_class.name),

@@ -74,8 +74,8 @@ ResampleWeights::ResampleWeights(const ResampledSide& side) {
   std::vector<double> exact;
   for (int i = 0; i < side.kept; ++i) {
     const double centre = (side.first + i + 0.5) * step;
-    const int begin = std::max(static_cast<int>(centre - reach + 0.5), 0);
-    const int end = std::min(static_cast<int>(centre + reach + 0.5), side.from);
+    const int begin = std::max(static_cast<int>(std::lround(centre - reach)), 0);
+    const int end = std::min(static_cast<int>(std::lround(centre + reach)), side.from);
     exact.clear();
     double sum = 0;
     for (int x = begin; x < end; ++x) {

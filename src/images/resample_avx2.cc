@@ -12,7 +12,7 @@ void Across(const RowWeights& weights, const std::uint8_t* row, std::uint8_t* re
       _mm256_setr_epi8(0, -1, 3, -1, 6, -1, 9, -1, 1, -1, 4, -1, 7, -1, 10, -1,  //
                        2, -1, 5, -1, 8, -1, 11, -1, -1, -1, -1, -1, -1, -1, -1, -1);
   const auto four = [](const std::int16_t* weight) {
-    long long bits;
+    std::int64_t bits;
     __builtin_memcpy(&bits, weight, sizeof bits);
     return _mm256_set1_epi64x(bits);
   };
