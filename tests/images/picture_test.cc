@@ -262,8 +262,12 @@ TEST(Picture, CutOffFilesAreErrors) {
   }
 }
 
+// 8 bits of red, green and blue; 16 of these and alpha, which can only be decoded as a whole.
+constexpr std::string_view kPlainPng("\x08\x02\0\0\0", 5), kInterlacedDeepPng("\x10\x06\0\0\1", 5);
+
 // A PNG that claims these sides and has no pixels.
-std::string PngHeader(std::uint32_t width, std::uint32_t height) {
+std::string PngHeader(std::uint32_t width, std::uint32_t height,
+                      std::string_view kind = kPlainPng) {
   const auto big_endian = [](std::uint32_t n) {
     return std::string{static_cast<char>(n >> 24), static_cast<char>(n >> 16),
                        static_cast<char>(n >> 8), static_cast<char>(n)};
@@ -277,12 +281,14 @@ std::string PngHeader(std::uint32_t width, std::uint32_t height) {
     return big_endian(static_cast<std::uint32_t>(data.size())) + name + data + big_endian(~crc);
   };
   return "\x89PNG\r\n\x1a\n" +
-         chunk("IHDR", big_endian(width) + big_endian(height) + std::string("\x08\x02\0\0\0", 5)) +
+         chunk("IHDR", big_endian(width) + big_endian(height) + std::string(kind)) +
          chunk("IDAT", std::string("\x78\x9c\x03\x00\x00\x00\x00\x01", 8)) + chunk("IEND", "");
 }
 
 TEST(Picture, HugePicturesAreRefusedByTheirHeader) {
   ExpectError(PngHeader(100'000, 100'000), ErrorCode::kUnsupported, "100000 x 100000 pixels");
+  ExpectError(PngHeader(19'900, 19'900, kInterlacedDeepPng), ErrorCode::kUnsupported,
+              "only be decoded as a whole, which takes 3021 MB");
   ExpectError(PngHeader(8, 8), ErrorCode::kCorrupt, "damaged or cut off");
   ExpectError(PngHeader(1, 9'000'000), ErrorCode::kUnsupported, "too long and thin");
 }
