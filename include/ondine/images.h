@@ -97,9 +97,9 @@ class Clip {
 enum class MatrixType { kF16, kBF16, kF32 };
 
 // Makes a checkpoint of transformers' or OpenCLIP's into a GGUF file. `folder` holds config.json,
-// model.safetensors and merges.txt or tokenizer.json; or open_clip_config.json,
-// open_clip_model.safetensors and the same. Errors name the file or tensor: kNotFound, kCorrupt,
-// kUnsupported, kIo.
+// model.safetensors (or the files that model.safetensors.index.json lists) and merges.txt or
+// tokenizer.json; or open_clip_config.json, open_clip_model.safetensors and the same. Errors name
+// the file or tensor: kNotFound, kCorrupt, kUnsupported, kIo.
 Status ConvertClip(const std::string& folder, const std::string& output,
                    MatrixType matrices = MatrixType::kF16);
 

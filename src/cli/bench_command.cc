@@ -136,6 +136,8 @@ Action AddBench(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   options->pot.AddAll(*command, PotChoice::Default::kNone);
+  // The cache without a pot may have any type too.
+  command->get_option("--cache-type")->remove_needs(command->get_option("--pot"));
   command->add_option("-o,--output", options->format, "md, csv or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"md", "csv", "json"}));

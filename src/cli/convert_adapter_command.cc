@@ -22,8 +22,9 @@ struct Options {
 
 Status Convert(const Options& options) {
   ONDINE_ASSIGN(const std::string path, options.model.Path());
-  ONDINE_TRY(base::CheckOutput(options.output, {path, options.folder + "/adapter_model.safetensors",
-                                                options.folder + "/adapter_config.json"}));
+  std::vector<std::string> inputs = CheckpointFiles(options.folder);
+  inputs.push_back(path);
+  ONDINE_TRY(base::CheckOutput(options.output, inputs));
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(const auto adapter, Adapter::LoadPeft(*model, options.folder));
   ONDINE_TRY(adapter->Save(options.output));

@@ -7,6 +7,7 @@
 #include "base/option_checks.h"
 #include "base/try.h"
 #include "cli/command.h"
+#include "cli/options.h"
 #include "cli/report.h"
 #include "ondine/images.h"
 
@@ -20,9 +21,7 @@ struct Options {
 };
 
 Status Convert(const Options& options) {
-  for (const char* part : {"model.safetensors", "open_clip_model.safetensors"}) {
-    ONDINE_TRY(base::CheckDistinct({options.folder + "/" + part, options.output}));
-  }
+  ONDINE_TRY(base::CheckOutput(options.output, CheckpointFiles(options.folder)));
   ONDINE_TRY(ConvertClip(options.folder, options.output, options.type));
   ONDINE_ASSIGN(const auto clip, Clip::Load(options.output));  // it must be of use
   const ClipInfo& info = clip->info();

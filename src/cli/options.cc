@@ -28,6 +28,16 @@ std::string AssetPath(const char* name) {
 
 }  // namespace
 
+std::vector<std::string> CheckpointFiles(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code error;  // of a folder that is not there others say so
+  for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    if (at->path().extension() != ".gguf") files.push_back(at->path().string());
+  }
+  return files;
+}
+
 std::string DefaultModelPath() {
   return (ProgramRoot() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf").string();
 }
@@ -190,10 +200,11 @@ std::vector<CLI::Option*> PotChoice::AddAll(CLI::App& command, Default when_abse
           ->check(CLI::IsMember({"reset", "original"})),
       command.add_option("--catalyst", catalyst, "text that stands for the questions to come")
           ->capture_default_str()};
+  of_pots.push_back(type);
   if (when_absent == Default::kNone) {
     for (CLI::Option* option : of_pots) option->needs(size);
   }
-  of_pots.insert(of_pots.end(), {size, type});
+  of_pots.push_back(size);
   return of_pots;
 }
 

@@ -47,6 +47,9 @@ struct AdapterChoice {
   Result<Customization> LoadWithTask(const std::shared_ptr<const Model>& model) const;
 };
 
+// What a converter may read of a folder: all of it but GGUF files.
+std::vector<std::string> CheckpointFiles(const std::string& folder);
+
 // Where scripts/bootstrap puts the default model, and where the pool and the scales for it and the
 // CLIP lie that come along with the program; may not exist.
 std::string DefaultModelPath();
@@ -72,7 +75,7 @@ struct PotChoice {
   std::string catalyst = PotSettings().catalyst;
 
   // --pot, and everything else that shapes a pot; all of them. Where there is a pot only if --pot
-  // asks for one, what is there for pots alone needs it.
+  // asks for one, the rest needs it.
   enum class Default { kPot, kNone };
   std::vector<CLI::Option*> AddAll(CLI::App& command, Default when_absent);
   // Where no number of slots is given the usual one, at most as many as the model has positions.

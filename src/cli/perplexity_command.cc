@@ -5,7 +5,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "base/try.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -89,7 +88,6 @@ Action AddPerplexity(CLI::App& app) {
   command->add_option("--kl-base", options->kl_base,
                       "file of logits: written where it is not there, compared with where it is");
   options->pot.AddAll(*command, PotChoice::Default::kNone);
-  command->get_option("--cache-type")->needs(command->get_option("--pot"));
   command->get_option("--pot")->description(
       "read the text as one stream through a pot of so many entries; all tokens behind the first "
       "chunk are scored");

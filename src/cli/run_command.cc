@@ -75,7 +75,6 @@ Action AddRun(CLI::App& app) {
   options->generation.AddTo(*command, 128);
   command->add_flag("--ignore-eos", options->ignore_end, "go on after the model's end of text");
   options->pot.AddAll(*command, PotChoice::Default::kNone);
-  command->get_option("--cache-type")->needs(command->get_option("--pot"));
   command->add_flag("--json", options->json, "print text, counts and times as JSON");
   return [options] { return Run(*options); };
 }

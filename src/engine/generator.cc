@@ -1,7 +1,6 @@
 #include "engine/generator.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "engine/confidence.h"
+#include "engine/finite_scores.h"
 #include "engine/pot_undo.h"
 #include "engine/sampler.h"
 
@@ -77,25 +77,6 @@ std::vector<float> WithoutEnds(const Model::Parts& model, std::span<const float>
     others[i] = -std::numeric_limits<float>::infinity();
   }
   return others;
-}
-
-// Weights or adapters that are damaged, or scaled beyond what floats hold, make numbers that are
-// none.
-Status CheckLogits(std::span<const float> logits) {
-  // 0 of a number, NaN of what is none; side by side, since there may be a quarter of a million.
-  constexpr std::size_t kLanes = 16;
-  std::array<float, kLanes> wrong{};
-  std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      wrong[lane] += logits[i + lane] - logits[i + lane];
-    }
-  }
-  for (; i < logits.size(); ++i) wrong[0] += logits[i] - logits[i];
-  if (std::ranges::all_of(wrong, [](float value) { return value == 0; })) return {};
-  return MakeError(ErrorCode::kCorrupt,
-                   "the model's scores of the next token are no numbers: its weights or an "
-                   "adapter's are damaged, or too large");
 }
 
 // Asks options.on_probe once, when there is enough to ask about.
@@ -181,7 +162,7 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
       ONDINE_TRY(probe.Withdraw(result));
       break;
     }
-    ONDINE_TRY(CheckLogits(pot.Logits()));
+    ONDINE_TRY(CheckScores(pot.Logits()));
     const bool may_end = options.ignore_end || result.tokens_generated >= options.min_tokens;
     const TokenId token = sampler.Sample(
         may_end ? pot.Logits() : std::span<const float>(WithoutEnds(model, pot.Logits())));

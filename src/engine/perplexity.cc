@@ -13,6 +13,7 @@
 #include "compute/elementwise.h"
 #include "compute/thread_count.h"
 #include "engine/adapter_parts.h"
+#include "engine/finite_scores.h"
 #include "engine/logits_file.h"
 #include "engine/model_parts.h"
 #include "memory/pot.h"
@@ -70,12 +71,8 @@ class Measurement {
       return MakeError(ErrorCode::kInvalidArgument,
                        "the first chunk of a stream is not scored: take more than one");
     }
-    if (!std::isfinite(surprise_.mean())) {
-      return MakeError(
-          ErrorCode::kCorrupt,
-          "the model's scores are no numbers: its weights or an adapter's are damaged, "
-          "or too large");
-    }
+    const auto mean = static_cast<float>(surprise_.mean());
+    ONDINE_TRY(CheckScores({&mean, 1}));
     PerplexityResult result;
     result.perplexity = std::exp(surprise_.mean());
     result.standard_error = surprise_.standard_error() * result.perplexity;

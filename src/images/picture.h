@@ -33,9 +33,10 @@ inline constexpr std::int64_t kMostPixels = 400'000'000;
 
 // JPEG, PNG, WebP, TIFF, GIF (its first frame), HEIC, AVIF: what the installed libvips reads.
 // Memory is bounded by a few rows of the picture, but for formats that can only be decoded as a
-// whole (progressive JPEG, interlaced PNG, HEIC, AVIF, lossless WebP), where it is bounded by
-// kMostPixels.
-// Transparent pixels become white. Bicubic with antialiasing, within a tolerance of Pillow's.
+// whole: progressive JPEG, interlaced PNG, GIF, HEIC and AVIF, which may take a gigabyte, and
+// lossless WebP, whose sides have 16,383 pixels at most.
+// Transparent pixels become white. Bicubic as Pillow's, to the bit; nearly so where a JPEG or WebP
+// is so large that it is made smaller while it is decoded.
 // May be called from several threads. Errors: kNotFound, kIo, kCorrupt (cut off or damaged),
 // kUnsupported (of a size that is not read, or nothing that the installed libraries know as a
 // picture: others may).

@@ -53,6 +53,19 @@ TEST_F(ConvertAdapterCommand, PrintsTheKeysOfTheContractAndWritesAnAdapter) {
   EXPECT_THAT(Output(Command()), AllOf(HasSubstr("4 matrices, rank 2"), HasSubstr(out_)));
 }
 
+TEST_F(ConvertAdapterCommand, NothingOfWhatItReadsIsReplaced) {
+  for (const char* file : {"adapter_model.safetensors", "adapter_config.json"}) {
+    EXPECT_THAT(
+        Refusal(kUsage, {"convert-adapter", "-m", Model(), saved_, "-o", saved_ + "/" + file}),
+        HasSubstr("two purposes"));
+  }
+  EXPECT_THAT(Refusal(kUsage, {"convert-adapter", "-m", Model(), saved_, "-o", Model()}),
+              HasSubstr("two purposes"));
+  // What it made the last time is another thing.
+  const std::string beside = saved_ + "/mine.gguf";
+  for (int i = 0; i < 2; ++i) Output({"convert-adapter", "-m", Model(), saved_, "-o", beside});
+}
+
 TEST_F(ConvertAdapterCommand, BadInputIsRefusedInOneLineAndWritesNothing) {
   PeftParts dora = parts_;
   dora.config["use_dora"] = "true";
