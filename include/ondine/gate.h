@@ -55,7 +55,7 @@ struct Gate {
   std::optional<GateFit> fit;  // absent: thresholds are guesses
 };
 
-// A JSON file. Errors: kNotFound, kIo, kCorrupt (names the key).
+// A JSON file. Errors: kNotFound, kIo, kCorrupt (names the key), kOutOfMemory.
 Result<Gate> LoadGate(const std::string& path);
 Status SaveGate(const Gate& gate, const std::string& path);
 

@@ -47,8 +47,8 @@ class PoolServer {
   ~PoolServer();
 
   int port() const;
-  // Returns when it has been stopped.
-  void Run(const StopToken& stop_token);
+  // Returns when it has been stopped. kOutOfMemory where no thread can be had.
+  Status Run(const StopToken& stop_token);
 
  private:
   class Impl;

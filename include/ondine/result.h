@@ -1,5 +1,6 @@
 // Errors are values: every fallible function of the library returns Result<T> or Status.
-// No exception crosses the API and the library never prints, exits or aborts on input.
+// No exception crosses the API but those of the caller's own callbacks and, from the few functions
+// that return neither, std::bad_alloc. The library never prints, exits or aborts on input.
 #ifndef ONDINE_RESULT_H_
 #define ONDINE_RESULT_H_
 

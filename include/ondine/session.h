@@ -95,8 +95,9 @@ struct SessionReport {
          seconds_consolidation = 0;
 };
 
-// Belongs to one thread at a time. Where the machine's memory runs out (kOutOfMemory), what the
-// session knew may be forgotten.
+// Belongs to one thread at a time; callbacks must not call it, and one that was moved from can only
+// be assigned to or destroyed. Where the machine's memory runs out (kOutOfMemory), or a callback
+// throws, what the session knew may be forgotten.
 class Session {
  public:
   static Result<Session> Create(std::shared_ptr<const Model> model,
@@ -147,7 +148,8 @@ class Session {
                               const SessionOptions& options = {});
 
   // Goes through the text that was read, given once more, and tells of every token which share of
-  // the KV heads of all layers (0 to 1) still holds it.
+  // the KV heads of all layers (0 to 1) still holds it. kInvalidArgument with kTruncate, which
+  // keeps the beginning and the end.
   Status Explain(TextSource& text,
                  const std::function<void(std::string_view token, float share)>& on_token) const;
   SessionReport report() const;

@@ -1,8 +1,10 @@
+#include "adapters/gate_file.h"
+
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/guarded.h"
 #include "base/try.h"
-#include "ondine/gate.h"
 
 namespace ondine {
 namespace {
@@ -60,8 +62,9 @@ class Fields {
 
 }  // namespace
 
-Result<Gate> LoadGate(const std::string& path) {
-  ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
+namespace adapters {
+
+Result<Gate> ParseGate(std::string_view text, const std::string& path) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Broken(path, "it holds no JSON object");
   Fields fields(json);
@@ -86,7 +89,7 @@ Result<Gate> LoadGate(const std::string& path) {
   return gate;
 }
 
-Status SaveGate(const Gate& gate, const std::string& path) {
+std::string FormatGate(const Gate& gate) {
   Json json = {{"ondine_gate", kVersion},
                {"signal", GateSignalName(gate.signal)},
                {"task", ToJson(gate.thresholds.task)},
@@ -98,9 +101,26 @@ Status SaveGate(const Gate& gate, const std::string& path) {
                    {"device", gate.fit->device},       {"server", gate.fit->server},
                    {"model", gate.fit->model}};
   }
-  const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  return base::WriteFileAtomically(
-      path, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(text))); });
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace adapters
+
+Result<Gate> LoadGate(const std::string& path) {
+  const auto load = [&]() -> Result<Gate> {
+    ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
+    return adapters::ParseGate(text, path);
+  };
+  return base::Guarded(load, "there is not enough memory for the gate", path);
+}
+
+Status SaveGate(const Gate& gate, const std::string& path) {
+  const auto save = [&]() -> Status {
+    const std::string text = adapters::FormatGate(gate);
+    return base::WriteFileAtomically(
+        path, [&](base::FileSink& sink) { return sink.Write(std::as_bytes(std::span(text))); });
+  };
+  return base::Guarded(save, "there is not enough memory for the gate", path);
 }
 
 }  // namespace ondine

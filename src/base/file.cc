@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -100,8 +101,8 @@ class TemporaryFile final : public FileSink {
     return status;
   }
 
-  Status Sync(mode_t mode) {
-    if (mode != 0 && fchmod(fd_.get(), mode) != 0) return Failed(errno);
+  Status Sync(std::optional<mode_t> mode) {
+    if (mode && fchmod(fd_.get(), *mode) != 0) return Failed(errno);
     // Some file systems have nothing to sync and say so with EINVAL.
     if (fsync(fd_.get()) != 0 && errno != EINVAL) return Failed(errno);
     if (const int error = fd_.Close(); error != 0) return Failed(error);
@@ -197,7 +198,7 @@ Result<std::string> ReadFile(const std::string& path) {
 Status WriteFileAtomically(const std::string& path, const std::function<Status(FileSink&)>& fill) {
   namespace fs = std::filesystem;
   std::string target = path;
-  mode_t mode = 0;
+  std::optional<mode_t> mode;  // of the file that is replaced
   struct stat info;
   if (stat(path.c_str(), &info) == 0) {
     if (S_ISDIR(info.st_mode)) {
@@ -221,7 +222,8 @@ Status WriteFileAtomically(const std::string& path, const std::function<Status(F
     name = (directory / (".ondine-" + std::to_string(getpid()) + "-" +
                          std::to_string(counter.fetch_add(1)) + ".tmp"))
                .string();
-    fd = OpenRetrying(name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0666);
+    fd = OpenRetrying(name.c_str(), O_WRONLY | O_CREAT | O_EXCL,
+                      mode ? *mode & 0600 : 0666);  // nobody reads more of it than of the old one
   } while (fd < 0 && errno == EEXIST);
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
     return MakeError(ErrorCode::kNotFound,
@@ -255,7 +257,9 @@ Status CheckWritable(const std::string& path) {
 Status CheckDistinct(std::initializer_list<std::string> paths) {
   const auto place = [](const std::string& path) {
     std::error_code error;
-    const auto canonical = std::filesystem::weakly_canonical(path, error);
+    // Of a path whose first part is not there yet, the canonical form would be the path itself.
+    const auto absolute = std::filesystem::absolute(path, error);
+    const auto canonical = std::filesystem::weakly_canonical(absolute, error);
     return error ? std::filesystem::path(path) : canonical;
   };
   std::set<std::filesystem::path> places;

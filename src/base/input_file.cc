@@ -26,9 +26,10 @@ InputFile::~InputFile() {
 
 Result<InputFile> InputFile::Open(const std::string& path) {
   if (path == "-") return InputFile(STDIN_FILENO, "standard input");
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A named pipe that nobody writes to yet would be waited for here, deaf to any stop.
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
-    return MakeError(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+    return MakeError(errno == ENOENT || errno == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo,
                      std::string("cannot be opened: ") + std::strerror(errno), path);
   }
   InputFile file(descriptor, path);
@@ -37,7 +38,7 @@ Result<InputFile> InputFile::Open(const std::string& path) {
     return MakeError(ErrorCode::kIo, std::strerror(errno), path);
   }
   if (S_ISDIR(status.st_mode)) {
-    return MakeError(ErrorCode::kInvalidArgument, "is a directory; name the files in it", path);
+    return MakeError(ErrorCode::kIo, "is a directory: name a file in it", path);
   }
   if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode)) {
     return MakeError(ErrorCode::kInvalidArgument, "is no regular file", path);
@@ -55,7 +56,7 @@ Result<std::size_t> InputFile::Read(std::span<std::byte> buffer, const StopToken
     if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     const ssize_t got = read(descriptor_, buffer.data(), buffer.size());
     if (got >= 0) return static_cast<std::size_t>(got);
-    if (errno != EINTR) {
+    if (errno != EINTR && errno != EAGAIN) {
       return MakeError(ErrorCode::kIo, std::string("cannot be read: ") + std::strerror(errno),
                        path_);
     }

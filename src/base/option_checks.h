@@ -3,7 +3,10 @@
 #define ONDINE_SRC_BASE_OPTION_CHECKS_H_
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -34,6 +37,16 @@ inline CLI::Validator NumberFrom(double least, bool above, const std::string& wh
     return fits ? std::string() : "must be " + what + ", not " + input;
   };
   return CLI::Validator(check, what);
+}
+// A whole number that 64 bits hold: CLI11 wraps a negative one and cuts a larger one.
+inline CLI::Validator Seed() {
+  const auto check = [](const std::string& input) -> std::string {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(input.data(), input.data() + input.size(), number);
+    const bool fits = error == std::errc() && end == input.data() + input.size();
+    return fits ? std::string() : "must be a whole number from 0 to 2^64-1, not " + input;
+  };
+  return CLI::Validator(check, "UINT");
 }
 inline CLI::Validator Positive() {
   return NumberFrom(0, true, "a number above 0");

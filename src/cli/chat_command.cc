@@ -75,7 +75,7 @@ Status Talk(const Options& options, Partner& partner, const std::string& message
   GenerationOptions generation = options.generation.options;
   generation.stop_token = InterruptToken();
   if (!options.json) {
-    generation.on_text = [](std::string_view text) { std::cout << text << std::flush; };
+    generation.on_text = ShowText;
   }
   ONDINE_ASSIGN(const HybridReply reply, partner.Say(message, generation, options.system));
   if (options.json) {

@@ -70,7 +70,7 @@ std::string Code(char c) {
 }
 
 void PrintLine(std::string_view label, std::string_view message) {
-  const std::string line = std::string(label) + Visible(message) + "\n";
+  const std::string line = std::string(label) + VisibleLine(message) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
@@ -126,6 +126,7 @@ std::optional<std::string> ReadInputLine() {
   }
   std::string line = pending.substr(0, end);
   pending.erase(0, end + 1);
+  if (line.ends_with('\r')) line.pop_back();  // lines of files from elsewhere
   return line;
 }
 
@@ -144,6 +145,11 @@ std::string VisibleLine(std::string_view text) {
   std::string line;
   for (const char c : Visible(text)) line += c == '\n' || c == '\t' ? Code(c) : std::string(1, c);
   return line;
+}
+
+void ShowText(std::string_view text) {
+  static const bool terminal = OutputIsTerminal();
+  std::cout << (terminal ? Visible(text) : std::string(text)) << std::flush;
 }
 
 StopToken InterruptToken() {
@@ -170,10 +176,11 @@ void ProgressLine::Show(const std::string& text) {
   if (!enabled_ || (shown_ && now - last_ < 0.1)) return;
   last_ = now;
   shown_ = true;
+  const std::string line = VisibleLine(text);
   if (ErrorIsTerminal()) {
-    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    std::fprintf(stderr, "\r\033[K%s", line.c_str());
   } else {
-    std::fprintf(stderr, "%s\n", text.c_str());
+    std::fprintf(stderr, "%s\n", line.c_str());
   }
   std::fflush(stderr);
 }

@@ -38,6 +38,10 @@ std::string Visible(std::string_view text);
 // The same of lines and tabs, too: for names, of files above all.
 std::string VisibleLine(std::string_view text);
 
+// A piece of a model's text on standard output, at once. A terminal gets it as Visible() has it:
+// models repeat what they have read.
+void ShowText(std::string_view text);
+
 // Set by Ctrl-C; a second Ctrl-C ends the program at once.
 StopToken InterruptToken();
 void InstallInterruptHandler();

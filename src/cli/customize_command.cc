@@ -48,7 +48,8 @@ Status CustomizeFromServer(const Options& options) {
   if (options.output.empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "name the file to write with -o");
   }
-  ONDINE_TRY(base::CheckDistinct({options.examples, options.output}));
+  ONDINE_ASSIGN(const std::string path, options.model.Path());
+  ONDINE_TRY(base::CheckOutput(options.output, {path, options.examples, options.key_file}));
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(const auto examples, LoadExamples(options.examples));
   ServerSettings server;
@@ -82,7 +83,7 @@ Status CustomizeFromServer(const Options& options) {
 
 Status Customize(const Options& options) {
   ONDINE_ASSIGN(const std::string path, options.model.Path());
-  ONDINE_TRY(base::CheckDistinct({path, options.pool, options.examples, options.output}));
+  ONDINE_TRY(base::CheckOutput(options.output, {path, options.pool, options.examples}));
   ONDINE_ASSIGN(const auto model, options.model.Load());
   ONDINE_ASSIGN(const auto pool, AdapterPool::Load(model, options.pool));
   std::optional<BlendForm> form;
@@ -156,6 +157,7 @@ Action AddCustomize(CLI::App& app) {
   command
       ->add_option("--temperature", options->temperature,
                    "of the weights (default: the pool's); high: all alike, low: the nearest one")
+      ->needs(examples)
       ->excludes(server);
   command->add_flag("--json", options->json, "print as JSON");
   return [options]() -> Status {

@@ -146,7 +146,9 @@ void AddGenerated(CLI::App& command, TaskOptions& task, std::int64_t& documents,
       ->capture_default_str();
   command.add_option("--documents", documents, std::string("documents per ") + per)
       ->capture_default_str();
-  command.add_option("--seed", task.seed, "of the documents")->capture_default_str();
+  command.add_option("--seed", task.seed, "of the documents")
+      ->capture_default_str()
+      ->check(base::Seed());
 }
 
 void AddTasks(CLI::App& command, std::vector<std::string>& tasks,

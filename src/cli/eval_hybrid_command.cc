@@ -145,7 +145,8 @@ Action AddEvalHybrid(CLI::App& eval_command) {
   command->add_option("--limit", options->mcqa.limit, "questions of each task and part at most")
       ->check(base::NotNegative());
   command->add_option("--seed", options->mcqa.seed, "of the choice of training questions")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(base::Seed());
   command->add_option("--budgets", options->budgets, "shares of the questions that may be sent")
       ->delimiter(',')
       ->capture_default_str()

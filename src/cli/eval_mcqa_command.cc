@@ -144,7 +144,8 @@ Action AddEvalMcqa(CLI::App& eval_command) {
       ->capture_default_str()
       ->check(base::NotNegative());
   command->add_option("--seed", mcqa.seed, "of the choice of training questions")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(base::Seed());
   command
       ->add_option("--form", options->form,
                    "plain: the question alone, an option's text is scored; listed: behind the "

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/html.h"
 #include "base/try.h"
+#include "base/utf8.h"
 #include "cli/console.h"
 #include "text/tokenizer.h"
 
@@ -51,7 +52,7 @@ class Passages {
   }
 
   OnPassage on_passage_;
-  text::Utf8Stream stream_;
+  base::Utf8Stream stream_;
   std::string text_;
   int level_ = 0;
   std::int64_t tokens_ = 0, kept_ = 0, total_ = 0;

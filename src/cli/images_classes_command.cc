@@ -92,8 +92,8 @@ Status Print(const Learned& learned, Clip& clip) {
 }
 
 Status Learn(const LearnCommand& command) {
-  ONDINE_TRY(base::CheckDistinct({command.clip.Path(), command.texts, command.output}));
-  ONDINE_TRY(base::CheckWritable(command.output));
+  ONDINE_TRY(base::CheckOutput(command.output, {command.clip.Path(), command.texts}));
+  ONDINE_TRY(images::CheckNoPhoto(command.output));
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
   ProgressLine line(command.progress);
   base::Timer timer;

@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/report.h"
+#include "images/photo_scan.h"
 #include "ondine/images.h"
 
 namespace ondine::cli {
@@ -241,7 +242,9 @@ void Print(const Found& found, bool explain) {
 }
 
 Status Search(const SearchCommand& command) {
-  ONDINE_TRY(base::CheckDistinct({command.clip.Path(), command.library, command.sheet}));
+  ONDINE_TRY(base::CheckDistinct({command.clip.Path(), command.library}));
+  ONDINE_TRY(base::CheckOutput(command.sheet, {command.clip.Path(), command.library}));
+  ONDINE_TRY(images::CheckNoPhoto(command.sheet));
   ONDINE_ASSIGN(const SearchOptions options, OptionsOf(command));
   ONDINE_ASSIGN(const std::unique_ptr<Clip> clip, command.clip.Load());
   const bool explain = command.reading.options.explain;
@@ -250,6 +253,7 @@ Status Search(const SearchCommand& command) {
   ONDINE_ASSIGN(found.query, clip->EncodeQuery(command.query, command.reading.options));
   double seconds = timer.Elapsed();
   if (command.vector) {
+    for (const std::string& note : found.query.notes) PrintNote(note);
     std::cout << Line({{"query", found.query.canonical}, {"vector", found.query.vector}});
     return {};
   }
@@ -374,11 +378,16 @@ Action AddImages(CLI::App& app) {
   search->add_option("--from", search_options->from, "taken that day or later, such as 2021-06-30");
   search->add_option("--to", search_options->to, "taken that day or before");
   search_options->reading.AddTo(*search);
-  search->add_flag("--explain", search_options->reading.options.explain,
-                   "show strengths, attention with and without them, and how results moved");
-  search->add_option("--sheet", search_options->sheet, "HTML file to write, with thumbnails");
-  search->add_flag("--vector", search_options->vector,
-                   "print the query's vector, for other databases, and end");
+  CLI::Option* explain =
+      search->add_flag("--explain", search_options->reading.options.explain,
+                       "show strengths, attention with and without them, and how results moved");
+  CLI::Option* sheet =
+      search->add_option("--sheet", search_options->sheet, "HTML file to write, with thumbnails");
+  search
+      ->add_flag("--vector", search_options->vector,
+                 "print the query's vector, for other databases, and end")
+      ->excludes(explain)
+      ->excludes(sheet);
   search->add_flag("--json", search_options->json, "print as JSON");
 
   auto encode_options = std::make_shared<EncodeOptions>();

@@ -1,10 +1,10 @@
 // ondine info: what a file is.
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "adapters/gate_file.h"
 #include "base/file.h"
 #include "base/try.h"
 #include "cli/command.h"
@@ -39,8 +39,23 @@ nlohmann::json Plain(const formats::GgufValue& value) {
       value);
 }
 
+// Files by others may lack the type, and mean a model.
+std::string Holds(const formats::GgufFile& file) {
+  const auto text = [&](const char* key) {
+    const auto* value = std::get_if<std::string>(file.Find(key));
+    return value == nullptr ? std::string() : *value;
+  };
+  const std::string type = text("general.type");
+  if (type == "adapter") return "adapter";
+  if (type == "adapter-pool") return "pool of adapters";
+  if (type == "channel-scales") return "channel scales";
+  if (!type.empty() && type != "model") return type;
+  return text("general.architecture") == "clip" ? "CLIP" : "language model";
+}
+
 nlohmann::json Describe(const formats::GgufFile& file, bool with_tensors) {
-  nlohmann::json out = {{"kind", "gguf"}, {"path", file.path()}, {"bytes", file.file_size()}};
+  nlohmann::json out = {
+      {"kind", "gguf"}, {"holds", Holds(file)}, {"path", file.path()}, {"bytes", file.file_size()}};
   for (const auto& [key, value] : file.metadata()) out["metadata"][key] = Plain(value);
   std::int64_t elements = 0;
   std::map<std::string, std::int64_t> types;
@@ -80,8 +95,27 @@ Result<nlohmann::json> DescribeLibrary(const std::string& path) {
                         {"vector_length", library.encoder().length}};
 }
 
-Result<nlohmann::json> DescribeClasses(const std::string& path) {
+nlohmann::json Describe(const Gate& gate, const std::string& path) {
+  const auto number = [](const std::optional<double>& value) {
+    return value ? nlohmann::json(*value) : nlohmann::json();
+  };
+  nlohmann::json out = {{"kind", "gate"},
+                        {"path", path},
+                        {"signal", GateSignalName(gate.signal)},
+                        {"confidence", number(gate.thresholds.confidence)},
+                        {"task", number(gate.thresholds.task)}};
+  if (gate.fit) {
+    out["fit"] = {{"model", gate.fit->model},
+                  {"questions", gate.fit->questions},
+                  {"budget", gate.fit->budget}};
+  }
+  return out;
+}
+
+// The program's own JSON files: of a gate, or of classes of photos.
+Result<nlohmann::json> DescribeJson(const std::string& path) {
   ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
+  if (const auto gate = adapters::ParseGate(text, path)) return Describe(*gate, path);
   Result<images::ClassFile> file = images::ParseClassFile(text);
   if (!file) {
     file.error().context = path;
@@ -94,10 +128,14 @@ Result<nlohmann::json> DescribeClasses(const std::string& path) {
 
 // What the file begins with tells its kind.
 Result<nlohmann::json> Describe(const std::string& path, bool with_tensors) {
-  std::string begin(16, '\0');
-  std::ifstream(path, std::ios::binary).read(begin.data(), std::ssize(begin));
+  std::string begin;
+  {
+    ONDINE_ASSIGN(const base::MappedFile file, base::MappedFile::Open(path));
+    const auto bytes = file.bytes().first(std::min<std::size_t>(16, file.bytes().size()));
+    begin.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
   if (begin.starts_with("SQLite format 3")) return DescribeLibrary(path);
-  if (begin.starts_with('{')) return DescribeClasses(path);
+  if (begin.starts_with('{')) return DescribeJson(path);
   auto pot = formats::PotFile::Open(path);
   if (pot) return Describe(*pot);
   if (path.ends_with(".pot")) return tl::make_unexpected(std::move(pot).error());

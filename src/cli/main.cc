@@ -1,6 +1,10 @@
 // The program `ondine`: chooses the command and turns its outcome into an exit code.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -29,7 +33,37 @@ std::string UnknownCommand(CLI::App& app, int argc, char** argv) {
   return "";
 }
 
+// Closed ones would become the next files that are opened, and be written to and read from as if
+// they were the standard streams.
+void OpenStandardStreams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) != -1 || errno != EBADF) continue;
+    // A file that cannot be used the other way, so that its use fails as that of a closed one does.
+    (void)open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+// An option that was given without a value, as by an unset variable of a shell: what it asks for
+// would silently not be done. Texts may be empty.
+std::string EmptyOption(const CLI::App& command) {
+  constexpr std::array<std::string_view, 9> kTexts = {"--prompt", "--system", "--prefix",
+                                                      "--ask",    "--once",   "--catalyst",
+                                                      "--stop",   "text",     "query"};
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = option->get_name();
+    if (std::ranges::find(kTexts, name) != kTexts.end()) continue;
+    for (const std::string& value : option->results()) {
+      if (value.empty()) return name;
+    }
+  }
+  for (const CLI::App* part : command.get_subcommands()) {
+    if (std::string name = EmptyOption(*part); !name.empty()) return name;
+  }
+  return "";
+}
+
 int Main(int argc, char** argv) {
+  OpenStandardStreams();
   // Writing beyond a limit of files' sizes is then an error like others.
   std::signal(SIGXFSZ, SIG_IGN);
 
@@ -55,6 +89,10 @@ int Main(int argc, char** argv) {
     const std::string unknown = UnknownCommand(app, argc, argv);
     PrintError((unknown.empty() ? error.what() : "there is no command " + base::Quote(unknown)) +
                " (see --help)");
+    return 2;
+  }
+  if (const std::string empty = EmptyOption(app); !empty.empty()) {
+    PrintError(empty + " was given without a value");
     return 2;
   }
   InstallInterruptHandler();

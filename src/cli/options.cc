@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/join.h"
+#include "base/option_checks.h"
 #include "base/try.h"
 
 namespace ondine::cli {
@@ -114,8 +115,12 @@ void AdapterChoice::AddAll(CLI::App& command) {
   from->needs(task);
 }
 
+std::string AdapterChoice::PoolPath() const {
+  return pool.empty() && !examples.empty() ? DefaultPoolPath() : pool;
+}
+
 std::vector<std::string> AdapterChoice::Files() const {
-  std::vector<std::string> files = {pool, examples};
+  std::vector<std::string> files = {PoolPath(), examples};
   for (const std::string& one : wanted) files.push_back(SplitScale(one).first);
   return files;
 }
@@ -128,7 +133,7 @@ Result<Customization> AdapterChoice::LoadWithTask(const std::shared_ptr<const Mo
     result.adapters.push_back({std::move(adapter), scale});
   }
   if (!examples.empty()) {
-    ONDINE_ASSIGN(result.pool, AdapterPool::Load(model, pool.empty() ? DefaultPoolPath() : pool));
+    ONDINE_ASSIGN(result.pool, AdapterPool::Load(model, PoolPath()));
     ONDINE_ASSIGN(const auto task, LoadExamples(examples));
     ONDINE_ASSIGN(const PoolWeights found, result.pool->Weigh(task));
     ONDINE_ASSIGN(auto adapter, result.pool->Blend(found.weights));
@@ -192,9 +197,11 @@ std::vector<CLI::Option*> PotChoice::AddAll(CLI::App& command, Default when_abse
           "infinipot)"),
       command.add_option("--sinks", sinks, "first tokens that are always kept")
           ->capture_default_str(),
-      command.add_option("--recent", recent,
-                         "newest tokens that are always kept (default: pot/10, at most a quarter "
-                         "of what survives)"),
+      command
+          .add_option("--recent", recent,
+                      "newest tokens that are always kept (default: pot/10, at most a quarter "
+                      "of what survives)")
+          ->check(base::NotNegative()),
       command.add_option("--positions", positions, "of surviving entries: reset or original")
           ->capture_default_str()
           ->check(CLI::IsMember({"reset", "original"})),
@@ -222,7 +229,7 @@ Result<PotSettings> PotChoice::Settings(const Model& model) const {
   if (!consolidate.empty()) settings.consolidate = consolidate == "on";
   settings.archive = archive;
   settings.sinks = sinks;
-  if (recent >= 0) settings.recent = recent;
+  settings.recent = recent;
   settings.reset_positions = positions == "reset";
   settings.catalyst = catalyst;
   return settings;
@@ -248,7 +255,9 @@ void GenerationChoice::AddTo(CLI::App& command, int default_tokens) {
       ->capture_default_str();
   command.add_option("--repeat-last-n", sampling.repetition_window, "tokens that count as recent")
       ->capture_default_str();
-  command.add_option("--seed", sampling.seed, "of the sampling")->capture_default_str();
+  command.add_option("--seed", sampling.seed, "of the sampling")
+      ->capture_default_str()
+      ->check(base::Seed());
   command.add_option("--stop", options.stop, "end before this text (may be given several times)");
 }
 

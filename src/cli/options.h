@@ -45,6 +45,9 @@ struct AdapterChoice {
   std::vector<std::string> Files() const;
   Result<std::vector<ScaledAdapter>> Load(const std::shared_ptr<const Model>& model) const;
   Result<Customization> LoadWithTask(const std::shared_ptr<const Model>& model) const;
+
+ private:
+  std::string PoolPath() const;  // with examples: of the pool that is blended for them
 };
 
 // What a converter may read of a folder: all of it but GGUF files.
@@ -71,7 +74,7 @@ struct PotChoice {
   std::string consolidate;  // on, off, or by policy
   std::optional<std::int64_t> archive;
   int sinks = PotSettings().sinks;
-  int recent = -1;
+  std::optional<int> recent;
   std::string catalyst = PotSettings().catalyst;
 
   // --pot, and everything else that shapes a pot; all of them. Where there is a pot only if --pot

@@ -15,6 +15,7 @@
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "images/photo_scan.h"
 #include "ondine/quantization.h"
 #include "ondine/session.h"
 
@@ -63,7 +64,8 @@ Status RunClip(const Options& options) {
   if (options.model.path.empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "name the CLIP with -m");
   }
-  ONDINE_TRY(base::CheckDistinct({options.model.path, options.texts, options.output}));
+  ONDINE_TRY(base::CheckOutput(options.output, {options.model.path, options.texts}));
+  ONDINE_TRY(images::CheckNoPhoto(options.output));
   ClipQuantizationOptions settings = options.clip;
   settings.scheme = options.quantization.scheme;
   settings.per_tensor = options.quantization.per_tensor;
@@ -151,10 +153,10 @@ Action AddQuantize(CLI::App& app) {
       "  ondine quantize -m clip.gguf -o clip.w8a8.gguf --pictures Pictures/");
   options->model.AddTo(*command);
   command->add_option("-o,--output", options->output, "GGUF file to write")->required();
-  command
-      ->add_option("--scheme", quantization.scheme,
-                   "bits of weights and activations: w8a8; fewer for research")
-      ->capture_default_str();
+  auto* scheme = command
+                     ->add_option("--scheme", quantization.scheme,
+                                  "bits of weights and activations: w8a8; fewer for research")
+                     ->capture_default_str();
   auto* scales =
       command->add_option("--scales", quantization.scales, "file of learned channel scales");
   auto* pictures = command
@@ -208,12 +210,17 @@ Action AddQuantize(CLI::App& app) {
       ->capture_default_str()
       ->check(base::Positive())
       ->excludes(pictures);
-  command->add_flag("--per-tensor", quantization.per_tensor,
-                    "one scale for a whole matrix instead of one for each output");
+  auto* per_tensor =
+      command->add_flag("--per-tensor", quantization.per_tensor,
+                        "one scale for a whole matrix instead of one for each output");
   command
       ->add_flag("--fold-only", quantization.fold_only,
                  "keep floats, with the scales folded into them")
-      ->excludes(pictures);
+      ->excludes(pictures)
+      ->excludes(scheme)
+      ->excludes(ranges)
+      ->excludes(outliers)
+      ->excludes(per_tensor);
   command
       ->add_option("--sites", options->sites,
                    "file for what the text shows of each site, as JSON: ranges, errors, the "
@@ -222,7 +229,11 @@ Action AddQuantize(CLI::App& app) {
   command->add_flag("--progress", options->progress,
                     "show progress even where stderr is no terminal");
   command->add_flag("--json", options->json, "print as JSON");
-  return [options, ranges, outliers]() -> Status {
+  return [options, ranges, outliers, smooth]() -> Status {
+    if (options->quantization.fold_only && !options->calibration.empty() && !*smooth) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "scales are folded in without a text: --calibrate is for --smooth here");
+    }
     if (*outliers && !*ranges) options->quantization.ranges = RangeChoice::kOutliers;
     if (*outliers && options->quantization.ranges != RangeChoice::kOutliers) {
       return MakeError(ErrorCode::kInvalidArgument,

@@ -50,6 +50,9 @@ Status CheckOptions(const Options& options) {
       return invalid(
           "--explain goes through the text once more: it needs files, not standard input");
     }
+    if (options.pot.policy == PotPolicyName(PotPolicy::kTruncate)) {
+      return invalid("truncate keeps the beginning and the end: there is nothing to --explain");
+    }
   }
   std::vector<std::string> inputs = options.adapter.Files();
   inputs.insert(inputs.end(), options.files.begin(), options.files.end());
@@ -177,7 +180,7 @@ Status Read(const Options& options) {
       generation.on_text = [begins = options.prefix.empty()](std::string_view text) mutable {
         if (begins) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
         begins = begins && text.empty();
-        std::cout << text << std::flush;
+        ShowText(text);
       };
     }
     ONDINE_ASSIGN(const Answer answer, session.Ask(question, ask));

@@ -189,7 +189,7 @@ Result<Gate> ChooseGate(const Options& options, const std::vector<Comparison>& c
     if (!one.thresholds || (!options.signal.empty() && one.name != options.signal)) continue;
     if (chosen == nullptr || one.outcome.accuracy > chosen->outcome.accuracy) chosen = &one;
   }
-  ONDINE_ASSIGN(gate.signal, ParseGateSignal(chosen == nullptr ? options.signal : chosen->name));
+  ONDINE_ASSIGN(gate.signal, ParseGateSignal(chosen->name));  // names were checked with the options
   gate.thresholds = *chosen->thresholds;
   gate.fit.emplace().outcome = chosen->outcome;
   return gate;
@@ -255,7 +255,8 @@ Status Explain(const Options& options) {
             << ", threshold " << Show(gate.thresholds.confidence) << "\n"
             << "so the " << (off_task || unsure ? "server" : "device") << " should answer"
             << (off_task ? ": not of the task" : (unsure ? ": the model is unsure" : "")) << "\n"
-            << "the device would say: " << one.answer << "\n";
+            << "the device would say: ";
+  ShowText(one.answer + "\n");
   return {};
 }
 
@@ -277,16 +278,19 @@ Action AddRoute(CLI::App& app) {
                                              "questions with known answers (-: standard input)");
   command->add_option("--budget", options->budget, "share of the questions that may be sent")
       ->capture_default_str()
+      ->needs(samples)
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("-o,--output", options->output, "write the gate to this JSON file")
       ->needs(samples);
   command
       ->add_option("--signal", options->signal,
                    "of confidence: probability, margin, entropy (default: the best of them)")
+      ->needs(samples)
       ->check(CLI::IsMember(SignalNames()));
   command
       ->add_option("--self-consistency", options->consistency,
                    "also compare with the agreement of so many sampled answers")
+      ->needs(samples)
       ->check(CLI::Range(0, 64));
   command->add_option("-n,--max-tokens", options->max_tokens, "of an answer")
       ->capture_default_str()

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/try.h"
 #include "cli/command.h"
@@ -19,12 +20,17 @@ struct Options {
   AdapterChoice adapter;
   PotChoice pot;
   GenerationChoice generation;
-  std::string prompt, file;
+  std::optional<std::string> prompt;
+  std::string file;
   bool chat = false, json = false, ignore_end = false;
 };
 
 Result<std::string> Prompt(const Options& options) {
-  if (options.file.empty()) return options.prompt;
+  if (options.file.empty() && !options.prompt) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "name a prompt with -p, or a file with -f (-: standard input)");
+  }
+  if (options.file.empty()) return *options.prompt;
   return ReadTextFile(options.file, InterruptToken());
 }
 
@@ -42,7 +48,7 @@ Status Run(const Options& options) {
   generation.stop_token = InterruptToken();
   generation.ignore_end = options.ignore_end;
   if (!options.json) {
-    generation.on_text = [](std::string_view text) { std::cout << text << std::flush; };
+    generation.on_text = ShowText;
   }
   ONDINE_ASSIGN(const Generation result, session.Complete(prompt, generation, options.chat));
   if (options.json) {

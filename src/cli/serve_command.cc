@@ -27,9 +27,8 @@ Status Serve(const Options& options) {
   PrintNote("Serving " + std::to_string(pool->info().adapters) + " adapters for " +
             model->info().name + " at " +
             serve::HttpAddress{false, options.host, server.port(), ""}.ToString() +
-            ". Ctrl-C ends it.");
-  server.Run(InterruptToken());
-  return {};
+            ". Ctrl-C ends it, a second one at once.");
+  return server.Run(InterruptToken());
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 // ondine tokenize: the tokens of a text.
+#include <array>
 #include <cstdio>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/input_file.h"
 #include "base/try.h"
 #include "cli/command.h"
+#include "cli/console.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "formats/gguf.h"
@@ -22,13 +24,27 @@ struct Options {
   bool ids = false, no_bos = false, special = false, json = false;
 };
 
+// All of it, whatever bytes they are.
+Result<std::string> StandardInput() {
+  ONDINE_ASSIGN(auto input, base::InputFile::Open("-"));
+  std::string text;
+  std::array<std::byte, 1 << 16> block;
+  while (true) {
+    ONDINE_ASSIGN(const std::size_t got, input.Read(block, InterruptToken()));
+    if (got == 0) return text;
+    text.append(reinterpret_cast<const char*>(block.data()), got);
+  }
+}
+
 Status Tokenize(const Options& options) {
   ONDINE_ASSIGN(const std::string path, options.model.Path());
   // The vocabulary alone: files without tensors will do.
   ONDINE_ASSIGN(const formats::GgufFile file, formats::GgufFile::Open(path));
   ONDINE_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::FromGguf(file));
-  const std::string text =
-      options.has_text ? options.text : std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::string text = options.text;
+  if (!options.has_text) {
+    ONDINE_ASSIGN(text, StandardInput());
+  }
   text::EncodeOptions encode;
   encode.add_bos = !options.no_bos;
   encode.parse_special = options.special;

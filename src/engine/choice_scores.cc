@@ -7,6 +7,7 @@
 #include "compute/elementwise.h"
 #include "compute/thread_count.h"
 #include "engine/adapter_parts.h"
+#include "engine/finite_scores.h"
 #include "engine/model_parts.h"
 #include "text/continuation.h"
 
@@ -132,6 +133,8 @@ Result<ChoiceScore> ChoiceScorer::ScoreOne(std::span<const TokenId> continuation
   } else {
     Keep(0);
   }
+  const auto sum = static_cast<float>(score.log_likelihood);
+  ONDINE_TRY(CheckScores({&sum, 1}));
   return score;
 }
 

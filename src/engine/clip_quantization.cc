@@ -23,6 +23,11 @@
 namespace ondine {
 namespace {
 
+using engine::CodesOf;
+using engine::ParseScheme;
+using engine::RangeRule;
+using engine::Scheme;
+
 // Short and long ones, about many things. Ranges hardly depend on which they are.
 constexpr std::string_view kTexts =
     "a photo\n"

@@ -7,6 +7,7 @@
 
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "base/utf8.h"
 #include "engine/confidence.h"
 #include "engine/finite_scores.h"
 #include "engine/pot_undo.h"
@@ -155,7 +156,7 @@ Result<Generation> Generate(const Model::Parts& model, memory::Pot& pot,
   Generation result;
   StopTextFilter filter(options, result.text);
   ONDINE_ASSIGN(Probe probe, Probe::Begin(pot, options));
-  text::Utf8Stream characters;
+  base::Utf8Stream characters;
   const base::Timer watch;
   while (result.tokens_generated < options.max_tokens) {
     if (options.stop_token.Stopped()) {

@@ -54,7 +54,14 @@ Status LogitsWriter::WriteRow(base::FileSink& sink, std::span<const float> logit
 Result<LogitsReader> LogitsReader::Open(const std::string& path, const LogitsHeader& header,
                                         std::span<const TokenId> tokens) {
   ONDINE_ASSIGN(base::MappedFile file, base::MappedFile::Open(path));
-  const std::span<const std::byte> bytes = file.bytes();
+  ONDINE_ASSIGN(LogitsReader reader, Parse(file.bytes(), path, header, tokens));
+  reader.file_ = std::move(file);
+  return reader;
+}
+
+Result<LogitsReader> LogitsReader::Parse(std::span<const std::byte> bytes, const std::string& path,
+                                         const LogitsHeader& header,
+                                         std::span<const TokenId> tokens) {
   const std::array<std::int32_t, 3> wanted = Numbers(header);
   std::array<std::int32_t, 3> found = {};
   const std::size_t tokens_at = kMagic.size() + sizeof found;
@@ -74,18 +81,21 @@ Result<LogitsReader> LogitsReader::Open(const std::string& path, const LogitsHea
   if (std::memcmp(bytes.data() + tokens_at, tokens.data(), tokens.size_bytes()) != 0) {
     return MakeError(ErrorCode::kMismatch, "was made from another text or tokenizer", path);
   }
-  return LogitsReader(std::move(file), path, header.vocabulary, rows_at);
+  return LogitsReader(bytes, path, header.vocabulary, rows_at);
 }
 
 Result<std::span<const float>> LogitsReader::Next() {
   const std::size_t length = RowBytes(static_cast<std::int64_t>(row_.size()));
-  if (file_.bytes().size() - offset_ < length) {
+  if (bytes_.size() - offset_ < length) {
     return MakeError(ErrorCode::kCorrupt, "the file of logits is cut off", path_);
   }
-  const std::span<const std::byte> bytes = file_.bytes().subspan(offset_, length);
+  const std::span<const std::byte> bytes = bytes_.subspan(offset_, length);
   float scale = 0, minimum = 0;
   std::memcpy(&scale, bytes.data(), sizeof scale);
   std::memcpy(&minimum, bytes.data() + sizeof scale, sizeof minimum);
+  if (!std::isfinite(scale) || !std::isfinite(minimum)) {
+    return MakeError(ErrorCode::kCorrupt, "holds a row that is no numbers", path_);
+  }
   const std::byte* in = bytes.data() + 2 * sizeof(float);
   for (float& value : row_) {
     std::uint16_t steps = 0;

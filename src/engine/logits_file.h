@@ -41,17 +41,23 @@ class LogitsReader {
   // kMismatch where the file is of another text, vocabulary or cut.
   static Result<LogitsReader> Open(const std::string& path, const LogitsHeader& header,
                                    std::span<const TokenId> tokens);
-  // Log-probabilities [vocabulary] of the next scored position; valid until the next call.
+  // The same from memory, which must outlive the object; `name` stands in error messages.
+  static Result<LogitsReader> Parse(std::span<const std::byte> bytes, const std::string& name,
+                                    const LogitsHeader& header, std::span<const TokenId> tokens);
+  // Log-probabilities [vocabulary] of the next scored position; valid until the next call. Errors:
+  // kCorrupt.
   Result<std::span<const float>> Next();
 
  private:
-  LogitsReader(base::MappedFile file, std::string path, std::int64_t vocabulary, std::size_t offset)
-      : file_(std::move(file)),
+  LogitsReader(std::span<const std::byte> bytes, std::string path, std::int64_t vocabulary,
+               std::size_t offset)
+      : bytes_(bytes),
         path_(std::move(path)),
         offset_(offset),
         row_(static_cast<std::size_t>(vocabulary)) {}
 
-  base::MappedFile file_;
+  base::MappedFile file_;  // none where the bytes are somebody else's
+  std::span<const std::byte> bytes_;
   std::string path_;
   std::size_t offset_;
   std::vector<float> row_;

@@ -148,6 +148,7 @@ class Measurement {
 
   Status Score(std::span<const float> logits, TokenId next) {
     const float log_sum = compute::LogSumExp(logits);
+    ONDINE_TRY(CheckScores({&log_sum, 1}));  // before they go into a file that others compare with
     surprise_.Add(log_sum - logits[static_cast<std::size_t>(next)]);
     if (sink_ != nullptr) return writer_.WriteRow(*sink_, logits, log_sum);
     if (!base_) return {};

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "memory/pot.h"
-#include "memory/pot_io.h"
+#include "memory/pot_snapshot.h"
 #include "ondine/result.h"
 
 namespace ondine::engine {

@@ -25,6 +25,11 @@
 namespace ondine {
 namespace {
 
+using engine::CodesOf;
+using engine::ParseScheme;
+using engine::RangeRule;
+using engine::Scheme;
+
 class Job {
  public:
   Job(const std::string& model, const QuantizationOptions& options)

@@ -2,7 +2,7 @@
 
 #include "base/quote.h"
 
-namespace ondine {
+namespace ondine::engine {
 
 Result<Scheme> ParseScheme(const std::string& name) {
   const auto bits = [&](std::size_t at) { return name[at] - '0'; };
@@ -49,4 +49,4 @@ std::vector<models::LayerCodes> CodesOf(const std::vector<quant::LayerRanges>& r
   return all;
 }
 
-}  // namespace ondine
+}  // namespace ondine::engine

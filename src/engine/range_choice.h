@@ -10,7 +10,7 @@
 #include "ondine/result.h"
 #include "quant/input_statistics.h"
 
-namespace ondine {
+namespace ondine::engine {
 
 struct Scheme {
   int weight_bits = 8, activation_bits = 8;
@@ -32,6 +32,6 @@ struct RangeRule {
 std::vector<models::LayerCodes> CodesOf(const std::vector<quant::LayerRanges>& ranges, int bits,
                                         bool keeps_outliers);
 
-}  // namespace ondine
+}  // namespace ondine::engine
 
 #endif  // ONDINE_SRC_ENGINE_RANGE_CHOICE_H_

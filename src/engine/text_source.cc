@@ -1,4 +1,5 @@
 // Texts of any length, read in pieces.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -7,8 +8,8 @@
 #include "base/guarded.h"
 #include "base/input_file.h"
 #include "base/try.h"
+#include "base/utf8.h"
 #include "ondine/session.h"
-#include "text/utf8.h"
 
 namespace ondine {
 namespace {
@@ -18,10 +19,17 @@ constexpr std::size_t kPieceBytes = 64 * 1024;
 class StringSource : public TextSource {
  public:
   explicit StringSource(std::string text) : text_(std::move(text)) {}
-  Result<std::string> Next() override { return std::exchange(text_, std::string()); }
+  Result<std::string> Next() override {
+    std::size_t end = std::min(text_.size(), begin_ + kPieceBytes);
+    // Not inside a character.
+    for (int i = 0; i < 3 && end < text_.size() && (text_[end] & 0xC0) == 0x80; ++i) --end;
+    const std::size_t begin = std::exchange(begin_, end);
+    return text_.substr(begin, end - begin);
+  }
 
  private:
   std::string text_;
+  std::size_t begin_ = 0;  // of the next piece
 };
 
 class FileSource : public TextSource {
@@ -63,9 +71,9 @@ class FileSource : public TextSource {
     std::size_t complete = 0;
     while (complete < piece.size()) {
       const std::string_view rest = whole.substr(complete);
-      const std::size_t length = text::CharacterLength(rest);
+      const std::size_t length = base::CharacterLength(rest);
       if (length == 0) {
-        if (!at_end && text::IsCharacterPrefix(rest)) break;
+        if (!at_end && base::IsCharacterPrefix(rest)) break;
         return MakeError(ErrorCode::kInvalidArgument,
                          "is not UTF-8 text (at byte " + std::to_string(offset_ + complete) +
                              "); convert it first, for example with: iconv -f latin1 -t utf-8",
@@ -101,14 +109,16 @@ class FileSource : public TextSource {
 Result<std::unique_ptr<TextSource>> OpenTextFiles(const std::vector<std::string>& paths,
                                                   const StopToken& stop) {
   if (paths.empty()) return MakeError(ErrorCode::kInvalidArgument, "no text to read");
-  // Before minutes of reading: is the last file there at all?
-  for (const std::string& path : paths) {
-    // Who writes into a named pipe would notice if it were opened and closed again.
-    std::error_code ignored;
-    if (path == "-" || std::filesystem::is_fifo(path, ignored)) continue;
-    ONDINE_TRY(base::InputFile::Open(path));
-  }
-  return std::make_unique<FileSource>(paths, stop);
+  return base::Guarded([&]() -> Result<std::unique_ptr<TextSource>> {
+    // Before minutes of reading: is the last file there at all?
+    for (const std::string& path : paths) {
+      // Who writes into a named pipe would notice if it were opened and closed again.
+      std::error_code ignored;
+      if (path == "-" || std::filesystem::is_fifo(path, ignored)) continue;
+      ONDINE_TRY(base::InputFile::Open(path));
+    }
+    return std::make_unique<FileSource>(paths, stop);
+  });
 }
 
 std::unique_ptr<TextSource> TextFromString(std::string text) {

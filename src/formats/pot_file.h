@@ -57,7 +57,7 @@ class PotFileWriter {
 class PotFile {
  public:
   // Maps the file and checks all of it. Errors: kNotFound, kIo, kInvalidArgument (a device or a
-  // pipe), kCorrupt, kUnsupported.
+  // pipe), kCorrupt, kUnsupported, kOutOfMemory.
   static Result<PotFile> Open(const std::string& path);
   // The same from memory, which must outlive the object and start at a multiple of kPotAlignment;
   // `name` stands in error messages.

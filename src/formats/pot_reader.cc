@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/checksum.h"
+#include "base/guarded.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "formats/align.h"
@@ -169,13 +170,22 @@ class PotParser {
   std::uint64_t header_length_ = 0;
 };
 
+namespace {
+
+Status ParseInto(std::span<const std::byte> bytes, PotFile& file) {
+  return base::Guarded([&] { return PotParser(bytes, file).Parse(); },
+                       "its header needs more memory than there is", file.path());
+}
+
+}  // namespace
+
 Result<PotFile> PotFile::Parse(std::span<const std::byte> bytes, const std::string& name) {
   if (reinterpret_cast<std::uintptr_t>(bytes.data()) % kPotAlignment != 0) {
     return MakeError(ErrorCode::kInvalidArgument, "its bytes are not aligned in memory", name);
   }
   PotFile file;
   file.path_ = name;
-  ONDINE_TRY(PotParser(bytes, file).Parse());
+  ONDINE_TRY(ParseInto(bytes, file));
   return file;
 }
 
@@ -183,7 +193,7 @@ Result<PotFile> PotFile::Open(const std::string& path) {
   PotFile file;
   file.path_ = path;
   ONDINE_ASSIGN(file.mapping_, base::MappedFile::Open(path));
-  ONDINE_TRY(PotParser(file.mapping_.bytes(), file).Parse());
+  ONDINE_TRY(ParseInto(file.mapping_.bytes(), file));
   return file;
 }
 

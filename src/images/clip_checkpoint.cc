@@ -332,7 +332,9 @@ Result<ClipSpec> ConvertClip(const std::string& path, const std::string& output,
   const bool open_clip =
       Exists(folder + "open_clip_config.json") && !Exists(folder + "model.safetensors");
   ONDINE_ASSIGN(ClipSpec spec, ReadConfig(folder, open_clip));
-  spec.name = std::filesystem::path(folder).parent_path().filename().string();
+  std::error_code ignored;
+  const auto whole = std::filesystem::weakly_canonical(folder, ignored);
+  spec.name = (ignored ? std::filesystem::path(folder).parent_path() : whole).filename().string();
   ONDINE_ASSIGN(
       const Checkpoint checkpoint,
       Checkpoint::Open(folder, open_clip ? "open_clip_model.safetensors" : "model.safetensors"));

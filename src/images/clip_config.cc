@@ -178,6 +178,17 @@ Status ReadPreprocessor(std::string_view text, const std::string& name, ClipSpec
   ONDINE_ASSIGN(spec.deviation, section.Colour("image_std", kDeviation, true));
   ONDINE_TRY(CheckPictureSize(section, spec.image_size));
   spec.resize = section.Flag("do_center_crop", true) ? ResizeMode::kShortest : ResizeMode::kSquash;
+  // Steps that a model was trained with; there is no way to leave them out here.
+  for (const char* step : {"do_resize", "do_rescale", "do_normalize"}) {
+    if (!section.Flag(step, true)) return section.Unsupported(step, "false");
+  }
+  constexpr double kFactor = 1.0 / 255;
+  if (section.Has("rescale_factor")) {
+    const Json& factor = section["rescale_factor"];
+    if (!factor.is_number() || std::abs(factor.get<double>() - kFactor) > 1e-6) {
+      return section.Unsupported("rescale_factor", factor.dump());
+    }
+  }
   constexpr int kBicubic = 3;
   ONDINE_ASSIGN(const int filter, section.Int("resample", kBicubic));
   if (filter != kBicubic) return section.Unsupported("resample", std::to_string(filter));

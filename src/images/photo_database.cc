@@ -87,7 +87,10 @@ struct PhotoDatabase::Lock {
 
   static Result<std::unique_ptr<Lock>> Take(const std::string& database) {
     auto lock = std::make_unique<Lock>();
-    const std::string path = database + ".lock";
+    // Of the file, whatever name it goes by.
+    std::error_code ignored;
+    const auto file = std::filesystem::weakly_canonical(database, ignored);
+    const std::string path = (ignored ? database : file.string()) + ".lock";
     while (true) {
       lock->fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
       if (lock->fd < 0) {

@@ -30,6 +30,10 @@ struct PhotoScan {
 // kNotFound, kIo (`folder` itself cannot be read), kCancelled.
 Result<PhotoScan> ScanPhotos(const std::string& folder, const StopToken& stop);
 
+// kInvalidArgument where `output` is there and is called a photo: what is made of photos must not
+// take the place of one.
+Status CheckNoPhoto(const std::string& output);
+
 }  // namespace ondine::images
 
 #endif  // ONDINE_SRC_IMAGES_PHOTO_SCAN_H_

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/guarded.h"
+#include "base/quote.h"
 #include "base/try.h"
 #include "images/clip_parts.h"
 #include "images/query_text.h"
@@ -138,6 +139,10 @@ class QueryEncoder {
     if (unwanted.empty()) return {};
     for (const auto& phrase : unwanted) {
       TextTokens tokens = parts_.tokenizer.Encode(phrase.text);
+      if (tokens.size() == 0) {
+        return MakeError(ErrorCode::kInvalidArgument,
+                         "there are no words in what is not wanted: " + base::Quote(phrase.text));
+      }
       std::vector<double> weights(tokens.size(), 1.0);
       Cut("what is not wanted", tokens, weights);
       const std::vector<float> vector = Vector(MakeInput(parts_.tokenizer, tokens, weights));

@@ -1,8 +1,11 @@
 #include "images/sqlite.h"
 
 #include <sqlite3.h>
+#include <unistd.h>
 
+#include <array>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
@@ -43,6 +46,34 @@ tl::unexpected<Error> SqliteError(sqlite3* connection, int result, const std::st
                                                                         : sqlite3_errstr(result)),
                        path);
   }
+}
+
+// True of a library that was left in the mode of a write-ahead log, without one, in a folder where
+// nobody may put the file that SQLite wants beside it: it can only be read as a whole.
+bool NeedsNoShared(const std::string& file) {
+  std::error_code ignored;
+  const std::string folder = std::filesystem::path(file).parent_path().string();
+  if (access(folder.c_str(), W_OK) == 0 || std::filesystem::exists(file + "-wal", ignored)) {
+    return false;
+  }
+  // Versions of the file's format for reading and writing: 2 is the log.
+  constexpr std::streamoff kVersions = 18;
+  std::array<char, 2> versions = {};
+  std::ifstream(file, std::ios::binary).seekg(kVersions).read(versions.data(), versions.size());
+  return versions[1] == 2;
+}
+
+std::string ImmutableUri(const std::string& file) {
+  std::string uri = "file:";
+  for (const char c : file) {
+    if (c == '%' || c == '?' || c == '#') {
+      constexpr char kDigits[] = "0123456789ABCDEF";
+      uri += {'%', kDigits[static_cast<unsigned char>(c) >> 4], kDigits[c & 15]};
+    } else {
+      uri += c;
+    }
+  }
+  return uri + "?immutable=1";
 }
 
 }  // namespace
@@ -147,7 +178,11 @@ Result<SqliteConnection> SqliteConnection::Open(const std::string& path, Mode mo
   connection.path_ = path;
   sqlite3* opened = nullptr;
   // SQLite has other meanings for some names, such as ":memory:".
-  const std::string file = std::filesystem::absolute(path, ignored).string();
+  std::string file = std::filesystem::absolute(path, ignored).string();
+  if (mode == Mode::kRead && NeedsNoShared(file)) {
+    file = ImmutableUri(file);
+    flags |= SQLITE_OPEN_URI;
+  }
   const int result = sqlite3_open_v2(file.c_str(), &opened, flags, nullptr);
   connection.connection_.reset(opened);
   if (result != SQLITE_OK) return SqliteError(opened, result, path);

@@ -13,7 +13,6 @@ void AttentionScores::Start(std::int64_t entries, std::int64_t rows, Reduce over
   rows_ = rows;
   over_rows_ = over_rows;
   past_only_ = past_only;
-  ready_ = false;
   scores_.assign(static_cast<std::size_t>(spec_.layers * spec_.heads * capacity_), 0.0f);
 }
 
@@ -29,7 +28,6 @@ void AttentionScores::OnAttention(compute::Worker& worker, int layer,
   const std::int64_t keys = past_only_ ? entries_ : watched.past + rows;
   if (worker.index() == 0) {
     weights_.resize(static_cast<std::size_t>(spec_.heads * rows * keys));
-    ready_ = true;
   }
   worker.Barrier();
   compute::AttentionWeights(worker, cache.store, watched, keys, scratch_, weights_.data());

@@ -22,9 +22,6 @@ class AttentionScores : public models::PassObserver {
   // fewer), their weights to slots < entries are reduced by `over_rows`. With past_only the softmax
   // runs over these slots alone.
   void Start(std::int64_t entries, std::int64_t rows, Reduce over_rows, bool past_only);
-  // False until a watched pass has run since Start().
-  bool ready() const { return ready_; }
-  std::int64_t entries() const { return entries_; }
 
   void OnAttention(compute::Worker& worker, int layer, const models::KvCache::Layer& cache,
                    const compute::AttentionInput& input) override;
@@ -44,7 +41,6 @@ class AttentionScores : public models::PassObserver {
   std::int64_t entries_ = 0, rows_ = 0;
   Reduce over_rows_ = Reduce::kSum;
   bool past_only_ = false;
-  bool ready_ = false;
   std::vector<float> scores_;   // [layers][heads][capacity]
   std::vector<float> weights_;  // [heads][rows][keys] of the layer at hand
   compute::AttentionScratch scratch_;

@@ -1,17 +1,12 @@
 #include "memory/pot_io.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <functional>
 
 #include "base/quote.h"
 #include "base/try.h"
+#include "memory/pot_parts.h"
 
 namespace ondine::memory {
 namespace {
@@ -21,38 +16,6 @@ using formats::PotFileWriter;
 
 std::string Name(int layer, const char* what) {
   return "layer." + std::to_string(layer) + "." + what;
-}
-
-using Bytes = std::span<const std::byte>;
-using Writer = std::function<Status(Bytes)>;
-using Reader = std::function<Status(std::span<std::byte>)>;
-
-// Exports or imports one head's rows at a time: never more than that is in memory twice.
-Status WriteHeads(const compute::KvLayer& store, std::int64_t rows, bool keys,
-                  const Writer& write) {
-  std::vector<std::byte> buffer(store.ExportBytes(rows));
-  for (int head = 0; head < store.shape().kv_heads; ++head) {
-    if (keys) {
-      store.ExportKeys(head, rows, buffer.data());
-    } else {
-      store.ExportValues(head, rows, buffer.data());
-    }
-    ONDINE_TRY(write(buffer));
-  }
-  return {};
-}
-
-Status ReadHeads(compute::KvLayer& store, std::int64_t rows, bool keys, const Reader& read) {
-  std::vector<std::byte> buffer(store.ExportBytes(rows));
-  for (int head = 0; head < store.shape().kv_heads; ++head) {
-    ONDINE_TRY(read(buffer));
-    if (keys) {
-      store.ImportKeys(head, rows, buffer.data());
-    } else {
-      store.ImportValues(head, rows, buffer.data());
-    }
-  }
-  return {};
 }
 
 bool AreFinite(const compute::KvLayer& store, std::int64_t rows) {
@@ -69,25 +32,6 @@ bool AreFinite(const compute::KvLayer& store, std::int64_t rows) {
     }
   }
   return true;
-}
-
-Status WriteEntries(const std::vector<HeadEntries>& heads, bool origins, const Writer& write) {
-  for (const HeadEntries& head : heads) {
-    ONDINE_TRY(write(origins ? std::as_bytes(std::span(head.origin))
-                             : std::as_bytes(std::span(head.surprise))));
-  }
-  return {};
-}
-
-Status ReadEntries(std::vector<HeadEntries>& heads, std::int64_t rows, bool origins,
-                   const Reader& read) {
-  for (HeadEntries& head : heads) {
-    head.origin.resize(static_cast<std::size_t>(rows));
-    head.surprise.resize(static_cast<std::size_t>(rows));
-    ONDINE_TRY(read(origins ? std::as_writable_bytes(std::span(head.origin))
-                            : std::as_writable_bytes(std::span(head.surprise))));
-  }
-  return {};
 }
 
 // What surprised while reading does not matter any more.
@@ -347,86 +291,6 @@ Status PotIo::Restore(const PotFile& file, Pot& pot) {
   pot.text_ended_ = true;
   cache.Restore(length, position, local);
   pot.logits_valid_ = false;
-  return {};
-}
-
-namespace {
-
-// Not std::tmpfile()'s /tmp, which may lie in memory.
-std::string TemporaryFolder() {
-  const char* folder = std::getenv("TMPDIR");
-  return folder != nullptr && *folder != 0 ? folder : "/var/tmp";
-}
-
-// Null where errno tells why there is none.
-std::FILE* OpenTemporary(const std::string& folder) {
-  int fd = -1;
-#ifdef O_TMPFILE
-  fd = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-#endif
-  if (fd < 0) {  // not every file system can
-    std::string name = folder + "/ondine-XXXXXX";
-    fd = mkostemp(name.data(), O_CLOEXEC);
-    if (fd >= 0) unlink(name.c_str());
-  }
-  if (fd < 0) return nullptr;
-  std::FILE* file = fdopen(fd, "w+b");
-  if (file == nullptr) close(fd);
-  return file;
-}
-
-}  // namespace
-
-Result<PotSnapshot> PotSnapshot::Take(const Pot& pot) {
-  const std::string folder = TemporaryFolder();
-  std::unique_ptr<std::FILE, Close> file(OpenTemporary(folder));
-  const auto failed = [&] {
-    return MakeError(ErrorCode::kIo,
-                     std::string("the pot cannot be set aside in a temporary file (see TMPDIR): ") +
-                         std::strerror(errno),
-                     folder);
-  };
-  if (!file) return failed();
-  const Writer write = [&](Bytes bytes) -> Status {
-    if (bytes.empty()) return {};  // no address to give to a C function
-    if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) return failed();
-    return {};
-  };
-  const models::KvCache& cache = pot.cache();
-  for (int i = 0; i < cache.layers(); ++i) {
-    const models::KvCache::Layer& layer = cache.layer(i);
-    const std::int64_t rows = layer.local ? cache.local_length() : cache.length();
-    for (const bool keys : {true, false}) {
-      ONDINE_TRY(WriteHeads(layer.store, rows, keys, write));
-    }
-    for (const bool origins : {true, false}) {
-      ONDINE_TRY(WriteEntries(pot.entries()[static_cast<std::size_t>(i)], origins, write));
-    }
-  }
-  if (std::fflush(file.get()) != 0) return failed();
-  return PotSnapshot(std::move(file), pot.SetMark(), cache.local_length());
-}
-
-Status PotSnapshot::Restore(Pot& pot) const {
-  std::rewind(file_.get());
-  const Reader read = [&](std::span<std::byte> bytes) -> Status {
-    if (bytes.empty()) return {};
-    if (std::fread(bytes.data(), 1, bytes.size(), file_.get()) == bytes.size()) return {};
-    return MakeError(ErrorCode::kIo, "the pot's temporary file cannot be read back");
-  };
-  models::KvCache& cache = pot.cache_;
-  for (int i = 0; i < cache.layers(); ++i) {
-    const std::int64_t rows = cache.layer(i).local ? local_length_ : mark_.cache.length;
-    for (const bool keys : {true, false}) {
-      ONDINE_TRY(ReadHeads(cache.store(i), rows, keys, read));
-    }
-    for (const bool origins : {true, false}) {
-      ONDINE_TRY(ReadEntries(pot.entries_[static_cast<std::size_t>(i)], mark_.cache.length, origins,
-                             read));
-    }
-  }
-  cache.Restore(mark_.cache.length, mark_.cache.position, local_length_);
-  pot.Reset(mark_);
   return {};
 }
 

@@ -28,7 +28,9 @@ Status Choose(std::span<const Ranking> rankings, std::vector<char>& kept) {
     open.clear();
     for (std::size_t i = 0; i < kept.size(); ++i) {
       if (std::isnan(ranking.scores[i])) {
-        return MakeError(ErrorCode::kInternal, "an importance score is not a number");
+        return MakeError(ErrorCode::kCorrupt,
+                         "the scores by which the pot is distilled are no numbers: the model's "
+                         "weights or an adapter's are damaged, or too large");
       }
       if (!kept[i]) open.push_back(static_cast<std::int32_t>(i));
     }

@@ -1,7 +1,6 @@
 #include "serve/chat_request.h"
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/control_characters.h"
@@ -91,12 +90,22 @@ std::optional<ServerFailure> FailureOf(HttpEnd end) {
   return ServerFailure::kBroken;
 }
 
+// Types are written in either case (RFC 9110).
+bool IsEventStream(std::string_view content_type) {
+  constexpr std::string_view kType = "text/event-stream";
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return content_type.size() >= kType.size() &&
+         std::ranges::equal(content_type.substr(0, kType.size()), kType, {}, lower);
+}
+
 class Receiver {
  public:
   explicit Receiver(const std::function<void(std::string_view)>& on_text) : on_text_(on_text) {}
 
   bool Take(const HttpReply& reply, std::string_view piece) {
-    streams_ = reply.status == 200 && reply.content_type.starts_with("text/event-stream");
+    streams_ = reply.status == 200 && IsEventStream(reply.content_type);
     bool good = whole_.size() + piece.size() <= kMostBytes;
     if (streams_) {
       good = events_.Push(piece, [this](std::string_view data) { return TakeEvent(data); });
@@ -110,8 +119,7 @@ class Receiver {
   // After the last byte.
   ChatReply Finish(const HttpReply& http) {
     reply_.sent = http.sent;
-    const auto& wait = http.retry_after;
-    std::from_chars(wait.data(), wait.data() + wait.size(), reply_.retry_after);
+    reply_.retry_after = http.retry_after;
     if (done_ || reply_.failure) return std::move(reply_);
     if (http.end != HttpEnd::kComplete) {
       if (garbage_) return Fail(ServerFailure::kNoAnswer, kNothing);

@@ -3,7 +3,9 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <new>
 
@@ -146,8 +148,17 @@ class Transfer {
     Long status = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
     reply_.status = static_cast<int>(status);
-    reply_.retry_after = Header("Retry-After");
+    reply_.retry_after = SecondsToWait(Header("Retry-After"));
     reply_.content_type = Header("Content-Type");
+  }
+
+  // Of a Retry-After: seconds, or a date (RFC 9110).
+  static double SecondsToWait(const std::string& header) {
+    double seconds = -1;
+    const char* const end = header.data() + header.size();
+    if (std::from_chars(header.data(), end, seconds).ec == std::errc()) return seconds;
+    const std::time_t date = curl_getdate(header.c_str(), nullptr);
+    return date < 0 ? -1 : std::max(0.0, std::difftime(date, std::time(nullptr)));
   }
 
   std::string Header(const char* name) {

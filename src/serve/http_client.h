@@ -40,9 +40,9 @@ enum class HttpEnd {
 
 struct HttpReply {
   HttpEnd end = HttpEnd::kBroken;
-  bool sent = false;  // false: nothing of the request has left
-  int status = 0;     // 0: none came
-  std::string retry_after;
+  bool sent = false;        // false: nothing of the request has left
+  int status = 0;           // 0: none came
+  double retry_after = -1;  // seconds that the server asks to wait; < 0: it does not
   std::string content_type;
 };
 

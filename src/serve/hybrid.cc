@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/quote.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
@@ -142,7 +143,7 @@ class HybridChat::Impl {
       return Found{HybridReason::kPrivateText, "the message holds " + found};
     }
     if (std::string down = server_->Down(); !down.empty()) {
-      return Found{HybridReason::kServerDown, "the server was " + down};
+      return Found{HybridReason::kServerDown, "of the server: " + down};
     }
     if (!budget_.Allows()) {
       return Found{HybridReason::kBudget,
@@ -202,9 +203,11 @@ Result<HybridChat> HybridChat::Create(Session session, std::optional<Server> ser
   if (settings.gate.probe_tokens < 1) return refuse("a gate needs a token to judge by");
   // Not only when a message has left and its answer has come.
   ONDINE_TRY(session.CanChat());
-  ONDINE_ASSIGN(auto private_text, serve::PrivateText::Create(settings.private_patterns));
-  return HybridChat(std::make_unique<Impl>(std::move(session), std::move(server),
-                                           std::move(settings), std::move(private_text)));
+  return base::Guarded([&]() -> Result<HybridChat> {
+    ONDINE_ASSIGN(auto private_text, serve::PrivateText::Create(settings.private_patterns));
+    return HybridChat(std::make_unique<Impl>(std::move(session), std::move(server),
+                                             std::move(settings), std::move(private_text)));
+  });
 }
 
 HybridChat::HybridChat(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -214,7 +217,7 @@ HybridChat::~HybridChat() = default;
 
 Result<HybridReply> HybridChat::Say(std::string_view message, const GenerationOptions& options,
                                     std::string_view system) {
-  return impl_->Say(message, options, system);
+  return base::Guarded([&] { return impl_->Say(message, options, system); });
 }
 
 const Session& HybridChat::session() const {

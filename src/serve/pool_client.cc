@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <new>
 #include <optional>
 
 #include "adapters/feature.h"
 #include "base/file.h"
+#include "base/guarded.h"
 #include "base/quote.h"
 #include "base/try.h"
 #include "engine/adapter_parts.h"
@@ -69,14 +69,9 @@ Result<std::shared_ptr<const Adapter>> Checked(const std::string& bytes, const M
   return adapter;
 }
 
-}  // namespace
-
-Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
-                                          const std::shared_ptr<const Model>& model,
-                                          const std::vector<Example>& examples,
-                                          const std::string& path,
-                                          const StopToken& stop_token) try {
-  if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a pool needs a model");
+Result<RemoteCustomization> Customize(const ServerSettings& server, const Model& model,
+                                      const std::vector<Example>& examples, const std::string& path,
+                                      const StopToken& stop_token) {
   ONDINE_TRY(Server::Create(server));  // checks the settings
   serve::HttpRequest request;
   ONDINE_ASSIGN(request.address, serve::ParseHttpAddress(server.url));
@@ -88,12 +83,12 @@ Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
   request.path = serve::kPoolPath;
   ONDINE_ASSIGN(const std::string outline_text, Fetch(request, kMostOutlineBytes, stop_token));
   ONDINE_ASSIGN(const serve::PoolOutline outline, serve::ParsePoolOutline(outline_text));
-  const auto& decoder = model->parts().decoder;
+  const auto& decoder = model.parts().decoder;
   if (outline.base != models::BaseFingerprint(*decoder)) {
     return MakeError(ErrorCode::kMismatch, "the server's pool belongs to another model",
                      server.url);
   }
-  ONDINE_ASSIGN(const auto prompts, engine::PromptsOf(examples, *model));
+  ONDINE_ASSIGN(const auto prompts, engine::PromptsOf(examples, model));
   RemoteCustomization result;
   ONDINE_ASSIGN(
       result.similarities,
@@ -103,12 +98,27 @@ Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
   request.path = serve::kPoolAdapterPath;
   request.body = serve::ToMessage(serve::PoolRequest{outline.pool, result.similarities});
   ONDINE_ASSIGN(const std::string adapter, Fetch(request, kMostAdapterBytes, stop_token));
-  ONDINE_ASSIGN(result.adapter, Checked(adapter, *model, path));
+  auto checked = Checked(adapter, model, path);
+  if (!checked) {
+    return MakeError(checked.error().code,
+                     "what it sent is no adapter for this model: " + checked.error().message,
+                     server.url);
+  }
+  result.adapter = std::move(*checked);
   ONDINE_TRY(result.adapter->Save(path));
   result.sent = std::move(request.body);
   return result;
-} catch (const std::bad_alloc&) {
-  return MakeError(ErrorCode::kOutOfMemory, "no memory for what the server says", server.url);
+}
+
+}  // namespace
+
+Result<RemoteCustomization> CustomizeFrom(const ServerSettings& server,
+                                          const std::shared_ptr<const Model>& model,
+                                          const std::vector<Example>& examples,
+                                          const std::string& path, const StopToken& stop_token) {
+  if (model == nullptr) return MakeError(ErrorCode::kInvalidArgument, "a pool needs a model");
+  return base::Guarded([&] { return Customize(server, *model, examples, path, stop_token); },
+                       "no memory for what the server says", server.url);
 }
 
 }  // namespace ondine

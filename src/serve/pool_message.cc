@@ -11,8 +11,9 @@
 namespace ondine::serve {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
+constexpr int kMostDepth = 3;  // an object of lists of lists
 constexpr std::size_t kMostDimensions = std::size_t{1} << 16;
 
 // Of the length of an indicator, which is a direction. A longer one would tell more digits.
@@ -41,7 +42,14 @@ std::optional<std::vector<Number>> Numbers(const Json& json, std::size_t most) {
 
 // An object with exactly these keys.
 Result<Json> Parse(std::string_view message, std::initializer_list<const char*> keys) {
-  Json json = Json::parse(message, nullptr, /*allow_exceptions=*/false);
+  bool deep = false;
+  // What is deeper is read over, not kept.
+  const auto keep = [&](int depth, Json::parse_event_t, const Json&) {
+    deep = deep || depth > kMostDepth;
+    return depth <= kMostDepth;
+  };
+  const Json json = Json::parse(message, keep, /*allow_exceptions=*/false);
+  if (deep) return Broken("it is nested too deeply");
   if (!json.is_object()) return Broken("no JSON object");
   for (const char* key : keys) {
     if (!json.contains(key)) return Broken(std::string(key) + " is missing");
@@ -58,10 +66,10 @@ Result<std::string> Text(const Json& json, const char* key) {
 }  // namespace
 
 std::string ToMessage(const PoolOutline& outline) {
-  return Json{{"pool", outline.pool},
-              {"base", outline.base},
-              {"mean", outline.tasks.mean},
-              {"indicators", outline.tasks.indicators}}
+  return nlohmann::ordered_json{{"pool", outline.pool},
+                                {"base", outline.base},
+                                {"mean", outline.tasks.mean},
+                                {"indicators", outline.tasks.indicators}}
       .dump();
 }
 
@@ -91,7 +99,7 @@ Result<PoolOutline> ParsePoolOutline(std::string_view message) {
 }
 
 std::string ToMessage(const PoolRequest& request) {
-  Json json = {{"pool", request.pool}};
+  nlohmann::ordered_json json = {{"pool", request.pool}};
   for (const double similarity : request.similarities) {
     json["similarities"].push_back(std::round(1000 * std::clamp(similarity, -1.0, 1.0)) / 1000);
   }

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <system_error>
 #include <thread>
 
 #include "adapters/lora_file.h"
@@ -44,6 +45,13 @@ class PoolServer::Impl {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     });
+    // The library would put the answer together once for each range, in memory.
+    http_.set_pre_routing_handler([](const httplib::Request& request, httplib::Response& reply) {
+      if (request.ranges.empty()) return httplib::Server::HandlerResponse::Unhandled;
+      reply.status = 416;
+      reply.set_content("an adapter comes as a whole", "text/plain");
+      return httplib::Server::HandlerResponse::Handled;
+    });
     http_.Get(serve::kPoolPath, [this](const httplib::Request&, httplib::Response& reply) {
       reply.set_content(outline_, "application/json");
     });
@@ -65,22 +73,31 @@ class PoolServer::Impl {
 
   int port() const { return port_; }
 
-  void Run(const StopToken& stop) {
+  Status Run(const StopToken& stop) {
     std::atomic<bool> done = false;
-    std::thread watch([&] {
-      while (!done && !stop.Stopped()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      // Stopping a server that has not begun yet does nothing.
-      while (!done) {
-        http_.stop();
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      }
-    });
+    std::thread watch;
+    try {
+      watch = std::thread([&] { Watch(stop, done); });
+    } catch (const std::system_error& error) {
+      return MakeError(ErrorCode::kOutOfMemory,
+                       std::string("no thread to be had: ") + error.what());
+    }
     http_.listen_after_bind();
     done = true;
     watch.join();
+    return {};
   }
 
  private:
+  void Watch(const StopToken& stop, const std::atomic<bool>& done) {
+    while (!done && !stop.Stopped()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    // Stopping a server that has not begun yet does nothing.
+    while (!done) {
+      http_.stop();
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
   Result<std::string> AdapterFor(std::string_view message) const {
     ONDINE_ASSIGN(const serve::PoolRequest request, serve::ParsePoolRequest(message));
     const AdapterPool::Parts& parts = pool_->parts();
@@ -129,8 +146,8 @@ int PoolServer::port() const {
   return impl_->port();
 }
 
-void PoolServer::Run(const StopToken& stop_token) {
-  impl_->Run(stop_token);
+Status PoolServer::Run(const StopToken& stop_token) {
+  return impl_->Run(stop_token);
 }
 
 }  // namespace ondine

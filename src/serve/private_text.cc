@@ -17,7 +17,8 @@ namespace {
 constexpr std::array kBuiltIn = {
     std::pair{R"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)", "a private key"},
     std::pair{
-        R"(\b(?:sk-[\w-]{20,}|[sr]k_live_\w{16,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})"
+        // Other letters may stand right before it: not every script has blanks between words.
+        R"((?<![A-Za-z0-9])(?:sk-[\w-]{20,}|[sr]k_live_\w{16,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})"
         R"(|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36}|(?:AKIA|ASIA)[0-9A-Z]{16})"
         R"(|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[\w-]{35}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.))",
         "a service's secret token"}};
@@ -68,23 +69,59 @@ std::vector<DigitGroup> DigitGroups(std::string_view text) {
   return groups;
 }
 
-// Written without a break, or in the groups that are printed on cards with the same sign between
-// all of them. Other groupings are what lists of numbers look like.
-bool HoldsCardNumber(std::string_view text) {
-  constexpr std::array<std::string_view, 4> kSigns = {" ", "-", ".", "\u00a0"};
-  const std::array<std::vector<std::size_t>, 4> shapes = {
-      {{4, 4, 4, 4}, {4, 4, 4, 4, 3}, {4, 6, 5}, {4, 6, 4}}};
+// One to three signs that people put between the groups of one number.
+bool Parts(std::string_view between) {
+  constexpr std::array<std::string_view, 14> kSigns = {
+      " ", "\t", "\n",     "\r",     "-",      ".",      ",",
+      "/", "_",  "\u00a0", "\u202f", "\u3000", "\u2013", "\u2011"};
+  int signs = 0;
+  for (; !between.empty(); ++signs) {
+    const auto sign = std::ranges::find_if(
+        kSigns, [&](std::string_view one) { return between.starts_with(one); });
+    if (sign == kSigns.end()) return false;
+    between.remove_prefix(sign->size());
+  }
+  return signs >= 1 && signs <= 3;
+}
+
+// With the digits of East Asian full width (U+FF10 to U+FF19) as plain ones.
+std::string PlainDigits(std::string_view text) {
+  constexpr std::string_view kBegin = "\xef\xbc";
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = text.substr(i);
+    if (rest.size() > 2 && rest.starts_with(kBegin) && rest[2] >= '\x90' && rest[2] <= '\x99') {
+      plain += static_cast<char>(rest[2] - '\x90' + '0');
+      i += 2;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+// Written without a break, or in the groups that people write. Other groupings are what lists of
+// numbers look like.
+bool HoldsCardNumber(std::string_view original) {
+  const std::string text = PlainDigits(original);
+  const std::array<std::vector<std::size_t>, 8> shapes = {{{4, 4, 4, 4},
+                                                           {4, 4, 4, 4, 3},
+                                                           {4, 6, 5},
+                                                           {4, 6, 4},
+                                                           {8, 8},
+                                                           {6, 10},
+                                                           std::vector<std::size_t>(15, 1),
+                                                           std::vector<std::size_t>(16, 1)}};
   const std::vector<DigitGroup> groups = DigitGroups(text);
   for (std::size_t i = 0; i < groups.size(); ++i) {
     if (IsCardNumber(groups[i].digits)) return true;
     for (const std::vector<std::size_t>& shape : shapes) {
       if (i + shape.size() > groups.size()) continue;
-      const std::string_view sign = groups[i + 1].before;
-      bool fits = std::find(kSigns.begin(), kSigns.end(), sign) != kSigns.end();
+      bool fits = true;
       std::string digits;
-      for (std::size_t g = 0; g < shape.size(); ++g) {
+      for (std::size_t g = 0; fits && g < shape.size(); ++g) {
         const DigitGroup& group = groups[i + g];
-        fits = fits && group.digits.size() == shape[g] && (g == 0 || group.before == sign);
+        fits = group.digits.size() == shape[g] && (g == 0 || Parts(group.before));
         digits += group.digits;
       }
       if (fits && IsCardNumber(digits)) return true;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/guarded.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
 #include "serve/chat_request.h"
@@ -56,7 +57,8 @@ class Server::Impl {
     const auto positive = [](double seconds) { return std::isfinite(seconds) && seconds > 0; };
     if (!positive(settings.connect_seconds) || !positive(settings.silence_seconds) ||
         !positive(settings.answer_seconds) || settings.max_tokens < 1) {
-      return MakeError(ErrorCode::kInvalidArgument, "a server's limits must be above 0");
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "with a server, times and the number of tokens must be above 0, and finite");
     }
     if (!settings.certificates.empty()) ONDINE_TRY(base::ReadFile(settings.certificates));
     impl->request_.path = "/chat/completions";
@@ -154,8 +156,10 @@ const char* ServerFailureName(ServerFailure failure) {
 }
 
 Result<Server> Server::Create(const ServerSettings& settings) {
-  ONDINE_ASSIGN(auto impl, Impl::Create(settings));
-  return Server(std::move(impl));
+  return base::Guarded([&]() -> Result<Server> {
+    ONDINE_ASSIGN(auto impl, Impl::Create(settings));
+    return Server(std::move(impl));
+  });
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/try.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace ondine::text {
 namespace {
@@ -29,10 +29,6 @@ struct ByteCharacters {
 };
 constexpr ByteCharacters kByteCharacters;
 
-std::uint64_t Pair(TokenId left, TokenId right) {
-  return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 | static_cast<std::uint32_t>(right);
-}
-
 // Spreads pairs over the table; the multiplier is 2^64 divided by the golden ratio.
 std::size_t Spread(std::uint64_t pair) {
   const std::uint64_t product = (pair ^ pair >> 29) * 0x9E3779B97F4A7C15u;
@@ -44,7 +40,7 @@ std::size_t Spread(std::uint64_t pair) {
 std::string BytesToCharacters(std::string_view bytes) {
   std::string characters;
   for (const char c : bytes) {
-    AppendUtf8(kByteCharacters.character[static_cast<unsigned char>(c)], characters);
+    base::AppendUtf8(kByteCharacters.character[static_cast<unsigned char>(c)], characters);
   }
   return characters;
 }
@@ -52,10 +48,11 @@ std::string BytesToCharacters(std::string_view bytes) {
 std::string CharactersToBytes(std::string_view characters) {
   std::string bytes;
   while (!characters.empty()) {
-    const std::size_t length = std::max<std::size_t>(CharacterLength(characters), 1);
-    const std::uint32_t code_point = CodePoint(characters.substr(0, length));
+    const std::size_t length = std::max<std::size_t>(base::CharacterLength(characters), 1);
+    const std::uint32_t code_point = base::CodePoint(characters.substr(0, length));
     const bool known = code_point < kByteCharacters.byte.size() &&
-                       kByteCharacters.byte[code_point] >= 0 && CharacterLength(characters) > 0;
+                       kByteCharacters.byte[code_point] >= 0 &&
+                       base::CharacterLength(characters) > 0;
     if (known) {
       bytes.push_back(static_cast<char>(kByteCharacters.byte[code_point]));
     } else {

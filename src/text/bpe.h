@@ -22,6 +22,11 @@ std::string BytesToCharacters(std::string_view bytes);
 // The other way round; a character that stands for no byte is kept as it is.
 std::string CharactersToBytes(std::string_view characters);
 
+// A key for two tokens that a merge joins.
+inline std::uint64_t Pair(TokenId left, TokenId right) {
+  return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 | static_cast<std::uint32_t>(right);
+}
+
 class BpeModel {
  public:
   // Errors: kNotFound (no merges), kUnsupported (the pre-tokenizer).

@@ -6,6 +6,7 @@
 
 #include "base/quote.h"
 #include "text/chat_families.h"
+#include "text/white_space.h"
 
 namespace ondine::text {
 namespace {
@@ -17,13 +18,6 @@ std::string FamilyList() {
     list += family.name;
   }
   return list;
-}
-
-std::string_view Trim(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t\n\v\f\r";
-  const std::size_t begin = text.find_first_not_of(kSpaces);
-  if (begin == std::string_view::npos) return "";
-  return text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
 }
 
 // ChatML templates differ in the system text that they write unasked: it stands in the source as a
@@ -119,7 +113,7 @@ Result<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& message
   const bool given = !messages.empty() && messages[0].role == "system";
   const std::size_t first = given ? 1 : 0;
   std::string_view system = given ? std::string_view{messages[0].content} : default_system_;
-  if (family.trims_system) system = Trim(system);
+  if (family.trims_system) system = Trimmed(system);
   std::string system_text;
   if (given || !system.empty() || family.always_system) {
     system_text.append(family.system.begin).append(system).append(family.system.end);
@@ -155,7 +149,7 @@ Result<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& message
     const bool later_user = i > first && message.role == "user" && !family.later_user_begin.empty();
     std::string_view content = message.content;
     if (message.role == "assistant") content = WithoutReasoning(family.reasoning, content);
-    if (family.trims) content = Trim(content);
+    if (family.trims) content = Trimmed(content);
     out += later_user ? family.later_user_begin : around->begin;
     if (i == carrier) out += system_text;
     out.append(content).append(around->end);

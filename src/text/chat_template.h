@@ -32,12 +32,10 @@ class ChatTemplate {
   // no system role its text goes in front of a user message. kInvalidArgument for another role, or
   // a system text without a user message to carry it.
   Result<std::string> Render(const std::vector<ChatMessage>& messages, bool open_assistant) const;
-  // Text of the default system message that the template inserts by itself; may be empty.
-  const std::string& default_system() const { return default_system_; }
 
  private:
   std::string name_;
-  std::string default_system_;
+  std::string default_system_;  // the message that the template inserts by itself; may be empty
 };
 
 }  // namespace ondine::text

@@ -7,9 +7,9 @@
 
 #include "base/quote.h"
 #include "base/try.h"
+#include "base/utf8.h"
 #include "text/bpe.h"
 #include "text/normal_form.h"
-#include "text/utf8.h"
 #include "text/word_merger.h"
 
 namespace ondine::text {
@@ -26,7 +26,7 @@ std::vector<unsigned char> BytesInOrder() {
   for (int byte = 0; byte < 256; ++byte) {
     const auto value = static_cast<unsigned char>(byte);
     const char c = static_cast<char>(value);
-    const bool itself = CodePoint(BytesToCharacters({&c, 1})) == value;
+    const bool itself = base::CodePoint(BytesToCharacters({&c, 1})) == value;
     (itself ? printable : others).push_back(value);
   }
   printable.insert(printable.end(), others.begin(), others.end());
@@ -41,10 +41,6 @@ std::vector<std::string> ByteTokens() {
   }
   for (std::size_t i = 0; i < 256; ++i) tokens.push_back(tokens[i] + std::string(kEndOfWord));
   return tokens;
-}
-
-std::uint64_t Pair(TokenId left, TokenId right) {
-  return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 | static_cast<std::uint32_t>(right);
 }
 
 using TokenIds = std::unordered_map<std::string, TokenId>;

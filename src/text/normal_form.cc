@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace ondine::text {
 namespace {
@@ -28,9 +28,9 @@ std::vector<Character> Decode(std::string_view text) {
   std::vector<Character> characters;
   characters.reserve(text.size());
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = CharacterLength(text.substr(i));
+    const std::size_t length = base::CharacterLength(text.substr(i));
     const std::size_t end = i + std::max<std::size_t>(length, 1);
-    characters.push_back({length > 0 ? CodePoint(text.substr(i, length)) : 0xFFFD, {i, end}});
+    characters.push_back({length > 0 ? base::CodePoint(text.substr(i, length)) : 0xFFFD, {i, end}});
     i = end;
   }
   return characters;
@@ -44,14 +44,14 @@ void AppendLower(std::uint32_t code_point, std::string& out) {
     out += "i\xCC\x87";
     return;
   }
-  AppendUtf8(
+  base::AppendUtf8(
       static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code_point))), out);
 }
 
 // What a grapheme cluster becomes. Characters of two clusters never compose.
 void AppendComposed(std::span<const Character> cluster, std::string& out) {
   std::string bytes;
-  for (const Character& character : cluster) AppendUtf8(character.code_point, bytes);
+  for (const Character& character : cluster) base::AppendUtf8(character.code_point, bytes);
   // Unicode's longest canonical decomposition has four characters.
   std::vector<utf8proc_int32_t> characters(cluster.size() * 4);
   utf8proc_ssize_t count =

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/quote.h"
+#include "base/utf8.h"
 #include "text/pre_tokenizer_table.h"
-#include "text/utf8.h"
 
 namespace ondine::text {
 namespace {
@@ -18,8 +18,8 @@ namespace {
 std::string Repair(std::string_view text) {
   std::string repaired;
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = CharacterLength(text.substr(i));
-    repaired += length > 0 ? text.substr(i, length) : kReplacement;
+    const std::size_t length = base::CharacterLength(text.substr(i));
+    repaired += length > 0 ? text.substr(i, length) : base::kReplacement;
     i += std::max<std::size_t>(length, 1);
   }
   return repaired;
@@ -31,9 +31,9 @@ void MapToOriginal(std::string_view text, std::vector<std::size_t>& ends) {
   std::size_t repaired = 0;
   for (std::size_t& end : ends) {
     while (repaired < end) {
-      const std::size_t length = CharacterLength(text.substr(original));
+      const std::size_t length = base::CharacterLength(text.substr(original));
       original += std::max<std::size_t>(length, 1);
-      repaired += length > 0 ? length : kReplacement.size();
+      repaired += length > 0 ? length : base::kReplacement.size();
     }
     end = original;
   }
@@ -83,7 +83,7 @@ Result<PreTokenizer> PreTokenizer::Create(std::string_view name) {
 
 std::vector<std::size_t> PreTokenizer::Split(std::string_view text) const {
   if (text.empty()) return {};
-  const bool broken = !IsUtf8(text);
+  const bool broken = !base::IsUtf8(text);
   const std::string repaired = broken ? Repair(text) : std::string();
   const std::string_view subject = broken ? std::string_view{repaired} : text;
   std::vector<std::size_t> ends = {subject.size()};

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "base/try.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace ondine::text {
 namespace {
@@ -127,7 +127,7 @@ void SentencePieceModel::Encode(std::string_view text, bool continues, const Voc
     };
     merger.Clear();
     for (std::size_t i = 0; i < word.size();) {
-      const std::size_t length = std::max<std::size_t>(CharacterLength(word.substr(i)), 1);
+      const std::size_t length = std::max<std::size_t>(base::CharacterLength(word.substr(i)), 1);
       merger.Append(static_cast<std::uint32_t>(length),
                     FindMergeable(vocabulary, word.substr(i, length)).value_or(-1));
       i += length;

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "text/white_space.h"
+
 namespace ondine::text {
 namespace {
 
@@ -12,10 +14,6 @@ constexpr std::size_t kMaxSpecialBytes = 1000;
 
 std::size_t Index(char c) {
   return static_cast<unsigned char>(c);
-}
-
-bool IsSpace(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 }  // namespace

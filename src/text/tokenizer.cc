@@ -170,9 +170,6 @@ std::int32_t Tokenizer::size() const {
 std::optional<TokenId> Tokenizer::bos() const {
   return impl_->vocabulary().bos();
 }
-std::optional<TokenId> Tokenizer::eos() const {
-  return impl_->vocabulary().eos();
-}
 bool Tokenizer::adds_bos() const {
   return impl_->adds_bos();
 }

@@ -45,7 +45,6 @@ class Tokenizer {
 
   std::int32_t size() const;
   std::optional<TokenId> bos() const;
-  std::optional<TokenId> eos() const;
   bool adds_bos() const;
   // True for every token that ends a turn or text (EOS, EOT, <|im_end|>, <end_of_turn>, ...).
   bool EndsGeneration(TokenId token) const;
@@ -55,17 +54,6 @@ class Tokenizer {
  private:
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
-};
-
-// Collects pieces of a stream and gives out only whole UTF-8 characters. Bytes that can never
-// become a character come out as U+FFFD.
-class Utf8Stream {
- public:
-  std::string Push(std::string_view bytes);
-  std::string Finish();  // what is left, incomplete characters replaced
-
- private:
-  std::string pending_;
 };
 
 }  // namespace ondine::text

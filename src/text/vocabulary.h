@@ -42,7 +42,6 @@ class Vocabulary {
   std::optional<TokenId> Find(std::string_view text) const;
 
   std::optional<TokenId> bos() const { return bos_; }
-  std::optional<TokenId> eos() const { return eos_; }
   std::optional<TokenId> unknown() const { return unknown_; }
   bool EndsGeneration(TokenId id) const;
 

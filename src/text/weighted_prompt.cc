@@ -8,16 +8,13 @@
 
 #include "base/quote.h"
 #include "base/try.h"
+#include "text/white_space.h"
 
 namespace ondine::text {
 namespace {
 
 constexpr double kBracket = 1.1;
 constexpr std::string_view kMarks = "()[]\\-:";
-
-bool IsSpace(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 bool WordFollows(char c) {
   return IsSpace(c) || c == '(' || c == '[';
@@ -26,12 +23,6 @@ bool WordFollows(char c) {
 bool IsOfWords(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
          static_cast<unsigned char>(c) >= 0x80;
-}
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
-  while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 // All of the text as a number, finite or not.
@@ -176,14 +167,16 @@ class Parser {
     return AsNumber(query_.substr(at_ + 1, end - at_ - 1));
   }
 
-  // One word that begins with a digit: "1,5", "1.6x". Words follow a colon in texts, too.
+  // One word that begins with a digit, or nothing but digits: "1,5", "1.6x", "1 000". Words follow
+  // a colon in texts, too.
   bool LooksLikeNumber(char close) const {
     const std::size_t end = query_.find(close, at_);
     if (end == std::string_view::npos) return false;
     std::string_view text = Trimmed(query_.substr(at_ + 1, end - at_ - 1));
     if (!text.empty() && (text.front() == '+' || text.front() == '-')) text.remove_prefix(1);
     return !text.empty() && text.front() >= '0' && text.front() <= '9' &&
-           std::ranges::none_of(text, IsSpace);
+           (std::ranges::none_of(text, IsSpace) ||
+            text.find_first_not_of("0123456789., \t") == std::string_view::npos);
   }
 
   Status CheckWeight(double weight, std::size_t place) const {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace ondine::text {
 namespace {
@@ -80,13 +80,13 @@ class Splitter {
     } else if (StandsAlone(code)) {
       EndWord();
       std::string character;
-      AppendUtf8(code, character);
+      base::AppendUtf8(code, character);
       if (!neighbour_.empty()) words_.push_back(neighbour_ + character);
       paired_ = !neighbour_.empty();
       neighbour_ = std::move(character);
     } else {
       EndCharacters();
-      if (length_++ < most_) AppendUtf8(Lower(code), word_);
+      if (length_++ < most_) base::AppendUtf8(Lower(code), word_);
     }
   }
 
@@ -127,11 +127,11 @@ class Splitter {
 std::vector<std::string> Words(std::string_view text, std::size_t most) {
   Splitter splitter(most);
   while (!text.empty()) {
-    const std::size_t length = CharacterLength(text);
+    const std::size_t length = base::CharacterLength(text);
     if (length == 0) {
       splitter.End();
     } else {
-      splitter.Add(CodePoint(text.substr(0, length)));
+      splitter.Add(base::CodePoint(text.substr(0, length)));
     }
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }

@@ -220,6 +220,29 @@ TEST_F(WriteFileTest, CanBeCheckedBefore) {
   EXPECT_EQ(CheckWritable(dir_.File("no/such/file")).error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(WriteFileTest, TwoSpellingsOfOnePathAreOneFile) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(dir_.path());
+  EXPECT_FALSE(CheckDistinct({"new", "./new"}));
+  EXPECT_FALSE(CheckDistinct({"new", dir_.File("new")}));
+  EXPECT_FALSE(CheckDistinct({"no/such/../new", "no/new"}));
+  EXPECT_TRUE(CheckDistinct({"new", "newer", ""}));
+  std::filesystem::current_path(before);
+}
+
+TEST_F(WriteFileTest, NobodyReadsMoreOfWhatReplacesAPrivateFile) {
+  ASSERT_TRUE(WriteText(path_, "old"));
+  ASSERT_EQ(chmod(path_.c_str(), 0600), 0);
+  ASSERT_TRUE(WriteFileAtomically(path_, [&](FileSink& sink) {
+    for (const std::string& name : Names()) {
+      struct stat info;
+      EXPECT_EQ(stat(dir_.File(name).c_str(), &info), 0);
+      EXPECT_EQ(info.st_mode & 077, 0u) << name;
+    }
+    return sink.Write(std::as_bytes(std::span("new")));
+  }));
+}
+
 TEST_F(WriteFileTest, LeavesTheOldFileIfTheContentFails) {
   ASSERT_TRUE(WriteText(path_, "old"));
   const Status status = WriteFileAtomically(path_, [](FileSink& sink) -> Status {

@@ -53,7 +53,8 @@ TEST(InputFile, RefusesWhatCannotBeRead) {
   const testing::TempDir dir;
   EXPECT_EQ(InputFile::Open(dir.File("none")).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(InputFile::Open(dir.File("none")).error().context, dir.File("none"));
-  EXPECT_EQ(InputFile::Open(dir.path().string()).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(InputFile::Open(dir.File("none/such")).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(InputFile::Open(dir.path().string()).error().code, ErrorCode::kIo);
   EXPECT_EQ(InputFile::Open("/dev/zero").error().code, ErrorCode::kInvalidArgument);
 }
 
@@ -74,6 +75,20 @@ TEST(InputFile, ASignalThatStopsFreesWhoeverWaits) {
   EXPECT_EQ(got.error().code, ErrorCode::kCancelled);
   close(ends[0]);
   close(ends[1]);
+}
+
+TEST(InputFile, APipeThatNobodyWritesToCanBeStopped) {
+  const testing::TempDir dir;
+  ASSERT_EQ(mkfifo(dir.File("pipe").c_str(), 0600), 0);
+  auto file = InputFile::Open(dir.File("pipe"));
+  ASSERT_TRUE(file);
+  StopToken stop;
+  std::thread stopping([&] { stop.Stop(); });
+  std::array<std::byte, 8> buffer;
+  const auto got = file->Read(buffer, stop);
+  stopping.join();
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, ErrorCode::kCancelled);
 }
 
 }  // namespace

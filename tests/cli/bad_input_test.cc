@@ -79,7 +79,7 @@ TEST_F(BadInput, TextsThatCannotBeRead) {
               AllOf(HasSubstr("latin1.txt"), HasSubstr("UTF-8")));
   EXPECT_THAT(Refusal(kUsage, read(Write("binary", std::string(10, '\0')))), HasSubstr("binary"));
   const std::string folder = std::filesystem::path(text_).parent_path().string();
-  EXPECT_THAT(Refusal(kUsage, read(folder)), HasSubstr("directory"));
+  EXPECT_THAT(Refusal(kFailed, read(folder)), HasSubstr("directory"));
   // Found before anything is read, not after the first file.
   EXPECT_THAT(Refusal(kFailed, {"read", "-m", Model(), "--pot", "128", text_, Path("none.txt")}),
               HasSubstr("none.txt"));
@@ -205,6 +205,16 @@ TEST_F(BadInput, OptionsThatContradictEachOtherOrAreUnknown) {
   Refusal(kUsage, {"run", "-m", Model(), "-p", "x", "--threads", "0"});
   Refusal(kUsage, {"run", "-m", Model(), "-p", "x", "-n", "-1"});
   Refusal(kUsage, {"info"});
+  EXPECT_THAT(Refusal(kUsage, {"run", "-m", Model()}), HasSubstr("name a prompt"));
+  // As by a variable of the shell that is not set.
+  EXPECT_THAT(Refusal(kUsage, {"read", "-m", Model(), text_, "--save", ""}), HasSubstr("--save"));
+  EXPECT_THAT(Refusal(kUsage, {"chat", "-m", Model(), "--server", "http://127.0.0.1:9", "--private",
+                               "", "--once", "x"}),
+              HasSubstr("--private"));
+  Refusal(kUsage, {"route", "-m", Model(), "-p", "x", "--budget", "0.5"});
+  for (const char* option : {"--per-tensor", "--scheme=w4a4", "--ranges=mse"}) {
+    Refusal(kUsage, {"quantize", "-m", Model(), "-o", "x", "--equalize", "--fold-only", option});
+  }
   for (const char* option : {"-p", "-n", "-d"}) {
     for (const char* value : {"-1", "99999999999", "x"}) {
       Refusal(kUsage, {"bench", "-m", Model(), option, value});
@@ -221,7 +231,9 @@ TEST_F(BadInput, SamplingOutOfRange) {
                                                         {"--top-k", "-3"},
                                                         {"--min-p", "2"},
                                                         {"--repeat-penalty", "0"},
-                                                        {"--repeat-last-n", "-1"}}) {
+                                                        {"--repeat-last-n", "-1"},
+                                                        {"--seed", "-1"},
+                                                        {"--seed", "18446744073709551616"}}) {
     Refusal(kUsage, {"run", "-m", Model(), "-p", "x", "-n", "3", "--json", option, value});
   }
 }

@@ -233,6 +233,9 @@ TEST_F(Commands, ReadExplainsWhatThePotKept) {
   EXPECT_THAT(page, HasSubstr("&lt;"));
   EXPECT_EQ(page.find("<b>"), std::string::npos);
   EXPECT_THAT(page, HasSubstr("\xC3\xA4"));
+
+  more.insert(more.end(), {"--policy", "truncate"});
+  EXPECT_THAT(Refusal(2, more), HasSubstr("truncate"));
 }
 
 TEST_F(Commands, ReadTakesSeveralFilesAndStandardInput) {
@@ -243,6 +246,17 @@ TEST_F(Commands, ReadTakesSeveralFilesAndStandardInput) {
   };
   EXPECT_EQ(tokens({one, two}, ""), 15);
   EXPECT_EQ(tokens({"-"}, "From elsewhere."), 15);
+}
+
+// They would be taken by the next files that are opened.
+TEST_F(Commands, ClosedStandardStreamsAreErrorsAndNoHang) {
+  const std::string program = ONDINE_PROGRAM;
+  const auto shell = [&](const std::string& arguments) {
+    return std::system(("timeout 60 " + program + " " + arguments + " 2> /dev/null").c_str());
+  };
+  EXPECT_EQ(WEXITSTATUS(shell("tokenize -m " + Model() + " --ids > /dev/null <&-")), 1);
+  EXPECT_EQ(WEXITSTATUS(shell("run -m " + Model() + " -f - -n 1 > /dev/null <&-")), 1);
+  EXPECT_EQ(WEXITSTATUS(shell("tokenize -m " + Model() + " --ids x <&- >&-")), 1);
 }
 
 TEST_F(Commands, PerplexityPrintsTheKeysOfTheContract) {
@@ -352,6 +366,7 @@ TEST_F(Commands, TokenizeCountsBytes) {
 TEST_F(Commands, InfoTellsWhatAModelIs) {
   const json info = Json({"info", Model(), "--json", "--tensors"});
   EXPECT_EQ(info.at("kind"), "gguf");
+  EXPECT_EQ(info.at("holds"), "language model");
   EXPECT_EQ(info.at("metadata").at("general.architecture"), "llama");
   EXPECT_GT(info.at("tensors").size(), 10u);
   EXPECT_THAT(Output({"info", Model()}), HasSubstr("general.architecture: llama"));

@@ -114,6 +114,21 @@ TEST_F(CustomizeCommand, BadInputIsRefusedInOneLine) {
   }
 }
 
+TEST_F(CustomizeCommand, WhatIsReadIsNotReplaced) {
+  const std::string pool = base::ReadFile(pool_).value();
+  for (const std::string& out : {Model(), pool_, examples_}) {
+    auto command = Command(examples_);
+    command.insert(command.end(), {"-o", out});
+    EXPECT_THAT(Refusal(kUsage, command), HasSubstr("two purposes"));
+  }
+  for (const std::string& out : {Model(), examples_}) {
+    EXPECT_THAT(Refusal(kUsage, {"customize", "-m", Model(), "--pool-server", "http://127.0.0.1:9",
+                                 "--examples", examples_, "-o", out}),
+                HasSubstr("two purposes"));
+  }
+  EXPECT_EQ(base::ReadFile(pool_).value(), pool);
+}
+
 TEST_F(CustomizeCommand, APoolsServerIsNotToldTheKeyOfAnother) {
   const RawServer raw(
       [](int connection, int) { RawServer::Send(connection, HttpAnswer(404, "{}")); });

@@ -88,6 +88,18 @@ TEST_F(ImagesCommand, StrengthsOfOneChangeNothing) {
             Json(Search("a red shoe")).at("results"));
 }
 
+TEST_F(ImagesCommand, NoPhotoIsReplaced) {
+  const std::string photo = base::ReadFile(Path("photos/red.png")).value();
+  const std::vector<std::vector<std::string>> commands = {
+      Search("red", {"--sheet", Path("photos/red.png")}),
+      {"images", "learn", Path("photos"), "--clip", clip_, "-o", Path("photos/red.png")},
+      {"quantize", "-m", clip_, "--pictures", Path("photos"), "-o", Path("photos/red.png")}};
+  for (const auto& command : commands) {
+    EXPECT_THAT(Refusal(kUsage, command), HasSubstr("is a photo"));
+  }
+  EXPECT_EQ(base::ReadFile(Path("photos/red.png")).value(), photo);
+}
+
 TEST_F(ImagesCommand, ExplainsAQuery) {
   Json(Index());
   EXPECT_THAT(Output(Search("a (red:2) shoe -laces", {"--explain"})),

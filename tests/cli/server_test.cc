@@ -131,7 +131,7 @@ TEST_F(ServerProgram, AwayTheDeviceAnswersAndSaysSo) {
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, Output(chat, "Hello\nAgain\n"));
   EXPECT_THAT(outcome.error, HasSubstr("[the server failed (unreachable"));
-  EXPECT_THAT(outcome.error, HasSubstr("the server was unreachable a moment ago"));
+  EXPECT_THAT(outcome.error, HasSubstr("of the server: unreachable a moment ago"));
 }
 
 TEST_F(ServerProgram, KeysComeFromFilesAndLeaveOnlyForTheServer) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <numeric>
 
@@ -9,8 +10,10 @@
 #include "adapters/lora_file.h"
 #include "adapters/peft_fixture.h"
 #include "adapters/pool_file.h"
+#include "engine/choice_scores.h"
 #include "engine/engine_fixture.h"
 #include "engine/model_parts.h"
+#include "engine/perplexity.h"
 #include "ondine/adapter_pool.h"
 
 namespace ondine {
@@ -120,6 +123,33 @@ TEST_F(AdapterTest, PotsReadWithoutAdaptersAreAskedWithoutThem) {
   const auto refused = Session::Load(model(), path, {.adapters = {{Random(1), 1}}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kMismatch);
+}
+
+// Nothing is made of scores that are no numbers, and no file that others would be compared with.
+TEST_F(AdapterTest, ScaledBeyondNumbersIsAnErrorWhateverIsMeasured) {
+  const std::vector<ScaledAdapter> broken = {{Random(1), 1e38f}};
+  engine::ChoiceScorer scorer(model(), 1);
+  ASSERT_TRUE(scorer.SetAdapters(broken));
+  for (int again = 0; again < 2; ++again) {
+    const auto scores = scorer.Score("So it is", std::vector<std::string>{" one", " other"});
+    ASSERT_FALSE(scores);
+    EXPECT_EQ(scores.error().code, ErrorCode::kCorrupt);
+  }
+  engine::PerplexityOptions measure;
+  measure.context = 64;
+  measure.threads = 1;
+  measure.adapters = broken;
+  measure.kl_base = folder_.File("base.kld");
+  const auto measured = engine::MeasurePerplexity(*model(), RandomProse(300), measure);
+  ASSERT_FALSE(measured);
+  EXPECT_EQ(measured.error().code, ErrorCode::kCorrupt);
+  EXPECT_FALSE(std::filesystem::exists(measure.kl_base));
+  ReadOptions read;
+  read.chat_template = false;
+  Session session = With(broken);
+  const Status status = session.Read(*TextFromString(RandomProse(600)), read);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
 }
 
 TEST_F(AdapterTest, OfAnotherModelIsRefused) {

@@ -6,8 +6,8 @@
 #include <random>
 #include <set>
 
+#include "base/utf8.h"
 #include "engine/engine_fixture.h"
-#include "text/utf8.h"
 
 namespace ondine::testing {
 namespace {
@@ -60,9 +60,9 @@ TEST(Generation, NeverCutsACharacter) {
     GenerationOptions options = Sampled(100, seed);
     options.on_text = [](std::string_view text) {
       EXPECT_FALSE(text.empty());
-      EXPECT_TRUE(text::IsUtf8(text));
+      EXPECT_TRUE(base::IsUtf8(text));
     };
-    EXPECT_TRUE(text::IsUtf8(Complete(options).text));
+    EXPECT_TRUE(base::IsUtf8(Complete(options).text));
   }
 }
 
@@ -78,7 +78,7 @@ TEST(Generation, EndsBeforeAStopTextAndNeverGivesOutAPartOfIt) {
       }
       std::size_t end = begin;
       for (std::size_t i = 0; i < length && end < said.size(); ++i) {
-        end += text::CharacterLength(std::string_view(said).substr(end));
+        end += base::CharacterLength(std::string_view(said).substr(end));
       }
       const std::string stop = said.substr(begin, end - begin);
       if (stop.empty()) continue;
@@ -87,7 +87,7 @@ TEST(Generation, EndsBeforeAStopTextAndNeverGivesOutAPartOfIt) {
       options.stop = {"", stop + "\x01\x02\x03", stop, "never said by anybody"};
       std::string streamed;
       options.on_text = [&](std::string_view text) {
-        EXPECT_TRUE(text::IsUtf8(text));
+        EXPECT_TRUE(base::IsUtf8(text));
         streamed += text;
       };
       const Generation result = Complete(options);

@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "base/file.h"
 #include "base/temp_dir.h"
@@ -62,6 +64,18 @@ TEST_F(PerplexityTest, ABaseThatIsCutOffIsRefused) {
   other[0] = 'L';
   std::ofstream(options_.kl_base, std::ios::binary) << other;
   ExpectRefused(Measure(), ErrorCode::kCorrupt, "no file of logits");
+}
+
+TEST_F(PerplexityTest, ABaseThatIsNoNumbersIsRefused) {
+  const auto written = Measure();
+  ASSERT_TRUE(written);
+  std::string file = base::ReadFile(options_.kl_base).value();
+  // Behind the magic bytes, three numbers and the tokens comes the first row, its scale first.
+  const std::int64_t tokens = written->chunks * options_.context;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(file.data() + 8 + 3 * 4 + 4 * tokens, &nan, sizeof nan);
+  std::ofstream(options_.kl_base, std::ios::binary) << file;
+  ExpectRefused(Measure(), ErrorCode::kCorrupt, "no numbers");
 }
 
 TEST_F(PerplexityTest, ABaseOfSomethingElseIsRefused) {

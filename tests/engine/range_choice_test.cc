@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-namespace ondine {
+namespace ondine::engine {
 namespace {
 
 // What GELU gives: most of it a little below zero, few large values, one very large.
@@ -62,4 +62,4 @@ TEST(RangeRule, SharesAndSchemesAreChecked) {
 }
 
 }  // namespace
-}  // namespace ondine
+}  // namespace ondine::engine

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
+#include <stdexcept>
 
 #include "base/temp_dir.h"
 #include "engine/engine_fixture.h"
@@ -20,6 +21,36 @@ std::string Ask(Session& session, const std::string& question, int tokens = 24) 
   auto answer = session.Ask(question, {Exactly(tokens)});
   EXPECT_TRUE(answer) << answer.error().ToString();
   return answer ? answer->text : "";
+}
+
+// GPT-2 has learned its positions: there are no more.
+TEST(Session, WithoutSettingsThePotFitsTheModel) {
+  const auto model = LoadTinyModel({.architecture = "gpt2", .kv_heads = 4, .head_dim = 16});
+  auto session = Session::Create(model);
+  ASSERT_TRUE(session);
+  const std::int64_t positions = model->info().trained_context;
+  ASSERT_LT(positions, PotSettings().slots);
+  const auto text = session->Complete("once", Exactly(static_cast<int>(positions) + 50));
+  ASSERT_TRUE(text) << text.error().ToString();
+  EXPECT_EQ(session->report().slots, positions);
+  ReadOptions read;
+  read.chat_template = false;
+  const Status status = session->Read(*TextFromString(RandomProse(2000)), read);
+  EXPECT_TRUE(status) << status.error().ToString();
+}
+
+TEST(Session, WhatACallbackThrowsLeavesNothingHalfDone) {
+  auto session = Session::Create(TinyLlamaModel(), InPot(128));
+  ASSERT_TRUE(session);
+  ReadOptions read;
+  read.chat_template = false;
+  ASSERT_TRUE(session->Read(*TextFromString(RandomProse(600)), read));
+  AskOptions ask{Exactly(8)};
+  ask.generation.on_text = [](std::string_view) { throw std::runtime_error("the caller's own"); };
+  EXPECT_THROW((void)session->Ask("what?", ask), std::runtime_error);
+  EXPECT_FALSE(session->Ask("what?", {Exactly(8)}));  // forgotten
+  EXPECT_TRUE(session->Read(*TextFromString(RandomProse(600)), read));
+  EXPECT_TRUE(session->Ask("what?", {Exactly(8)}));
 }
 
 TEST(Session, NeedsAModel) {

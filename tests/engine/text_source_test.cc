@@ -56,6 +56,21 @@ TEST_F(TextSourceTest, AStringIsGivenOutOnce) {
   EXPECT_EQ(All(*TextFromString("")).value(), "");
 }
 
+TEST_F(TextSourceTest, ALongStringIsGivenOutInPieces) {
+  std::string text;
+  while (text.size() < 300'000) text += "a€\xFF";
+  const auto source = TextFromString(text);
+  std::string read;
+  while (true) {
+    const std::string piece = source->Next().value();
+    if (piece.empty()) break;
+    EXPECT_LE(piece.size(), 65536u);
+    EXPECT_NE(static_cast<unsigned char>(piece.front()) & 0xC0, 0x80);
+    read += piece;
+  }
+  EXPECT_EQ(read, text);
+}
+
 // Pieces have 64 KB; each of the characters ends a different number of bytes behind the border.
 TEST_F(TextSourceTest, NeverCutsACharacter) {
   for (const std::string character : {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {

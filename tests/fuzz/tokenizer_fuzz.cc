@@ -5,11 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/utf8.h"
 #include "formats/gguf.h"
 #include "formats/gguf_bytes.h"
 #include "fuzz/fuzzer.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 namespace {
 
@@ -74,13 +74,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const auto tokens =
       tokenizer->Encode(text, {.add_bos = (data[0] & 1) != 0, .parse_special = (data[0] & 2) != 0});
-  ondine::text::Utf8Stream stream;
+  ondine::base::Utf8Stream stream;
   for (const auto token : tokens) {
     Check(token >= 0 && token < tokenizer->size());
-    Check(ondine::text::IsUtf8(stream.Push(tokenizer->Piece(token, true))));
+    Check(ondine::base::IsUtf8(stream.Push(tokenizer->Piece(token, true))));
     tokenizer->EndsGeneration(token);
   }
-  Check(ondine::text::IsUtf8(stream.Finish()));
+  Check(ondine::base::IsUtf8(stream.Finish()));
   tokenizer->Decode(tokens);
   return 0;
 }

@@ -305,6 +305,31 @@ TEST_F(PhotoIndexerDeathTest, ReadOnlyIsAnErrorToIndexButCanBeSearched) {
   EXPECT_EXIT(_exit(story()), ::testing::ExitedWithCode(0), "");
 }
 
+TEST_F(PhotoIndexerDeathTest, FoldersThatMayBeListedAndNotEnteredKeepWhatWasKnown) {
+  const auto story = [] {
+    PhotoFolder folder;
+    const int prepared = RunChild([&] {
+      folder.Add("open/a.png", kRed);
+      folder.Add("listed/b.png", kBlue);
+      return folder.Index() ? 0 : 1;
+    });
+    if (prepared != 0) return prepared;
+    chmod(fs::path(folder.Database()).parent_path().c_str(), 0777);
+    chmod(folder.Database().c_str(), 0666);
+    chmod(folder.Path("listed").c_str(), 0444);
+    const int result = RunChild([&] {
+      if (geteuid() == 0 && setuid(65534) != 0) return 2;
+      const auto report = folder.Index();
+      if (!report) return 3;
+      if (report->unreadable_folders.size() != 1 || report->removed != 0) return 4;
+      return folder.All().size() == 2 ? 0 : 5;
+    });
+    chmod(folder.Path("listed").c_str(), 0755);
+    return result;
+  };
+  EXPECT_EXIT(_exit(story()), ::testing::ExitedWithCode(0), "");
+}
+
 TEST_F(PhotoIndexerDeathTest, UnreadableFoldersKeepWhatWasKnown) {
   const auto story = [] {
     PhotoFolder folder;

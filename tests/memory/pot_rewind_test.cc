@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "memory/pot_fixture.h"
-#include "memory/pot_io.h"
+#include "memory/pot_snapshot.h"
 
 namespace ondine::testing {
 namespace {

@@ -78,7 +78,7 @@ TEST(Choose, ANanIsAnErrorEvenAtAProtectedEntry) {
     std::vector<char> kept = {1, 0, 0};
     const Status status = Choose(std::vector<Ranking>{{scores, 1}}, kept);
     ASSERT_FALSE(status);
-    EXPECT_EQ(status.error().code, ErrorCode::kInternal);
+    EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
   }
 }
 

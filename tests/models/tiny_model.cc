@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "base/utf8.h"
 #include "formats/gguf.h"
-#include "text/utf8.h"
 
 namespace ondine::testing {
 namespace {
@@ -66,7 +66,7 @@ class Writer {
       const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) ||
                              (byte >= 0xAE && byte <= 0xFF);
       std::string token;
-      text::AppendUtf8(printable ? byte : next++, token);
+      base::AppendUtf8(printable ? byte : next++, token);
       tokens.push_back(token);
       types.push_back(1);  // normal
     }

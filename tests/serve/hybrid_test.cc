@@ -152,12 +152,26 @@ TEST(Hybrid, WhatIsPrivateNeverLeaves) {
   HybridSettings settings = Settings(kAlways);
   settings.private_patterns = {"project \\p{Lu}\\w+"};
   HybridChat chat = Chat(raw.url(), settings);
-  for (const std::string message :
-       {"What is project Ölberg?", "project \xff\xff", "-----BEGIN OPENSSH PRIVATE KEY-----\nabc",
-        "-----BEGIN PGP PRIVATE KEY BLOCK-----", "use sk-abcdefghijklmnopqrstuvwx",
-        "glpat-abcdefghijklmnopqrst", "card 4111 1111 1111 1111 please", "3782 822463 10005",
-        "2223003122003222", "on 6.5.: 5555-5555-5555-4444", "4111.1111.1111.1111",
-        "4111\u00a01111\u00a01111\u00a01111"}) {
+  for (const std::string message : {"What is project Ölberg?",
+                                    "project \xff\xff",
+                                    "-----BEGIN OPENSSH PRIVATE KEY-----\nabc",
+                                    "-----BEGIN PGP PRIVATE KEY BLOCK-----",
+                                    "use sk-abcdefghijklmnopqrstuvwx",
+                                    "glpat-abcdefghijklmnopqrst",
+                                    "card 4111 1111 1111 1111 please",
+                                    "3782 822463 10005",
+                                    "2223003122003222",
+                                    "on 6.5.: 5555-5555-5555-4444",
+                                    "4111.1111.1111.1111",
+                                    "4111\u00a01111\u00a01111\u00a01111",
+                                    "4111  1111\t1111\n1111",
+                                    "4111 1111-1111/1111",
+                                    "41111111 11111111",
+                                    "411111\u20131111111111",
+                                    "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+                                    "\uff14\uff11\uff11\uff11 1111 1111 1111",
+                                    "我的密钥是sk-abcdefghijklmnopqrstuvwx",
+                                    "TOKEN_AKIAIOSFODNN7EXAMPLE"}) {
     const HybridReply reply = Say(chat, message);
     EXPECT_EQ(reply.decision.reason, HybridReason::kPrivateText) << message;
     EXPECT_THAT(reply.decision.why, HasSubstr("the message holds"));
@@ -166,7 +180,8 @@ TEST(Hybrid, WhatIsPrivateNeverLeaves) {
   for (const std::string message :
        {"What is a project?", "4242424242424243", "id 41111111111111111111111",
         "2020 2021 2022 2023 2024 2025 2026", "2 3 5 7 11 13 17 19 23 29 31 37",
-        "25 36 49 64 81 100 121 144 169"}) {
+        "25 36 49 64 81 100 121 144 169", "4111 and 1111 and 1111 and 1111",
+        "riskAKIAIOSFODNN7EXAMPLE"}) {
     EXPECT_TRUE(Say(chat, message).decision.server) << message;
   }
 }

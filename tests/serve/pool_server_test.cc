@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <httplib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -48,6 +49,13 @@ TEST(PoolMessages, AServerCannotAskForManyNumbers) {
   EXPECT_TRUE(serve::ParsePoolOutline(ToMessage(outline)));
   outline.tasks.indicators.push_back({1});
   EXPECT_FALSE(serve::ParsePoolOutline(ToMessage(outline)));
+}
+
+TEST(PoolMessages, WhatIsNestedDeeplyIsNotKept) {
+  const std::string deep(1 << 20, '[');
+  EXPECT_FALSE(serve::ParsePoolOutline(deep));
+  EXPECT_FALSE(
+      serve::ParsePoolOutline(R"({"pool":"p","base":"b","mean":[1],"indicators":[[[1]]]})"));
 }
 
 TEST(PoolMessages, WhatIsNoneIsRefused) {
@@ -107,6 +115,25 @@ TEST_F(PoolServerTest, GivesTheAdapterThatThePoolItselfWould) {
   const auto blend = pool_->Blend(adapters::SoftmaxOf(rounded, pool_->info().temperature));
   EXPECT_EQ(result->adapter->info().fingerprint, (*blend)->info().fingerprint);
   EXPECT_TRUE(Adapter::Load(*TinyLlamaModel(), folder_.File("mine.gguf")));
+}
+
+// The HTTP library answers ranges by putting the answer together once for each, in memory.
+TEST_F(PoolServerTest, RangesAreNotServed) {
+  auto server = PoolServer::Create(pool_, "127.0.0.1", 0);
+  ASSERT_TRUE(server) << server.error().ToString();
+  const StopToken stop;
+  std::thread thread([&] { server->Run(stop); });
+  httplib::Client client("127.0.0.1", server->port());
+  std::string ranges = "bytes=0-";
+  for (int i = 0; i < 200; ++i) ranges += ",0-";
+  const auto reply = client.Get("/v1/pool", {{"Range", ranges}});
+  const auto whole = client.Get("/v1/pool");
+  stop.Stop();
+  thread.join();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 416);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->status, 200);
 }
 
 TEST_F(PoolServerTest, NothingButSimilaritiesLeaves) {

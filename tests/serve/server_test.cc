@@ -66,6 +66,19 @@ TEST(Server, StreamsAnAnswer) {
   EXPECT_EQ(answer.attempts, 1);
 }
 
+TEST(Server, MayWriteTheTypeOfAStreamInEitherCase) {
+  std::string head = kStreamHead;
+  const std::string type = "text/event-stream";
+  const std::size_t at = head.find(type);
+  ASSERT_NE(at, std::string::npos);
+  head.replace(at, type.size(), "Text/Event-Stream; charset=utf-8");
+  const RawServer raw(Always(head + StreamPiece("Air.") + kStreamEnd));
+  Server server = At(raw.url());
+  const ServerAnswer answer = Ask(server);
+  EXPECT_FALSE(answer.failure) << answer.detail;
+  EXPECT_EQ(answer.text, "Air.");
+}
+
 TEST(Server, IsToldTheQuestionTheKeyAndNothingElse) {
   const RawServer raw(AnswerWell);
   ServerSettings settings;
@@ -152,6 +165,9 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"payment", HttpAnswer(402, ""), ServerFailure::kQuota, 1, "402"},
         Fault{"busy", HttpAnswer(429, "{}"), ServerFailure::kBusy, 2, "429"},
         Fault{"busy for long", HttpAnswer(503, "", "text/html", "Retry-After: 3600\r\n"),
+              ServerFailure::kBusy, 1, "503"},
+        Fault{"busy until a day",
+              HttpAnswer(503, "", "text/html", "Retry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\n"),
               ServerFailure::kBusy, 1, "503"},
         Fault{"error", HttpAnswer(500, "<html>oh</html>", "text/html"), ServerFailure::kServerError,
               2, "500"},

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "text/random_text.h"
+#include "base/random_text.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary_fixture.h"
 

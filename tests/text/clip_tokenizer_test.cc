@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "base/random_text.h"
 #include "base/temp_dir.h"
 #include "formats/gguf.h"
 #include "text/clip_vectors.h"
-#include "text/random_text.h"
 
 namespace ondine::text {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/random_text.h"
+#include "base/random_text.h"
 
 namespace ondine::text {
 namespace {

@@ -1,14 +1,13 @@
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
 
-#include "text/random_text.h"
-#include "text/tokenizer.h"
+#include "base/random_text.h"
 
-namespace ondine::text {
+namespace ondine::base {
 namespace {
 
 using namespace std::string_view_literals;
@@ -79,4 +78,4 @@ TEST(Utf8Stream, OutputDoesNotDependOnHowTheBytesArrive) {
 }
 
 }  // namespace
-}  // namespace ondine::text
+}  // namespace ondine::base

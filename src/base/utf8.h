@@ -1,13 +1,13 @@
 // UTF-8 as Unicode defines it: no overlong forms, no surrogates, nothing above U+10FFFF.
-#ifndef ONDINE_SRC_TEXT_UTF8_H_
-#define ONDINE_SRC_TEXT_UTF8_H_
+#ifndef ONDINE_SRC_BASE_UTF8_H_
+#define ONDINE_SRC_BASE_UTF8_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace ondine::text {
+namespace ondine::base {
 
 inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
@@ -23,6 +23,17 @@ bool IsUtf8(std::string_view text);
 std::uint32_t CodePoint(std::string_view character);
 void AppendUtf8(std::uint32_t code_point, std::string& out);
 
-}  // namespace ondine::text
+// Collects pieces of a stream and gives out only whole UTF-8 characters. Bytes that can never
+// become a character come out as U+FFFD.
+class Utf8Stream {
+ public:
+  std::string Push(std::string_view bytes);
+  std::string Finish();  // what is left, incomplete characters replaced
 
-#endif  // ONDINE_SRC_TEXT_UTF8_H_
+ private:
+  std::string pending_;
+};
+
+}  // namespace ondine::base
+
+#endif  // ONDINE_SRC_BASE_UTF8_H_

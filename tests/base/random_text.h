@@ -1,13 +1,13 @@
 // Texts of random characters, the same ones at every run.
-#ifndef ONDINE_TESTS_TEXT_RANDOM_TEXT_H_
-#define ONDINE_TESTS_TEXT_RANDOM_TEXT_H_
+#ifndef ONDINE_TESTS_BASE_RANDOM_TEXT_H_
+#define ONDINE_TESTS_BASE_RANDOM_TEXT_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <random>
 #include <string>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace ondine::testing {
 
@@ -20,7 +20,7 @@ class RandomText {
   // Characters of all planes, assigned or not, with runs of ASCII, spaces and digits between them.
   std::string Unicode(std::size_t characters) {
     std::string text;
-    while (characters-- > 0) text::AppendUtf8(CodePoint(), text);
+    while (characters-- > 0) base::AppendUtf8(CodePoint(), text);
     return text;
   }
   std::string Bytes(std::size_t count) {
@@ -49,4 +49,4 @@ class RandomText {
 
 }  // namespace ondine::testing
 
-#endif  // ONDINE_TESTS_TEXT_RANDOM_TEXT_H_
+#endif  // ONDINE_TESTS_BASE_RANDOM_TEXT_H_

@@ -1,10 +1,8 @@
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 
-#include "text/tokenizer.h"
-
-namespace ondine::text {
+namespace ondine::base {
 namespace {
 
 constexpr unsigned char Byte(char c) {
@@ -106,4 +104,4 @@ std::string Utf8Stream::Finish() {
   return incomplete ? std::string(kReplacement) : std::string();
 }
 
-}  // namespace ondine::text
+}  // namespace ondine::base
