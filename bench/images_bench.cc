@@ -64,12 +64,16 @@ void SearchByText(benchmark::State& state, const std::string& query) {
   Clip* clip = LoadedClip();
   if (clip == nullptr) return state.SkipWithError("no CLIP: set ONDINE_CLIP");
   static const struct Folder {
-    Folder() { fs::create_directories(path); }
+    Folder() {
+      fs::remove_all(path);  // of a run that was interrupted
+      fs::create_directories(path);
+    }
     ~Folder() {
       std::error_code ignored;
       fs::remove_all(path, ignored);
     }
-    const fs::path path = fs::temp_directory_path() / "ondine-images-bench";
+    const fs::path path =
+        fs::temp_directory_path() / ("ondine-images-bench-" + std::to_string(getpid()));
   } folder;
   const std::string path = folder.path / "photos.db";
   static const Status filled = FillLibrary(path, *clip);

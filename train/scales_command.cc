@@ -97,6 +97,10 @@ Status TrainAndWrite(const ScalesCommand& command) {
   training.learn_scales = command.learn == "both" || command.learn == "scales";
   training.learn_ranges =
       training.scheme.outliers == 0 && (command.learn == "both" || command.learn == "ranges");
+  if (command.learn == "ranges" && !training.learn_ranges) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "with --outliers ranges follow from the text: there is nothing to learn");
+  }
   if (command.tuned_model.empty() && (!training.codes || training.learn_rounding)) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "weights, or their rounding, are learned into a model: --tuned-model is "

@@ -42,7 +42,8 @@ Status LearnAndWrite(const TokenWeightsCommand& command) {
   LearnOptions learning = command.learning;
   learning.progress = [&](int step, double loss) {
     line.Show(step + 1, learning.steps, loss, timer.Elapsed(), "");
-    log.Write({{"event", "step"}, {"step", step}, {"loss", loss}, {"seconds", timer.Elapsed()}});
+    log.Write(
+        {{"event", "step"}, {"step", step + 1}, {"loss", loss}, {"seconds", timer.Elapsed()}});
   };
   ONDINE_ASSIGN(const LearnedClasses learned,
                 LearnTokenWeights(*clip, command.clip, command.device, examples.classes, learning));

@@ -153,7 +153,6 @@ class PhotoClassifier {
   // Errors: kInvalidArgument (no class, two of one name, a query that is none).
   static Result<PhotoClassifier> Create(Clip& clip, const std::vector<PhotoClass>& classes);
 
-  std::size_t classes() const { return vectors_.size(); }
   // Of a photo's vector, that CLIP's, [classes]: the softmax of its cosines times the logit scale.
   std::vector<double> Probabilities(std::span<const float> photo) const;
 
@@ -237,7 +236,6 @@ class PhotoLibrary {
   static Result<std::unique_ptr<PhotoLibrary>> Open(const std::string& path, int threads = 0);
   ~PhotoLibrary();
 
-  std::size_t vectors() const;  // copies of a photo share theirs
   // kMismatch where the library's vectors are another CLIP's, naming both.
   Status CheckMadeBy(Clip& clip) const;
 

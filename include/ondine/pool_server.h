@@ -47,7 +47,8 @@ class PoolServer {
   ~PoolServer();
 
   int port() const;
-  // Returns when it has been stopped. kOutOfMemory where no thread can be had.
+  // Returns when it has been stopped. Errors: kOutOfMemory where no thread can be had, kIo where no
+  // more connections can be taken.
   Status Run(const StopToken& stop_token);
 
  private:

@@ -86,7 +86,7 @@ struct SessionReport {
   std::int64_t slots = 0;   // of the pot, or of the cache where there is none
   bool bounded = false;     // a pot, not a cache that keeps everything
   std::int64_t entries = 0;
-  std::int64_t peak_entries = 0;  // of any layer and head, catalyst included
+  std::int64_t peak_entries = 0;  // of any global layer and head, catalyst included
   std::int64_t peak_bytes = 0;    // keys, values, entry lists, scoring buffers and archive
   std::int64_t distillations = 0;
   std::string policy;

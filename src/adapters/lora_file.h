@@ -19,8 +19,8 @@ inline constexpr std::string_view kLoraA = ".lora_a", kLoraB = ".lora_b";
 Result<LoraAdapter> ReadLora(const formats::GgufFile& file, compute::ThreadPool& pool);
 
 // Factors are written as F32 and the product's factor as adapter.lora.alpha, always different from
-// 0. Errors: kInvalidArgument (ranks that differ between
-// matrices, for which one alpha cannot stand), and those of GgufWriter::Write.
+// 0. Errors: kInvalidArgument (ranks that differ between matrices, without an alpha), and those of
+// GgufWriter::Write.
 Status WriteLora(const LoraAdapter& adapter, const std::string& path);
 Status WriteLora(const LoraAdapter& adapter, base::FileSink& sink);
 

@@ -35,6 +35,8 @@ Action AddEvalMcqa(CLI::App& eval_command);
 
 // Of images, with a file of their own.
 Action AddImagesClassify(CLI::App& images);
+Action AddImagesSearch(CLI::App& images);
+Action AddImagesEncode(CLI::App& images);
 Action AddImagesLearn(CLI::App& images);
 
 }  // namespace ondine::cli

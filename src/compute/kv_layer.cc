@@ -20,14 +20,25 @@ auto* Encoder() {
 
 }  // namespace
 
-KvLayer::KvLayer(KvShape shape, KvType type, std::int64_t capacity)
+KvLayer::KvLayer(KvShape shape, KvType type, std::int64_t capacity,
+                 std::shared_ptr<std::byte> memory)
     : shape_(shape),
       type_(type),
       capacity_(capacity),
       row_bytes_(KvRowBytes(type, shape.head_dim)),
-      keys_(AllocateWeights((shape.kv_heads * capacity + kRowsBeyond) * row_bytes_)),
-      values_(AllocateWeights((shape.kv_heads * capacity + kRowsBeyond) * row_bytes_)) {
+      keys_(memory),
+      values_(memory, memory.get() + MemoryFor(shape, type, capacity) / 2) {
   assert(shape.head_dim % kKvBlock == 0);
+}
+
+KvLayer::KvLayer(KvShape shape, KvType type, std::int64_t capacity)
+    : KvLayer(shape, type, capacity, AllocateAlone(MemoryFor(shape, type, capacity))) {}
+
+std::size_t KvLayer::MemoryFor(KvShape shape, KvType type, std::int64_t capacity) {
+  constexpr std::size_t kAlignment = 64;
+  const std::size_t rows =
+      (shape.kv_heads * capacity + kRowsBeyond) * KvRowBytes(type, shape.head_dim);
+  return 2 * ((rows + kAlignment - 1) / kAlignment * kAlignment);
 }
 
 std::size_t KvLayer::bytes() const {

@@ -20,7 +20,11 @@ struct KvShape {
 
 class KvLayer {
  public:
-  // Room for `capacity` slots; memory is reserved here, once, and never grows by itself.
+  // Bytes of memory that a layer with room for `capacity` slots takes.
+  static std::size_t MemoryFor(KvShape shape, KvType type, std::int64_t capacity);
+  // In so many bytes of `memory`, aligned to 64, or in memory of its own, reserved here, once. It
+  // never grows by itself.
+  KvLayer(KvShape shape, KvType type, std::int64_t capacity, std::shared_ptr<std::byte> memory);
   KvLayer(KvShape shape, KvType type, std::int64_t capacity);
   KvLayer(KvLayer&&) noexcept = default;
   KvLayer& operator=(KvLayer&&) noexcept = default;

@@ -39,8 +39,12 @@ struct Current {
 
 }  // namespace
 
+std::shared_ptr<std::byte> AllocateAlone(std::size_t bytes) {
+  return AllocateBlock(RoundUp(bytes, kHugePage));
+}
+
 std::shared_ptr<std::byte> AllocateWeights(std::size_t bytes) {
-  if (bytes >= kBlockBytes / 2) return AllocateBlock(RoundUp(bytes, kHugePage));
+  if (bytes >= kBlockBytes / 2) return AllocateAlone(bytes);
   static Current current;
   const std::size_t rounded = RoundUp(bytes, kAlignment);
   const std::scoped_lock lock(current.mutex);

@@ -13,6 +13,10 @@ namespace ondine::compute {
 // last piece of it is gone. Any thread may call it. Throws std::bad_alloc.
 std::shared_ptr<std::byte> AllocateWeights(std::size_t bytes);
 
+// The same in a block of its own, which is returned when it is gone: for what does not live as long
+// as weights do.
+std::shared_ptr<std::byte> AllocateAlone(std::size_t bytes);
+
 }  // namespace ondine::compute
 
 #endif  // ONDINE_SRC_COMPUTE_WEIGHT_MEMORY_H_

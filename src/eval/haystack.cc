@@ -14,8 +14,12 @@ Result<std::string> LoadTexts(const std::string& path) {
   std::error_code error;
   if (fs::is_regular_file(path, error)) return base::ReadFile(path);
   std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
-    if (entry.path().extension() == ".txt") names.push_back(entry.path().string());
+  fs::directory_iterator entry(path, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (entry->path().extension() == ".txt") names.push_back(entry->path().string());
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return MakeError(ErrorCode::kIo, "cannot read the folder: " + error.message(), path);
   }
   if (names.empty()) {
     return MakeError(ErrorCode::kNotFound, "neither a text nor a folder with .txt files", path);

@@ -102,7 +102,9 @@ class NeedleTask : public Task {
  private:
   static std::string Short(double depth) {
     std::string text = std::to_string(depth);
-    return text.substr(0, text.find_last_not_of('0') + 1);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.')) text.pop_back();
+    return text;
   }
 
   bool Wanted(const Needle& needle) const {

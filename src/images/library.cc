@@ -27,7 +27,10 @@ std::string AbsoluteFolder(const std::string& folder) {
   if (folder.empty()) return folder;
   std::error_code error;
   fs::path path = fs::absolute(folder, error);
-  if (!error) path = fs::weakly_canonical(path, error);
+  if (error) return folder;
+  const fs::path canonical = fs::weakly_canonical(path, error);
+  // Of what cannot be looked at, as on a disk that is gone, the name alone is known.
+  path = error ? path.lexically_normal() : canonical;
   // "a/" has an empty name in it.
   return (path.has_filename() || path == path.root_path() ? path : path.parent_path()).string();
 }
@@ -55,10 +58,6 @@ Result<std::unique_ptr<PhotoLibrary>> PhotoLibrary::Open(const std::string& path
         new PhotoLibrary(std::make_unique<Parts>(Parts{std::move(database), std::move(index)})));
   };
   return base::Guarded(open, kNoMemory, path);
-}
-
-std::size_t PhotoLibrary::vectors() const {
-  return parts_->index.size();
 }
 
 Status PhotoLibrary::CheckMadeBy(Clip& clip) const {

@@ -255,7 +255,10 @@ Result<std::vector<KnownContent>> PhotoDatabase::Contents() const {
     if (!more) return contents;
     KnownContent& content = contents.emplace_back();
     const auto hash = row.Blob(0);
-    std::copy_n(hash.begin(), std::min(hash.size(), content.hash.size()), content.hash.begin());
+    if (hash.size() != content.hash.size()) {
+      return MakeError(ErrorCode::kCorrupt, "holds a photo's hash of another length", path());
+    }
+    std::ranges::copy(hash, content.hash.begin());
     content.id = row.Number(1);
     content.problem = row.Text(2);
   }
@@ -345,7 +348,7 @@ Status PhotoDatabase::Begin() {
 
 Status PhotoDatabase::Commit() {
   if (connection_.Changes() != writing_->changes) {
-    ONDINE_TRY(connection_.Run("UPDATE library SET generation = generation + 1"));
+    ONDINE_TRY(connection_.Run("UPDATE library SET generation = random()"));
   }
   return connection_.Run("COMMIT");
 }

@@ -135,6 +135,11 @@ class Indexer {
     }
     ONDINE_ASSIGN(const auto content, database_.FindContent(photo->hash));
     if (content) return Link(file, *content);
+    if (!photo->picture) {
+      return MakeError(ErrorCode::kCorrupt,
+                       "the photo library is damaged: delete it and index the photos again",
+                       database_.path());
+    }
     const Error& error = photo->picture->error();
     ONDINE_ASSIGN(const ContentId id, database_.AddProblem(photo->hash, error.message));
     return Link(file, {photo->hash, id, error.message});

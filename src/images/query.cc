@@ -55,6 +55,9 @@ class QueryEncoder {
 
     if (options_.explain) Explain(words, input);
     ONDINE_TRY(Subtract(prompt.unwanted));
+    if (options_.explain && query_.vector != query_.plain_vector) {
+      query_.plain_similarity = Dot(query_.vector, query_.plain_vector);
+    }
     return std::move(query_);
   }
 
@@ -114,9 +117,6 @@ class QueryEncoder {
     TowerInput plain = input;
     plain.log_weights.clear();
     query_.plain_vector = Vector(plain);
-    if (query_.vector != query_.plain_vector) {
-      query_.plain_similarity = Dot(query_.vector, query_.plain_vector);
-    }
     const std::vector<double> with = TokenShares(input), without = TokenShares(plain);
     for (std::size_t i = 0; i < words.size(); ++i) {
       for (std::size_t token = words[i].begin; token < words[i].end; ++token) {
@@ -146,11 +146,15 @@ class QueryEncoder {
       std::vector<double> weights(tokens.size(), 1.0);
       Cut("what is not wanted", tokens, weights);
       const std::vector<float> vector = Vector(MakeInput(parts_.tokenizer, tokens, weights));
-      for (std::size_t i = 0; i < vector.size(); ++i) {
-        query_.vector[i] -= static_cast<float>(phrase.strength) * vector[i];
+      // From both, so that they differ by strengths alone.
+      for (std::vector<float>* from : {&query_.vector, &query_.plain_vector}) {
+        for (std::size_t i = 0; i < from->size(); ++i) {
+          (*from)[i] -= static_cast<float>(phrase.strength) * vector[i];
+        }
       }
       query_.unwanted.push_back(phrase.text);
     }
+    if (options_.explain) models::ScaleToUnitLength(query_.plain_vector);
     // Below this it is rounding.
     constexpr double kNothing = 1e-4;
     if (models::ScaleToUnitLength(query_.vector) > kNothing) return {};

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -80,7 +81,7 @@ Lists Cluster(const std::vector<float>& vectors, std::size_t count, std::size_t 
   std::vector<float> scores(count);
   centres.search(static_cast<faiss::Index::idx_t>(count), vectors.data(), 1, scores.data(),
                  nearest.data());
-  // A vector that is not a number is near to nothing.
+  // What is near to nothing goes somewhere.
   for (auto& list : nearest) list = std::max<faiss::Index::idx_t>(list, 0);
   lists.begins.assign(number + 1, 0);
   for (const auto list : nearest) ++lists.begins[static_cast<std::size_t>(list) + 1];
@@ -122,12 +123,22 @@ Status WriteManyLists(const PhotoDatabase& database, VectorFileHead head, PartWr
   std::vector<ContentId> ids;
   std::vector<float> vectors;
   vectors.reserve(head.count * head.length);
+  std::vector<std::size_t> damaged;  // rows that are no numbers, which FAISS refuses
   ONDINE_TRY(database.ReadVectors([&](ContentId id, std::span<const float> vector) {
+    if (std::isnan(vector.front())) damaged.push_back(ids.size());
     ids.push_back(id);
     vectors.insert(vectors.end(), vector.begin(), vector.end());
     return Status();
   }));
+  const auto fill = [&](float value) {
+    for (const std::size_t row : damaged) {
+      std::fill_n(vectors.begin() + static_cast<std::ptrdiff_t>(row * head.length), head.length,
+                  value);
+    }
+  };
+  fill(0);
   const Lists lists = Cluster(vectors, ids.size(), head.length);
+  fill(std::numeric_limits<float>::quiet_NaN());
   head.lists = static_cast<std::uint32_t>(lists.begins.size() - 1);
   ONDINE_TRY(writer.Part(std::span<const VectorFileHead>(&head, 1)));
   std::vector<ContentId> ordered;
@@ -162,10 +173,12 @@ class PartReader {
 
 }  // namespace
 
-Status WriteVectors(const PhotoDatabase& database, base::FileSink& sink) try {
-  return database.ReadTogether([&]() -> Status {
+Result<PhotoDatabase::Version> WriteVectors(const PhotoDatabase& database,
+                                            base::FileSink& sink) try {
+  PhotoDatabase::Version version;
+  const Status written = database.ReadTogether([&]() -> Status {
     PartWriter writer(sink);
-    ONDINE_ASSIGN(const auto version, database.ReadVersion());
+    ONDINE_ASSIGN(version, database.ReadVersion());
     ONDINE_ASSIGN(const std::int64_t count, database.CountVectors());
     const auto length = static_cast<std::size_t>(database.encoder().length);
     const VectorFileHead head = MakeHead(version, count, length, 1);
@@ -173,6 +186,8 @@ Status WriteVectors(const PhotoDatabase& database, base::FileSink& sink) try {
                                   : WriteOneList(database, head, writer));
     return writer.Finish();
   });
+  ONDINE_TRY(written);
+  return version;
 } catch (const std::bad_alloc&) {
   return MakeError(ErrorCode::kOutOfMemory, "no memory for an index of its vectors",
                    database.path());

@@ -32,8 +32,8 @@ struct VectorFileParts {
   std::span<const std::uint64_t> begins;  // [lists + 1] rows of `vectors`
 };
 
-// Writes the vectors of the database.
-Status WriteVectors(const PhotoDatabase& database, base::FileSink& sink);
+// Writes the vectors of the database, and says of which version they are.
+Result<PhotoDatabase::Version> WriteVectors(const PhotoDatabase& database, base::FileSink& sink);
 
 // Where `bytes`, which are aligned to 8, are whole and of this version of the database; each part
 // then lies within them.

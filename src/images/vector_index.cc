@@ -86,21 +86,20 @@ Result<VectorIndex> VectorIndex::Open(const PhotoDatabase& database, int threads
     };
     ONDINE_ASSIGN(const bool fits, load());
     if (fits) return index;
-    const Status written = base::WriteFileAtomically(
-        path, [&](base::FileSink& sink) { return WriteVectors(database, sink); });
+    const Status written = base::WriteFileAtomically(path, [&](base::FileSink& sink) -> Status {
+      ONDINE_TRY(WriteVectors(database, sink));
+      return {};
+    });
     if (written) {
-      // An indexer may have committed something since; then what is in memory is at least
-      // consistent.
       ONDINE_ASSIGN(const bool fits_now, load());
       if (fits_now) return index;
     }
-    while (true) {
-      index.memory_.clear();
-      MemorySink sink(index.memory_);
-      ONDINE_TRY(WriteVectors(database, sink));
-      ONDINE_ASSIGN(const auto version, database.ReadVersion());
-      if (index.Use(index.memory_, version, length)) return index;
-    }
+    // It cannot be written here, or an indexer has committed something since; what is in memory is
+    // of one version at least.
+    MemorySink sink(index.memory_);
+    ONDINE_ASSIGN(const auto version, WriteVectors(database, sink));
+    if (index.Use(index.memory_, version, length)) return index;
+    return MakeError(ErrorCode::kInternal, "its vectors do not fit what was written of them", path);
   };
   return base::Guarded(open, "no memory for its vectors", database.path());
 }

@@ -29,9 +29,11 @@ Status Pot::Consolidate(const StopToken& stop) {
   const auto most = static_cast<std::size_t>(cache_.length());
   if (tokens.size() > most) {
     const auto excess = static_cast<std::ptrdiff_t>(tokens.size() - most);
-    origins.erase(origins.begin() + prefix_end_, origins.begin() + prefix_end_ + excess);
-    tokens.erase(tokens.begin() + prefix_end_, tokens.begin() + prefix_end_ + excess);
+    const auto first = static_cast<std::ptrdiff_t>(ProtectedBeginning());
+    origins.erase(origins.begin() + first, origins.begin() + first + excess);
+    tokens.erase(tokens.begin() + first, tokens.begin() + first + excess);
   }
+  if (tokens.empty()) return {};  // heads that agree on nothing keep what each of them has
 
   const std::int64_t stream = StreamPosition();
   const PotCounters before = counters_;

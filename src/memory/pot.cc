@@ -314,13 +314,15 @@ void Pot::AverageSentences(std::span<const TokenId> tokens, std::span<const floa
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     sentence_.Add(tokens[i], surprise[i]);
     if (!sentence_.ended() && i + 1 < tokens.size()) continue;
-    const std::size_t newer = tokens.size() - 1 - i;
+    const auto newer = static_cast<std::ptrdiff_t>(tokens.size() - 1 - i);
+    const auto last = StreamPosition() - 1 - newer;
+    const auto first = static_cast<std::int32_t>(last - sentence_.length() + 1);
     for (auto& layer : entries_) {
       for (HeadEntries& head : layer) {
         // Less than the whole sentence where a distillation came in between.
-        const std::size_t end = head.surprise.size() - newer;
-        const std::size_t n = std::min(end, static_cast<std::size_t>(sentence_.length()));
-        std::fill_n(head.surprise.begin() + static_cast<std::ptrdiff_t>(end - n), n,
+        const auto end = head.origin.end() - newer;
+        const auto begin = std::lower_bound(head.origin.begin(), end, first);
+        std::fill_n(head.surprise.begin() + (begin - head.origin.begin()), end - begin,
                     sentence_.mean());
       }
     }

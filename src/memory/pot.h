@@ -35,7 +35,7 @@ inline constexpr std::int64_t kSnapWindow = 32;
 
 struct PotCounters {
   std::int64_t tokens = 0;        // that went in, catalysts not counted
-  std::int64_t peak_entries = 0;  // of any layer and head, catalyst included
+  std::int64_t peak_entries = 0;  // of any global layer and head, catalyst included
   std::int64_t distillations = 0;
   double seconds_model = 0;          // forward passes over text
   double seconds_surprise = 0;       // head over all positions (NuC)

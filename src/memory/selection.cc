@@ -10,7 +10,8 @@ void MeanOverNeighbours(std::span<float> values, int span, std::vector<float>& b
   const std::int64_t n = static_cast<std::int64_t>(values.size());
   const std::int64_t before = (span - 1) / 2;
   const std::int64_t after = span - 1 - before;
-  // Prefix sums in double: the mean must not depend on how far from the start an entry stands.
+  // A sum that slides along, in double: the mean must not depend on how far from the start an entry
+  // stands.
   double sum = 0;
   buffer.assign(values.begin(), values.end());
   std::int64_t begin = 0, end = 0;

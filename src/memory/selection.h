@@ -21,7 +21,7 @@ struct Ranking {
 
 // Marks in `kept` (already true: protected) first the best `count` unprotected entries of the first
 // ranking, then of what is left the best of the second, and so on. Ties go to the earlier entry.
-// kInternal where a score is NaN.
+// kCorrupt where a score is NaN.
 Status Choose(std::span<const Ranking> rankings, std::vector<char>& kept);
 
 // Indices of the marked entries, ascending.

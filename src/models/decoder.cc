@@ -23,10 +23,6 @@ Status LoadProjections(const DecoderSpec& spec, const std::string& prefix,
   const std::array parts = {Part{"attn_q", spec.query_width(), &layer.query, &layer.query_bias},
                             Part{"attn_k", spec.kv_width(), &layer.key, &layer.key_bias},
                             Part{"attn_v", spec.kv_width(), &layer.value, &layer.value_bias}};
-  if (!spec.qkv_bias && tensors.Has(prefix + "attn_q.bias")) {
-    return MakeError(ErrorCode::kUnsupported,
-                     spec.architecture + " models with attention biases are not supported");
-  }
   const std::int64_t all = spec.query_width() + 2 * spec.kv_width();
   std::vector<float> biases;
   if (spec.fused_qkv && spec.qkv_bias) {
@@ -134,6 +130,7 @@ Result<std::shared_ptr<const Decoder>> Decoder::Load(const formats::GgufFile& fi
     ONDINE_ASSIGN(DecoderLayer layer, LoadLayer(spec, i, codes, tensors));
     decoder->layers_.push_back(std::move(layer));
   }
+  ONDINE_TRY(tensors.CheckAllTaken());
   for (const formats::GgufTensor& tensor : file.tensors())
     decoder->parameters_ += tensor.Elements();
   return decoder;

@@ -17,10 +17,19 @@ Result<DecoderSpec> ReadGemma3(const formats::GgufFile& file) {
   spec.qk_norm = true;
   spec.post_norms = true;
   ONDINE_ASSIGN(spec.window, parameters.Int("attention.sliding_window", 0, 1 << 20, 0));
-  spec.global_every = 6;
+  ONDINE_ASSIGN(spec.global_every, parameters.Int("attention.sliding_window_pattern", 1, 4096, 6));
+  // No Gemma has the base that others have where nothing is said. Some files have names of their
+  // own for both.
+  if (!parameters.Has("rope.freq_base")) {
+    ONDINE_ASSIGN(spec.rope.base, parameters.Positive("rope.global.freq_base"));
+  }
   spec.local_rope = spec.rope;
   spec.local_rope.position_scale = 1;  // the long-context scaling concerns global layers only
-  ONDINE_ASSIGN(spec.local_rope.base, parameters.Positive("rope.freq_base_swa", 10000.0));
+  ONDINE_ASSIGN(const double local_base, parameters.Positive("rope.local.freq_base", 10000.0));
+  ONDINE_ASSIGN(spec.local_rope.base, parameters.Positive("rope.freq_base_swa", local_base));
+  if (parameters.Has("final_logit_softcapping")) {
+    return parameters.Unsupported("final_logit_softcapping");
+  }
   // The 27B model alone scales by the width a head would have without its own head_dim.
   if (spec.layers == 62) {
     spec.attention_scale =

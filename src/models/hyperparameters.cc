@@ -68,6 +68,11 @@ Result<std::string> Hyperparameters::String(const std::string& name,
   return value.value_or(fallback);
 }
 
+tl::unexpected<Error> Hyperparameters::Unsupported(const std::string& name) const {
+  return MakeError(ErrorCode::kUnsupported, "the setting " + Key(name) + " is not supported",
+                   file_.path());
+}
+
 Result<DecoderSpec> Hyperparameters::Sizes() const {
   DecoderSpec spec;
   spec.architecture = architecture_;
@@ -109,14 +114,18 @@ Result<DecoderSpec> Hyperparameters::Common() const {
     return MakeError(ErrorCode::kCorrupt, Key("rope.dimension_count") + " is odd", file_.path());
   }
   ONDINE_ASSIGN(spec.rope.base, Positive("rope.freq_base", 10000.0));
-  ONDINE_ASSIGN(const std::string scaling, String("rope.scaling.type", "none"));
+  // A factor without a type is linear, and files of 2023 have it under another name.
+  ONDINE_ASSIGN(const std::string scaling, String("rope.scaling.type", "linear"));
   if (scaling == "linear") {
-    ONDINE_ASSIGN(const double factor, Positive("rope.scaling.factor", 1.0));
+    ONDINE_ASSIGN(const double old_factor, Positive("rope.scale_linear", 1.0));
+    ONDINE_ASSIGN(const double factor, Positive("rope.scaling.factor", old_factor));
     spec.rope.position_scale = 1.0 / factor;
   } else if (scaling != "none") {
     return MakeError(ErrorCode::kUnsupported,
                      "RoPE scaling " + base::Quote(scaling) + " is not supported", file_.path());
   }
+  ONDINE_ASSIGN(const double attention_factor, Positive("rope.scaling.attn_factor", 1.0));
+  if (attention_factor != 1) return Unsupported("rope.scaling.attn_factor");
   ONDINE_ASSIGN(spec.rope.factors, RopeFactors(file_, spec.rope.dims / 2));
   return spec;
 }

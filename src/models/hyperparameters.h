@@ -24,6 +24,9 @@ class Hyperparameters {
   Result<double> Positive(const std::string& name,
                           std::optional<double> fallback = std::nullopt) const;
   Result<std::string> String(const std::string& name, const std::string& fallback) const;
+  bool Has(const std::string& name) const { return file_.Find(Key(name)) != nullptr; }
+  // kUnsupported, naming the key: what it asks for would be left out.
+  tl::unexpected<Error> Unsupported(const std::string& name) const;
 
   // Sizes and head counts. kUnsupported for a mixture of experts.
   Result<DecoderSpec> Sizes() const;

@@ -4,6 +4,9 @@
 #include <cassert>
 #include <numeric>
 #include <string>
+#include <utility>
+
+#include "compute/weight_memory.h"
 
 namespace ondine::models {
 
@@ -16,12 +19,22 @@ KvCache::KvCache(const DecoderSpec& spec, const KvSettings& settings)
     local_capacity_ = window_ + kMaxRewound + kMaxPrepared;
   }
   const compute::KvShape shape{spec.kv_heads, spec.padded_head_dim()};
+  const auto capacity = [&](int layer) {
+    return spec.IsLocal(layer) ? local_capacity_ : settings.capacity;
+  };
+  std::size_t bytes = 0;
+  for (int i = 0; i < spec.layers; ++i) {
+    bytes += compute::KvLayer::MemoryFor(shape, settings.type, capacity(i));
+  }
+  // In one piece, all of which is given back with the cache.
+  const std::shared_ptr<std::byte> memory = compute::AllocateAlone(bytes);
   layers_.reserve(static_cast<std::size_t>(spec.layers));
+  std::size_t used = 0;
   for (int i = 0; i < spec.layers; ++i) {
     const bool local = spec.IsLocal(i);
-    layers_.push_back(
-        {local, compute::KvLayer(shape, settings.type, local ? local_capacity_ : settings.capacity),
-         ropes_[local ? 1 : 0].get()});
+    compute::KvLayer store(shape, settings.type, capacity(i), {memory, memory.get() + used});
+    layers_.push_back({local, std::move(store), ropes_[local ? 1 : 0].get()});
+    used += compute::KvLayer::MemoryFor(shape, settings.type, capacity(i));
   }
 }
 

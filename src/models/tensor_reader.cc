@@ -1,5 +1,6 @@
 #include "models/tensor_reader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -78,6 +79,7 @@ Result<compute::Linear> TensorReader::Int8Matrix(const formats::GgufTensor& tens
   const std::string name = ScalesName(tensor.name);
   const formats::GgufTensor* scales = file_.FindTensor(name);
   if (scales == nullptr) return MakeError(ErrorCode::kNotFound, "has no scales: " + name);
+  taken_.insert(scales);
   ONDINE_ASSIGN(const std::vector<float> values, Values(*scales));
   std::span<const float> of_rows = values;
   if (of_rows.size() == static_cast<std::size_t>(tensor.shape[1])) {
@@ -111,7 +113,22 @@ Result<const formats::GgufTensor*> TensorReader::Find(
                          ShapeText(shape),
                      TensorPlace(file_, name));
   }
+  taken_.insert(tensor);
   return tensor;
+}
+
+Status TensorReader::CheckAllTaken() const {
+  for (const formats::GgufTensor& tensor : file_.tensors()) {
+    // Files may hold more than a language model, such as an encoder of pictures.
+    const bool of_model =
+        std::ranges::any_of(std::array{"blk.", "output", "token_embd", "position_embd", "cls"},
+                            [&](const char* begin) { return tensor.name.starts_with(begin); });
+    if (!of_model || taken_.contains(&tensor)) continue;
+    return MakeError(ErrorCode::kUnsupported,
+                     "models of this architecture with such a tensor are not supported",
+                     TensorPlace(file_, tensor.name));
+  }
+  return {};
 }
 
 Status CheckReaders(std::initializer_list<const compute::Linear*> matrices,

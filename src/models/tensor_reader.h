@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ class TensorReader {
                                       const std::array<std::int64_t, 4>& shape) const;
   // Stored as F32.
   Result<std::vector<float>> Vector(const std::string& name, std::int64_t length) const;
+  // kUnsupported where the model has a tensor that was not taken: without it something else would
+  // be computed than its makers meant, such as a bias left out.
+  Status CheckAllTaken() const;
   // `name`.weight and, where it has one, `name`.bias.
   Result<NormWeights> Norm(const std::string& name, std::int64_t width, bool bias) const;
 
@@ -58,6 +62,7 @@ class TensorReader {
 
   const formats::GgufFile& file_;
   compute::ThreadPool& pool_;
+  mutable std::set<const formats::GgufTensor*> taken_;
 };
 
 // Matrices that read the same activations must read them in the same form: kUnsupported, naming

@@ -7,8 +7,10 @@
 #include <chrono>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "adapters/lora_file.h"
+#include "base/guarded.h"
 #include "base/try.h"
 #include "engine/adapter_parts.h"
 #include "serve/pool_message.h"
@@ -75,20 +77,34 @@ class PoolServer::Impl {
 
   Status Run(const StopToken& stop) {
     std::atomic<bool> done = false;
-    std::thread watch;
     try {
-      watch = std::thread([&] { Watch(stop, done); });
+      const Watcher watcher(done, [&] { Watch(stop, done); });
+      if (http_.listen_after_bind() || stop.Stopped()) return {};
     } catch (const std::system_error& error) {
       return MakeError(ErrorCode::kOutOfMemory,
                        std::string("no thread to be had: ") + error.what());
     }
-    http_.listen_after_bind();
-    done = true;
-    watch.join();
-    return {};
+    return MakeError(ErrorCode::kIo, "the server cannot take any more connections");
   }
 
  private:
+  // A thread that ends with its scope.
+  class Watcher {
+   public:
+    template <typename F>
+    Watcher(std::atomic<bool>& done, F&& watch) : done_(done), thread_(std::forward<F>(watch)) {}
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+    ~Watcher() {
+      done_ = true;
+      thread_.join();
+    }
+
+   private:
+    std::atomic<bool>& done_;
+    std::thread thread_;
+  };
+
   void Watch(const StopToken& stop, const std::atomic<bool>& done) {
     while (!done && !stop.Stopped()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     // Stopping a server that has not begun yet does nothing.
@@ -132,9 +148,11 @@ Result<PoolServer> PoolServer::Create(std::shared_ptr<const AdapterPool> pool,
                          std::to_string(pool->parts().pool.size()) + " adapters",
                      pool->info().path);
   }
-  auto impl = std::make_unique<Impl>(std::move(pool));
-  ONDINE_TRY(impl->Bind(host, port));
-  return PoolServer(std::move(impl));
+  return base::Guarded([&]() -> Result<PoolServer> {
+    auto impl = std::make_unique<Impl>(std::move(pool));
+    ONDINE_TRY(impl->Bind(host, port));
+    return PoolServer(std::move(impl));
+  });
 }
 
 PoolServer::PoolServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -74,6 +74,14 @@ TEST(PhotoLibrary, ForgetsNothingWhereNoFolderIsNamed) {
   folder.Add("a.png", {1, 2, 3});
   ASSERT_TRUE(folder.Index());
   EXPECT_EQ(ForgetPhotos(folder.Database(), "").error().code, ErrorCode::kInvalidArgument);
+  // What cannot be looked at: a link in a circle, and a name that is too long.
+  std::filesystem::create_symlink("circle", folder.Path("circle"));
+  for (const std::string& none :
+       {folder.Path("circle"), folder.Path("circle/below"), folder.Path(std::string(300, 'x'))}) {
+    const auto forgotten = ForgetPhotos(folder.Database(), none);
+    ASSERT_TRUE(forgotten) << forgotten.error().ToString();
+    EXPECT_EQ(*forgotten, 0) << none;
+  }
   EXPECT_THAT(folder.All(), ElementsAre("a.png"));
 }
 

@@ -155,13 +155,21 @@ TEST_F(VectorIndexTest, WithoutRoomForItsFileItWorksInMemory) {
 }
 
 TEST_F(VectorIndexTest, ManyVectorsAreSearchedInLists) {
-  const PhotoDatabase database = Make(static_cast<int>(kExactUpTo) + 1, 8, 1000);
+  PhotoDatabase database = Make(static_cast<int>(kExactUpTo) + 1, 8, 1000);
+  // A damaged one disturbs no other.
+  ContentHash hash;
+  hash.fill(std::byte{0xff});
+  ASSERT_TRUE(database.Begin());
+  const auto damaged = database.AddPicture(hash, {}, std::vector<float>(8, 3.0f));
+  ASSERT_TRUE(damaged);
+  ASSERT_TRUE(database.Commit());
   const auto index = VectorIndex::Open(database, 2);
   ASSERT_TRUE(index) << index.error().ToString();
   int found = 0;
   for (std::size_t query = 0; query < 50; ++query) {
     const std::vector<float>& vector = vectors_[query * 3989].second;
     const auto ids = Ids(index->Search(vector, 10, std::nullopt));
+    EXPECT_EQ(std::ranges::count(ids, *damaged), 0);
     for (const ContentId id : Best(vector, 10)) {
       found += static_cast<int>(std::ranges::count(ids, id));
     }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -350,6 +351,27 @@ TEST_F(Distillation, BothKindsOfPositionsReadATextThatFitsAlike) {
     }
     EXPECT_LT(std::sqrt(difference / squares), 5e-3);
   }
+}
+
+// Without marks sentences have 48 tokens. A distillation in the middle of one leaves few of its
+// entries before those of older ones.
+TEST_F(Distillation, ASentenceThatGoesOnAfterItLeavesOlderOnesAsTheyWere) {
+  PotSettings settings = SmallPot(96);
+  settings.surprise_span = 0;
+  settings.alpha = 1;
+  const auto pot = MakePot(TinyLlama(), pool_, settings);
+  ASSERT_TRUE(Read(*pot, RandomText(700)));
+  for (const memory::HeadEntries& head : pot->entries()[0]) {
+    std::map<std::int32_t, float> of_sentence;
+    std::set<float> values;
+    for (std::size_t i = 0; i < head.origin.size(); ++i) {
+      const auto [found, first] = of_sentence.emplace(head.origin[i] / 48, head.surprise[i]);
+      EXPECT_EQ(found->second, head.surprise[i]) << "origin " << head.origin[i];
+      if (!first) continue;
+      EXPECT_TRUE(values.insert(head.surprise[i]).second) << "origin " << head.origin[i];
+    }
+  }
+  EXPECT_GT(pot->counters().distillations, 5);
 }
 
 }  // namespace
