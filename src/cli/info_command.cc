@@ -45,7 +45,7 @@ std::string Holds(const formats::GgufFile& file) {
     const auto* value = std::get_if<std::string>(file.Find(key));
     return value == nullptr ? std::string() : *value;
   };
-  const std::string type = text("general.type");
+  std::string type = text("general.type");
   if (type == "adapter") return "adapter";
   if (type == "adapter-pool") return "pool of adapters";
   if (type == "channel-scales") return "channel scales";

@@ -50,7 +50,7 @@ std::string EmptyOption(const CLI::App& command) {
                                                       "--ask",    "--once",   "--catalyst",
                                                       "--stop",   "text",     "query"};
   for (const CLI::Option* option : command.get_options()) {
-    const std::string name = option->get_name();
+    std::string name = option->get_name();
     if (std::ranges::find(kTexts, name) != kTexts.end()) continue;
     for (const std::string& value : option->results()) {
       if (value.empty()) return name;

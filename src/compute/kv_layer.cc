@@ -21,7 +21,7 @@ auto* Encoder() {
 }  // namespace
 
 KvLayer::KvLayer(KvShape shape, KvType type, std::int64_t capacity,
-                 std::shared_ptr<std::byte> memory)
+                 const std::shared_ptr<std::byte>& memory)
     : shape_(shape),
       type_(type),
       capacity_(capacity),

@@ -24,7 +24,8 @@ class KvLayer {
   static std::size_t MemoryFor(KvShape shape, KvType type, std::int64_t capacity);
   // In so many bytes of `memory`, aligned to 64, or in memory of its own, reserved here, once. It
   // never grows by itself.
-  KvLayer(KvShape shape, KvType type, std::int64_t capacity, std::shared_ptr<std::byte> memory);
+  KvLayer(KvShape shape, KvType type, std::int64_t capacity,
+          const std::shared_ptr<std::byte>& memory);
   KvLayer(KvShape shape, KvType type, std::int64_t capacity);
   KvLayer(KvLayer&&) noexcept = default;
   KvLayer& operator=(KvLayer&&) noexcept = default;

@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       parts->begins.back() != parts->ids.size()) {
     __builtin_trap();
   }
-  static volatile float seen;
-  seen = total + static_cast<float>(ids);
+  static volatile float seen = 0;
+  seen = seen + total + static_cast<float>(ids);
   return 0;
 }
