@@ -2,6 +2,7 @@
 // among 100,000; and what making a photo small does. The CLIP is $ONDINE_CLIP, else the one that
 // comes along.
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -64,10 +65,7 @@ void SearchByText(benchmark::State& state, const std::string& query) {
   Clip* clip = LoadedClip();
   if (clip == nullptr) return state.SkipWithError("no CLIP: set ONDINE_CLIP");
   static const struct Folder {
-    Folder() {
-      fs::remove_all(path);  // of a run that was interrupted
-      fs::create_directories(path);
-    }
+    Folder() { fs::create_directories(path); }
     ~Folder() {
       std::error_code ignored;
       fs::remove_all(path, ignored);

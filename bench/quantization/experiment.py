@@ -7,10 +7,10 @@ and prints perplexity, divergence and agreement on every text as a Markdown tabl
                 --text plays=plays.txt --work folder
 
 The model is a GGUF file that is not quantised to integers yet, of any architecture that
-`ondine-train scales` knows, GPT-2 among them. All rows have the same bits and sequences; the
-steps are for all layers together, or for each layer where a row learns layer by layer. What was trained lies in --work, with the command that trained it, and is
-not trained again, so that the same command goes on where it was stopped; one with other options of
-training is refused. Needs scripts/bootstrap --train.
+`ondine-train scales` knows, GPT-2 among them. All rows have the same bits and sequences;
+steps are those of all layers together, or of each where a row learns layer by layer. What was
+trained lies in --work, with the command that trained it, and is not trained again, so that the same
+command goes on where it was stopped; one with other options of training is refused. Needs scripts/bootstrap --train.
 """
 
 import argparse

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 
 #include "base/control_characters.h"
 #include "base/utf8.h"
@@ -10,19 +9,9 @@
 namespace ondine::base {
 namespace {
 
-// Characters that are not seen themselves and change what is seen around them: they hide text,
-// end lines or turn the direction of writing.
-bool IsInvisible(std::uint32_t code_point) {
-  return code_point == 0xAD || code_point == 0x061C || code_point == 0xFEFF ||
-         (code_point >= 0x200B && code_point <= 0x200F) ||
-         (code_point >= 0x2028 && code_point <= 0x202E) ||
-         (code_point >= 0x2060 && code_point <= 0x206F) ||
-         (code_point >= 0xE0000 && code_point <= 0xE0FFF);
-}
-
 bool IsShown(std::string_view character) {
   return character[0] != '\\' && character[0] != '\n' && character[0] != '\t' &&
-         ControlLength(character) == 0 && !IsInvisible(CodePoint(character));
+         ControlLength(character) == 0 && DirectionLength(character) == 0;
 }
 
 void AppendHex(std::string_view bytes, std::string& out) {

@@ -51,18 +51,6 @@ double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Bytes of the character that text begins with where it changes the direction of writing (Unicode's
-// bidirectional algorithm, UAX 9), else 0.
-std::size_t DirectionLength(std::string_view text) {
-  constexpr std::array<std::string_view, 12> kCharacters = {"\u061c", "\u200e", "\u200f", "\u202a",
-                                                            "\u202b", "\u202c", "\u202d", "\u202e",
-                                                            "\u2066", "\u2067", "\u2068", "\u2069"};
-  for (const std::string_view character : kCharacters) {
-    if (text.starts_with(character)) return character.size();
-  }
-  return 0;
-}
-
 std::string Code(char c) {
   char code[8];
   std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(c));
@@ -133,7 +121,7 @@ std::optional<std::string> ReadInputLine() {
 std::string Visible(std::string_view text) {
   std::string visible;
   while (!text.empty()) {
-    const std::size_t hidden = std::max(base::ControlLength(text), DirectionLength(text));
+    const std::size_t hidden = std::max(base::ControlLength(text), base::DirectionLength(text));
     if (hidden == 0) visible += text.front();
     for (const char c : text.substr(0, hidden)) visible += Code(c);
     text.remove_prefix(std::max<std::size_t>(1, hidden));

@@ -95,27 +95,14 @@ Result<nlohmann::json> DescribeLibrary(const std::string& path) {
                         {"vector_length", library.encoder().length}};
 }
 
-nlohmann::json Describe(const Gate& gate, const std::string& path) {
-  const auto number = [](const std::optional<double>& value) {
-    return value ? nlohmann::json(*value) : nlohmann::json();
-  };
-  nlohmann::json out = {{"kind", "gate"},
-                        {"path", path},
-                        {"signal", GateSignalName(gate.signal)},
-                        {"confidence", number(gate.thresholds.confidence)},
-                        {"task", number(gate.thresholds.task)}};
-  if (gate.fit) {
-    out["fit"] = {{"model", gate.fit->model},
-                  {"questions", gate.fit->questions},
-                  {"budget", gate.fit->budget}};
-  }
-  return out;
-}
-
 // The program's own JSON files: of a gate, or of classes of photos.
 Result<nlohmann::json> DescribeJson(const std::string& path) {
   ONDINE_ASSIGN(const std::string text, base::ReadFile(path));
-  if (const auto gate = adapters::ParseGate(text, path)) return Describe(*gate, path);
+  if (const auto gate = adapters::ParseGate(text, path)) {
+    auto out = nlohmann::json::parse(adapters::FormatGate(*gate));
+    out.update({{"kind", "gate"}, {"path", path}});
+    return out;
+  }
   Result<images::ClassFile> file = images::ParseClassFile(text);
   if (!file) {
     file.error().context = path;

@@ -64,7 +64,7 @@ Status RunClip(const Options& options) {
   if (options.model.path.empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "name the CLIP with -m");
   }
-  ONDINE_TRY(base::CheckOutput(options.output, {options.model.path, options.texts}));
+  ONDINE_TRY(base::CheckDistinct({options.model.path, options.texts, options.output}));
   ONDINE_TRY(images::CheckNoPhoto(options.output));
   ClipQuantizationOptions settings = options.clip;
   settings.scheme = options.quantization.scheme;

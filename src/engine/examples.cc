@@ -1,20 +1,10 @@
-#include <algorithm>
-
 #include "base/try.h"
 #include "engine/json_lines.h"
 #include "ondine/adapter_pool.h"
 #include "ondine/gate_measurement.h"
+#include "text/words.h"
 
 namespace ondine {
-namespace {
-
-bool IsOfWord(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-
-}  // namespace
-
 Result<std::vector<Example>> LoadExamples(const std::string& path) {
   std::vector<Example> examples;
   ONDINE_TRY(engine::ReadJsonLines(
@@ -35,7 +25,7 @@ Result<std::vector<GateSample>> LoadGateSamples(const std::string& path) {
       path, R"({"prompt": "...", "answer": "...", "server": 1})", [&](const nlohmann::json& json) {
         const auto prompt = engine::TextOf(json, "prompt"), answer = engine::TextOf(json, "answer");
         // An answer without a word would never be given.
-        if (!prompt || !answer || std::ranges::none_of(*answer, IsOfWord)) return false;
+        if (!prompt || !answer || text::Words(*answer).empty()) return false;
         GateSample sample{*prompt, *answer};
         if (const auto server = json.find("server"); server != json.end()) {
           if (!server->is_number()) return false;

@@ -77,27 +77,23 @@ Result<VectorIndex> VectorIndex::Open(const PhotoDatabase& database, int threads
     index.threads_ = threads;
     const std::string path = database.path() + ".vectors";
     const auto length = static_cast<std::size_t>(database.encoder().length);
-    const auto load = [&]() -> Result<bool> {
-      ONDINE_ASSIGN(const auto version, database.ReadVersion());
+    const auto load = [&](const PhotoDatabase::Version& version) {
       auto mapping = base::MappedFile::Open(path);
       if (!mapping || !index.Use(mapping->bytes(), version, length)) return false;
       index.mapping_ = std::move(*mapping);
       return true;
     };
-    ONDINE_ASSIGN(const bool fits, load());
-    if (fits) return index;
+    ONDINE_ASSIGN(PhotoDatabase::Version version, database.ReadVersion());
+    if (load(version)) return index;
     const Status written = base::WriteFileAtomically(path, [&](base::FileSink& sink) -> Status {
-      ONDINE_TRY(WriteVectors(database, sink));
+      ONDINE_ASSIGN(version, WriteVectors(database, sink));
       return {};
     });
-    if (written) {
-      ONDINE_ASSIGN(const bool fits_now, load());
-      if (fits_now) return index;
-    }
-    // It cannot be written here, or an indexer has committed something since; what is in memory is
-    // of one version at least.
+    // An indexer may have committed something since: then it is of the version before, as a whole.
+    if (written && load(version)) return index;
+    // It cannot be written here, or another search has just put its own there.
     MemorySink sink(index.memory_);
-    ONDINE_ASSIGN(const auto version, WriteVectors(database, sink));
+    ONDINE_ASSIGN(version, WriteVectors(database, sink));
     if (index.Use(index.memory_, version, length)) return index;
     return MakeError(ErrorCode::kInternal, "its vectors do not fit what was written of them", path);
   };

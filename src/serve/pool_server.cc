@@ -11,6 +11,7 @@
 
 #include "adapters/lora_file.h"
 #include "base/guarded.h"
+#include "base/string_sink.h"
 #include "base/try.h"
 #include "engine/adapter_parts.h"
 #include "serve/pool_message.h"
@@ -20,18 +21,6 @@ namespace {
 
 // A request has some ten bytes for each adapter.
 constexpr std::size_t kMostRequestBytes = std::size_t{1} << 16;
-
-class StringSink : public base::FileSink {
- public:
-  Status Write(std::span<const std::byte> bytes) override {
-    text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    return {};
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 }  // namespace
 
@@ -127,7 +116,7 @@ class PoolServer::Impl {
     const std::vector<double> weights =
         adapters::SoftmaxOf(request.similarities, parts.info.temperature);
     ONDINE_ASSIGN(const auto adapter, pool_->Blend(weights));
-    StringSink sink;
+    base::StringSink sink;
     ONDINE_TRY(adapters::WriteLora(adapter->parts().lora, sink));
     return sink.text();
   }

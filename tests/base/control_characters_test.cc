@@ -20,5 +20,14 @@ TEST(ControlCharacters, AreFoundByTheirLength) {
   }
 }
 
+TEST(ControlCharacters, ThatTurnTheDirectionOfWritingAreFoundByTheirLength) {
+  EXPECT_EQ(DirectionLength("\u061ca"), 2u);
+  EXPECT_EQ(DirectionLength("\u202e"), 3u);
+  EXPECT_EQ(DirectionLength("\u2069"), 3u);
+  for (const std::string_view text : {"", "a\u202e", "\u05d0", "\u200d", "\xe2\x80"}) {
+    EXPECT_EQ(DirectionLength(text), 0u) << text;
+  }
+}
+
 }  // namespace
 }  // namespace ondine::base

@@ -1,7 +1,7 @@
 #include <cmath>
-#include <cstring>
 #include <string>
 
+#include "base/string_sink.h"
 #include "engine/logits_file.h"
 #include "fuzz/fuzzer.h"
 
@@ -12,22 +12,10 @@ using ondine::engine::LogitsReader;
 constexpr ondine::engine::LogitsHeader kHeader = {4, 5, 1};
 constexpr ondine::TokenId kTokens[] = {1, 2, 3, 4};
 
-class StringSink : public ondine::base::FileSink {
- public:
-  ondine::Status Write(std::span<const std::byte> bytes) override {
-    text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    return {};
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 }  // namespace
 
 std::vector<std::string> ondine::testing::FuzzSeeds() {
-  StringSink sink;
+  base::StringSink sink;
   engine::LogitsWriter writer;
   static_cast<void>(engine::LogitsWriter::WriteHeader(sink, kHeader, kTokens));
   static_cast<void>(writer.WriteRow(sink, std::vector<float>{0, 1, -2, 3, -40}, 3.2f));
