@@ -13,7 +13,9 @@ using RowQuantizer = void (*)(const float* x, std::int64_t blocks, std::int8_t* 
 void QuantizeRowScalar(const float* x, std::int64_t blocks, std::int8_t* quants, float* scales,
                        std::int32_t* half_sums);
 
-// The same numbers; needs AVX-512 F, BW, DQ and VL.
+// The same numbers, where HasAvx2() or HasAvx512().
+void QuantizeRowAvx2(const float* x, std::int64_t blocks, std::int8_t* quants, float* scales,
+                     std::int32_t* half_sums);
 void QuantizeRowAvx512(const float* x, std::int64_t blocks, std::int8_t* quants, float* scales,
                        std::int32_t* half_sums);
 

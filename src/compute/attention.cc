@@ -28,9 +28,11 @@ std::int64_t RoundUp(std::int64_t x, std::int64_t grain) {
 
 const AttentionKernels& Choose(AttentionKernel kernel) {
 #if defined(__x86_64__)
-  static const bool fast = HasAvx512Vnni();
-  if (kernel == AttentionKernel::kAuto && fast) return kAvx512Attention;
-  if (kernel == AttentionKernel::kInt8 && fast) return kAvx512ByteAttention;
+  if (kernel == AttentionKernel::kScalar) return kPlainAttention;
+  if (HasAvx512Vnni()) {
+    return kernel == AttentionKernel::kInt8 ? kAvx512ByteAttention : kAvx512Attention;
+  }
+  if (HasAvx2()) return kAvx2Attention;
 #endif
   return kPlainAttention;
 }

@@ -87,6 +87,7 @@ struct AttentionKernels {
 };
 
 extern const AttentionKernels kPlainAttention;
+extern const AttentionKernels kAvx2Attention;  // multiplies floats
 // These need VNNI, and multiply integers of 16 or of 8 bits.
 extern const AttentionKernels kAvx512Attention;
 extern const AttentionKernels kAvx512ByteAttention;

@@ -1,5 +1,6 @@
 // Stored rows become panels of integers: loaded, rotated, scaled and put in order.
 #include "compute/attention_integers_avx512.h"
+#include "compute/attention_rotation.h"
 
 namespace ondine::compute {
 namespace {
@@ -26,33 +27,6 @@ void LoadRows(const StoredHead& head, const std::byte* rows, int count, FloatRow
       return LoadRows<KvType::kQ8_0>(rows, head.row_bytes, count, head.head_dim, out);
     case KvType::kQ4_0:
       return LoadRows<KvType::kQ4_0>(rows, head.row_bytes, count, head.head_dim, out);
-  }
-}
-
-void Rotate(const StoredHead& head, std::int64_t slot_tile, int lane, float* x) {
-  const int dims = head.rope_dims;
-  const float* tile_cos = head.tile_cos + slot_tile * dims;
-  const float* tile_sin = head.tile_sin + slot_tile * dims;
-  const float* lane_cos = head.lane_cos + lane * dims;
-  const float* lane_sin = head.lane_sin + lane * dims;
-  alignas(64) float c[kMaxHeadDim], s[kMaxHeadDim];
-  for (int e = 0; e < dims; ++e) {
-    c[e] = tile_cos[e] * lane_cos[e] - tile_sin[e] * lane_sin[e];
-    s[e] = tile_sin[e] * lane_cos[e] + tile_cos[e] * lane_sin[e];
-  }
-  if (head.neighbours) {
-    for (int e = 0; e < dims; e += 2) {
-      const float a = x[e], b = x[e + 1];
-      x[e] = a * c[e] + b * s[e];
-      x[e + 1] = b * c[e + 1] + a * s[e + 1];
-    }
-  } else {
-    const int half = dims / 2;
-    for (int e = 0; e < half; ++e) {
-      const float a = x[e], b = x[e + half];
-      x[e] = a * c[e] + b * s[e];
-      x[e + half] = b * c[e + half] + a * s[e + half];
-    }
   }
 }
 
@@ -84,8 +58,7 @@ void LoadKeys(const StoredHead& head, std::int64_t begin, std::int64_t end, Load
   const int count = static_cast<int>(end - begin);
   for (int row = 0; row < kSlotTile; ++row) out.rows[row] = row < count ? out.floats[row] : nullptr;
   LoadRows(head, head.keys + begin * head.row_bytes, count, out.floats);
-  if (head.rope_dims == 0) return;
-  for (int row = 0; row < count; ++row) Rotate(head, begin / kSlotTile, row, out.floats[row]);
+  for (int row = 0; row < count; ++row) RotateKey(head, begin + row, out.floats[row]);
 }
 
 // The mean of the keys 1 to kCommonSlots, or zeros. Taken off all keys it moves a query's scores

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "compute/attention_kernels.h"
+#include "compute/attention_rotation.h"
 
 namespace ondine::compute {
 namespace {
@@ -11,39 +11,9 @@ namespace {
 // Stands for "no slot seen yet". Finite, so that differences of two of them are.
 constexpr float kNothing = -1e30f;
 
-void ReadRotatedKey(const StoredHead& head, std::int64_t slot, float* out) {
-  float x[kMaxHeadDim], c[kMaxHeadDim], s[kMaxHeadDim];
-  DecodeKvRow(head.type, head.keys + slot * head.row_bytes, head.head_dim, x);
-  const int dims = head.rope_dims;
-  const float* lane_cos = head.lane_cos + slot % kSlotTile * dims;
-  const float* lane_sin = head.lane_sin + slot % kSlotTile * dims;
-  const float* tile_cos = head.tile_cos + slot / kSlotTile * dims;
-  const float* tile_sin = head.tile_sin + slot / kSlotTile * dims;
-  for (int e = 0; e < dims; ++e) {
-    c[e] = tile_cos[e] * lane_cos[e] - tile_sin[e] * lane_sin[e];
-    s[e] = tile_sin[e] * lane_cos[e] + tile_cos[e] * lane_sin[e];
-  }
-  if (head.neighbours) {
-    for (int e = 0; e < dims; e += 2) {
-      out[e] = x[e] * c[e] + x[e + 1] * s[e];
-      out[e + 1] = x[e + 1] * c[e + 1] + x[e] * s[e + 1];
-    }
-  } else {
-    const int half = dims / 2;
-    for (int e = 0; e < half; ++e) {
-      out[e] = x[e] * c[e] + x[e + half] * s[e];
-      out[e + half] = x[e + half] * c[e + half] + x[e] * s[e + half];
-    }
-  }
-  std::copy(x + dims, x + head.head_dim, out + dims);
-}
-
 void ReadKey(const StoredHead& head, std::int64_t slot, float* out) {
-  if (head.rope_dims == 0) {
-    DecodeKvRow(head.type, head.keys + slot * head.row_bytes, head.head_dim, out);
-  } else {
-    ReadRotatedKey(head, slot, out);
-  }
+  DecodeKvRow(head.type, head.keys + slot * head.row_bytes, head.head_dim, out);
+  RotateKey(head, slot, out);
 }
 
 void ReadValue(const StoredHead& head, std::int64_t slot, float* out) {

@@ -13,8 +13,8 @@ namespace {
 
 const ElementwiseKernels& Best() {
 #if defined(__x86_64__)
-  static const bool has_avx512 = HasAvx512();
-  if (has_avx512) return kElementwiseAvx512;
+  if (HasAvx512()) return kElementwiseAvx512;
+  if (HasAvx2()) return kElementwiseAvx2;
 #endif
   return kElementwisePlain;
 }

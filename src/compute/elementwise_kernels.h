@@ -26,6 +26,7 @@ struct ElementwiseKernels {
 
 // All sets give the same numbers.
 extern const ElementwiseKernels kElementwisePlain;
+extern const ElementwiseKernels kElementwiseAvx2;
 extern const ElementwiseKernels kElementwiseAvx512;  // needs AVX-512 F, BW, DQ and VL
 
 }  // namespace ondine::compute

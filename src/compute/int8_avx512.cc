@@ -37,7 +37,7 @@ void MultiplyTile(const std::int8_t* panel, std::int64_t panel_bytes, std::int64
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const __m512i input = FourBytes(codes + r * code_stride + g * Int8Weights::kGroup);
+      const __m512i input = Avx512Lanes::FourBytes(codes + r * code_stride + g * Int8Weights::kGroup);
 #pragma GCC unroll 16
       for (int p = 0; p < kPanels; ++p) {
         AddByteProducts(sums[r][p], input, weights[p]);

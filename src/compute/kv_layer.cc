@@ -12,10 +12,13 @@ namespace {
 
 auto* Encoder() {
 #if defined(__x86_64__)
-  static const bool fast = HasAvx512();
-  if (fast) return EncodeKvRowAvx512;
-#endif
+  static const auto encoder = HasAvx512() ? EncodeKvRowAvx512
+                              : HasAvx2() ? EncodeKvRowAvx2
+                                          : EncodeKvRow;
+  return encoder;
+#else
   return EncodeKvRow;
+#endif
 }
 
 }  // namespace

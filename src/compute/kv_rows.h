@@ -21,7 +21,8 @@ std::size_t KvRowBytes(KvType type, int dim);
 
 // Values beyond the range of a half are clamped to it.
 void EncodeKvRow(KvType type, const float* values, int dim, std::byte* row);
-// The same, for a CPU with AVX-512.
+// The same, for a CPU with AVX2 or AVX-512.
+void EncodeKvRowAvx2(KvType type, const float* values, int dim, std::byte* row);
 void EncodeKvRowAvx512(KvType type, const float* values, int dim, std::byte* row);
 void DecodeKvRow(KvType type, const std::byte* row, int dim, float* values);
 

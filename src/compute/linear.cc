@@ -38,8 +38,11 @@ Result<LinearShape> CheckShape(TensorType type, std::int64_t in, std::int64_t ou
 }
 
 #if defined(__x86_64__)
+bool Allows(KernelChoice choice, KernelChoice wanted) {
+  return choice == KernelChoice::kAuto || choice == wanted;
+}
 bool AllowsAvx512(KernelChoice choice) {
-  return choice == KernelChoice::kAuto || choice == KernelChoice::kAvx512;
+  return Allows(choice, KernelChoice::kAvx512);
 }
 bool AllowsTiles(KernelChoice choice) {
   return choice == KernelChoice::kAuto;
@@ -51,6 +54,8 @@ PackedKernel ChoosePackedKernel(KernelChoice choice) {
   if (choice == KernelChoice::kScalar) return MultiplyPackedScalar;
 #if defined(__x86_64__)
   if (AllowsAvx512(choice) && HasAvx512Vnni()) return MultiplyPackedAvx512;
+  if (Allows(choice, KernelChoice::kAvxVnni) && HasAvxVnni()) return MultiplyPackedAvxVnni;
+  if (Allows(choice, KernelChoice::kAvx2) && HasAvx2()) return MultiplyPackedAvx2;
 #endif
   return nullptr;
 }

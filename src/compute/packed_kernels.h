@@ -39,7 +39,12 @@ using PackedKernel = void (*)(const PackedWeights& weights, Worker::Range panels
 void MultiplyPackedScalar(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
                           bool add, float* y, std::int64_t stride);
 
-// Needs AVX-512 F, BW, DQ, VL and VNNI.
+// Each needs what the function of cpu_features.h says that is named like it: HasAvx2(),
+// HasAvxVnni(), HasAvx512Vnni().
+void MultiplyPackedAvx2(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
+                        bool add, float* y, std::int64_t stride);
+void MultiplyPackedAvxVnni(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
+                           bool add, float* y, std::int64_t stride);
 void MultiplyPackedAvx512(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
                           bool add, float* y, std::int64_t stride);
 

@@ -9,8 +9,8 @@ namespace {
 
 ShortHeadKernel Choose(ShortAttentionKernel kernel) {
 #if defined(__x86_64__)
-  static const bool has_avx512 = HasAvx512();
-  if (kernel == ShortAttentionKernel::kAuto && has_avx512) return AttendShortHeadAvx512;
+  if (kernel == ShortAttentionKernel::kAuto && HasAvx512()) return AttendShortHeadAvx512;
+  if (kernel == ShortAttentionKernel::kAuto && HasAvx2()) return AttendShortHeadAvx2;
 #endif
   return AttendShortHeadPlain;
 }

@@ -22,6 +22,7 @@ struct ShortHead {
 
 using ShortHeadKernel = void (*)(const ShortHead& head);
 void AttendShortHeadPlain(const ShortHead& head);
+void AttendShortHeadAvx2(const ShortHead& head);
 void AttendShortHeadAvx512(const ShortHead& head);  // needs AVX-512 F, BW, DQ and VL
 
 }  // namespace ondine::compute

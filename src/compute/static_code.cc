@@ -34,7 +34,7 @@ void EncodeScalar(const StaticCode& code, const float* x, std::int64_t count, st
 void Encode(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
             std::uint16_t* outliers) {
 #if defined(__x86_64__)
-  static const Encoder encode = HasAvx512() ? EncodeAvx512 : EncodeScalar;
+  static const Encoder encode = HasAvx512() ? EncodeAvx512 : HasAvx2() ? EncodeAvx2 : EncodeScalar;
 #else
   constexpr Encoder encode = EncodeScalar;
 #endif

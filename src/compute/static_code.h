@@ -34,7 +34,9 @@ using Encoder = void (*)(const StaticCode& code, const float* x, std::int64_t co
                          std::uint8_t* q, std::uint16_t* outliers);
 void EncodeScalar(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
                   std::uint16_t* outliers = nullptr);
-// The same codes; needs AVX-512 F, BW, DQ and VL.
+// The same codes, where HasAvx2() or HasAvx512().
+void EncodeAvx2(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
+                std::uint16_t* outliers = nullptr);
 void EncodeAvx512(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
                   std::uint16_t* outliers = nullptr);
 
