@@ -304,7 +304,7 @@ void Scores(const QueryTile& tile, const Panel& panel, int dim, std::int64_t beg
       for (int r = 0; r < rows; ++r) {
         for (int i = 0; i < kSlotTile; i += kLanes) {
           const __m256 score = Avx2Lanes::Multiply(Avx2Lanes::Load(scores[r] + i), scale);
-          Avx2Lanes::StoreFirst(out[row + r] + (slot - begin) + i, score, end - slot - i);
+          Avx2Lanes::StorePart(out[row + r] + (slot - begin) + i, score, end - slot - i);
         }
       }
     });
@@ -314,18 +314,18 @@ void Scores(const QueryTile& tile, const Panel& panel, int dim, std::int64_t beg
 void Normalise(float* row, std::int64_t first, std::int64_t last, std::int64_t count) {
   __m256 largest = Avx2Lanes::Set(kNothing);
   for (std::int64_t j = 0; j < count; j += kLanes) {
-    const __m256 score = Avx2Lanes::LoadFirst(row + j, count - j);
+    const __m256 score = Avx2Lanes::LoadPart(row + j, count - j);
     const __m256 seen = _mm256_blendv_ps(Avx2Lanes::Set(kNothing), score, Within(j, first, last));
     largest = _mm256_max_ps(seen, largest);
   }
   const __m256 maximum = Avx2Lanes::Set(Largest(largest));
   __m256 sum = _mm256_setzero_ps();
   for (std::int64_t j = 0; j < count; j += kLanes) {
-    const __m256 score = Avx2Lanes::LoadFirst(row + j, count - j);
+    const __m256 score = Avx2Lanes::LoadPart(row + j, count - j);
     const __m256 power = Exp2(_mm256_sub_ps(score, maximum));
     const __m256 weight = _mm256_and_ps(power, Within(j, first, last));
     sum = _mm256_add_ps(sum, weight);
-    Avx2Lanes::StoreFirst(row + j, weight, count - j);
+    Avx2Lanes::StorePart(row + j, weight, count - j);
   }
   const float total = Sum(sum);
   const float inverse = total > 0 ? 1 / total : 0;

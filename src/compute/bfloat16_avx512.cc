@@ -1,16 +1,17 @@
 #include "compute/bfloat16_rows_avx512.h"
 #include "compute/float_kernels.h"
-#include "compute/float_tile_avx512.h"
+#include "compute/float_tile.h"
 
 namespace ondine::compute {
 namespace {
 
 struct BFloat16Dot {
+  using Lanes = Avx512Lanes;
   using Input = std::uint16_t;
   using Vector = __m512bh;
   static constexpr std::int64_t kColumns = 2;
   static constexpr std::int64_t kBytes = 64;
-  static __m512bh Load(const std::byte* at) {
+  static __m512bh Load(const std::byte* at, int /*v*/) {
     // NOLINTNEXTLINE(google-readability-casting): of vectors
     return (__m512bh)_mm512_loadu_si512(at);
   }
@@ -30,8 +31,8 @@ void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels, c
                             Worker::Range rows, bool add, float* y, std::int64_t stride) {
   const std::int64_t width = (x.width() + 15) / 16 * 16;
   const std::int64_t count = rows.end - rows.begin;
-  MultiplyPanels<BFloat16Dot>(weights, panels, RoundRows(x, rows, count, width), count, width, add,
-                              y, stride);
+  FloatProducts<BFloat16Dot>::Multiply(weights, panels, RoundRows(x, rows, count, width), count,
+                                       width, add, y, stride);
 }
 
 }  // namespace ondine::compute

@@ -19,7 +19,9 @@ using FloatKernel = void (*)(const FloatWeights& weights, Worker::Range panels,
 void MultiplyFloatScalar(const FloatWeights& weights, Worker::Range panels, const Activations& x,
                          Worker::Range rows, bool add, float* y, std::int64_t stride);
 
-// The same numbers. Needs AVX-512 F, BW, DQ and VL.
+// The same numbers, where HasAvx2() or HasAvx512().
+void MultiplyFloatAvx2(const FloatWeights& weights, Worker::Range panels, const Activations& x,
+                       Worker::Range rows, bool add, float* y, std::int64_t stride);
 void MultiplyFloatAvx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
                          Worker::Range rows, bool add, float* y, std::int64_t stride);
 

@@ -34,11 +34,12 @@ using Int8Kernel = void (*)(const Int8Weights& weights, Worker::Range panels, co
 void MultiplyInt8Scalar(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
                         const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
 
-// Needs AVX2 and FMA.
+// Each needs what the function of cpu_features.h says that is named like it.
 void MultiplyInt8Avx2(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
                       const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
 
-// Needs AVX-512 F, BW, DQ, VL and VNNI.
+void MultiplyInt8AvxVnni(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
+                         const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
 void MultiplyInt8Avx512(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
                         const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
 
@@ -61,10 +62,9 @@ using Int8OutlierKernel = void (*)(const Int8Weights& weights, Worker::Range pan
                                    float* y);
 void AddInt8OutliersScalar(const Int8Weights& weights, Worker::Range panels,
                            std::span<const Int8Outlier> outliers, const float* scales, float* y);
-// The same bits; needs AVX2 and FMA.
+// The same bits, where HasAvx2() or HasAvx512Vnni().
 void AddInt8OutliersAvx2(const Int8Weights& weights, Worker::Range panels,
                          std::span<const Int8Outlier> outliers, const float* scales, float* y);
-// The same bits; needs AVX-512 F, BW, DQ, VL and VNNI.
 void AddInt8OutliersAvx512(const Int8Weights& weights, Worker::Range panels,
                            std::span<const Int8Outlier> outliers, const float* scales, float* y);
 

@@ -20,10 +20,12 @@ struct Avx2Lanes {
   static Floats Load(const float* from) { return _mm256_loadu_ps(from); }
   static void Store(float* to, Floats x) { _mm256_storeu_ps(to, x); }
   // Masked loads and stores are slow on some processors, so whole vectors go without.
-  static Floats LoadFirst(const float* from, std::int64_t left) {
+  using Part = std::int64_t;
+  static Part First(std::int64_t left) { return left; }
+  static Floats LoadPart(const float* from, Part left) {
     return left >= kCount ? Load(from) : _mm256_maskload_ps(from, Mask(left));
   }
-  static void StoreFirst(float* to, Floats x, std::int64_t left) {
+  static void StorePart(float* to, Floats x, Part left) {
     if (left >= kCount) {
       Store(to, x);
     } else {
@@ -42,6 +44,12 @@ struct Avx2Lanes {
   static Floats LoadBFloat16s(const void* from) {
     const __m128i bits = _mm_loadu_si128(static_cast<const __m128i*>(from));
     return AsFloats(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  }
+  // Of pairs of BF16 numbers.
+  static Floats EvenBFloat16s(Integers pairs) { return AsFloats(_mm256_slli_epi32(pairs, 16)); }
+  static Floats OddBFloat16s(Integers pairs) {
+    const Integers mask = _mm256_set1_epi32(static_cast<int>(0xffff0000));
+    return AsFloats(_mm256_and_si256(pairs, mask));
   }
   static Floats LoadSignedBytes(const void* from) {
     return ToFloats(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(from))));

@@ -35,13 +35,13 @@ struct Avx512Lanes {
   static Floats Set(float x) { return _mm512_set1_ps(x); }
   static Floats Load(const float* from) { return _mm512_loadu_ps(from); }
   static void Store(float* to, Floats x) { _mm512_storeu_ps(to, x); }
-  // The first `left` places, or all where there are more; others are zeros, or not written.
-  static Floats LoadFirst(const float* from, std::int64_t left) {
-    return _mm512_maskz_loadu_ps(FirstLanes(left), from);
-  }
-  static void StoreFirst(float* to, Floats x, std::int64_t left) {
-    _mm512_mask_storeu_ps(to, FirstLanes(left), x);
-  }
+  // The first `left` places, or all where there are more; others are zeros, or not written. Known
+  // before a tile's loop begins, for where it is worked out behind it, GCC 12 moves the loop's sums
+  // about.
+  using Part = __mmask16;
+  static Part First(std::int64_t left) { return FirstLanes(left); }
+  static Floats LoadPart(const float* from, Part part) { return _mm512_maskz_loadu_ps(part, from); }
+  static void StorePart(float* to, Floats x, Part part) { _mm512_mask_storeu_ps(to, part, x); }
   static Floats Subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
   static Floats Multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
   static Floats MultiplyAdd(Floats a, Floats b, Floats sum) { return _mm512_fmadd_ps(a, b, sum); }
@@ -54,6 +54,12 @@ struct Avx512Lanes {
   static Floats LoadBFloat16s(const void* from) {
     const __m256i bits = _mm256_loadu_si256(static_cast<const __m256i*>(from));
     return AsFloats(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+  }
+  // Of pairs of BF16 numbers.
+  static Floats EvenBFloat16s(Integers pairs) { return AsFloats(_mm512_slli_epi32(pairs, 16)); }
+  static Floats OddBFloat16s(Integers pairs) {
+    const Integers mask = _mm512_set1_epi32(static_cast<int>(0xffff0000));
+    return AsFloats(_mm512_and_si512(pairs, mask));
   }
   static Floats LoadSignedBytes(const void* from) {
     return ToFloats(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(from))));

@@ -69,6 +69,9 @@ FloatKernel ChooseFloatKernel(const LinearShape& shape, KernelChoice choice) {
     if (HasAvx512BFloat16()) return MultiplyBFloat16Avx512;
     if (shape.in % 2 == 0) return MultiplyFloatAvx512;
   }
+  if (Allows(choice, KernelChoice::kAvx2) && HasAvx2()) {
+    if (shape.type != TensorType::kBF16 || shape.in % 2 == 0) return MultiplyFloatAvx2;
+  }
 #endif
   return nullptr;
 }
@@ -92,6 +95,9 @@ Int8Kernels ChooseInt8Kernels(KernelChoice choice) {
 #if defined(__x86_64__)
   if (AllowsTiles(choice) && HasAmxInt8()) return {MultiplyInt8Amx, AddInt8OutliersAvx512};
   if (AllowsAvx512(choice) && HasAvx512Vnni()) return {MultiplyInt8Avx512, AddInt8OutliersAvx512};
+  if (Allows(choice, KernelChoice::kAvxVnni) && HasAvxVnni()) {
+    return {MultiplyInt8AvxVnni, AddInt8OutliersAvx2};
+  }
   if (choice != KernelChoice::kScalar && HasAvx2()) {
     return {MultiplyInt8Avx2, AddInt8OutliersAvx2};
   }

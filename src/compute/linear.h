@@ -30,8 +30,8 @@ class Linear {
                                std::span<const std::byte> data, ThreadPool& pool,
                                KernelChoice choice = KernelChoice::kAuto);
   // W[j][i] = scales[j] * data[j][i], with inputs in a static code: `data` is `out` rows of `in`
-  // signed bytes, `scales` has one float for each output or one for all. kAvx2 and kScalar compute
-  // the same as kAuto, bit for bit. Errors: kCorrupt (length, a scale that is not finite or
+  // signed bytes, `scales` has one float for each output or one for all. All kernels compute
+  // the same, bit for bit. Errors: kCorrupt (length, a scale that is not finite or
   // negative, a code that is none), kUnsupported (`in` above Int8Weights::kMostColumns),
   // kOutOfMemory.
   static Result<Linear> CreateInt8(std::int64_t in, std::int64_t out,

@@ -120,8 +120,8 @@ class PackedProducts {
     Unroll<kRows>([&](auto r) {
       Unroll<kAll>([&](auto v) {
         constexpr int kRow = v * Lanes::kCount;
-        sums[r][v] =
-            add ? Lanes::LoadFirst(y + r * stride + kRow, outputs - kRow) : Lanes::Set(0.0f);
+        sums[r][v] = add ? Lanes::LoadPart(y + r * stride + kRow, Lanes::First(outputs - kRow))
+                         : Lanes::Set(0.0f);
       });
     });
     for (std::int64_t block = 0; block < blocks; ++block) {
@@ -169,7 +169,7 @@ class PackedProducts {
     Unroll<kRows>([&](auto r) {
       Unroll<kAll>([&](auto v) {
         constexpr int kRow = v * Lanes::kCount;
-        Lanes::StoreFirst(y + r * stride + kRow, sums[r][v], outputs - kRow);
+        Lanes::StorePart(y + r * stride + kRow, sums[r][v], Lanes::First(outputs - kRow));
       });
     });
   }
@@ -224,9 +224,9 @@ class PackedProducts {
       for (std::int64_t v = 0; v < streams * kVectors; ++v) {
         const std::int64_t first = v * Lanes::kCount;
         for (int r = 0; r < kRows; ++r) {
-          sums[v][r] = add && r < x.rows
-                           ? Lanes::LoadFirst(target + r * stride + first, outputs - first)
-                           : Lanes::Set(0.0f);
+          sums[v][r] = add && r < x.rows ? Lanes::LoadPart(target + r * stride + first,
+                                                           Lanes::First(outputs - first))
+                                         : Lanes::Set(0.0f);
         }
       }
       for (std::int64_t block = 0; block < x.blocks; ++block) {
@@ -243,7 +243,7 @@ class PackedProducts {
       for (std::int64_t v = 0; v < streams * kVectors; ++v) {
         const std::int64_t first = v * Lanes::kCount;
         for (int r = 0; r < x.rows; ++r) {
-          Lanes::StoreFirst(target + r * stride + first, sums[v][r], outputs - first);
+          Lanes::StorePart(target + r * stride + first, sums[v][r], Lanes::First(outputs - first));
         }
       }
     }

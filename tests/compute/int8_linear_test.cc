@@ -20,7 +20,8 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr KernelChoice kKernels[] = {KernelChoice::kAuto, KernelChoice::kAvx512,
-                                     KernelChoice::kAvx2, KernelChoice::kScalar};
+                                     KernelChoice::kAvxVnni, KernelChoice::kAvx2,
+                                     KernelChoice::kScalar};
 
 struct Int8Matrix {
   std::int64_t in, out;

@@ -153,7 +153,7 @@ std::vector<KernelChoice> FastKernels(TensorType type) {
       type == TensorType::kF32 || type == TensorType::kF16 || type == TensorType::kBF16;
   if (is_float ? HasAvx512() : HasAvx512Vnni()) kernels.push_back(KernelChoice::kAvx512);
   if (!is_float && HasAvxVnni()) kernels.push_back(KernelChoice::kAvxVnni);
-  if (!is_float && HasAvx2()) kernels.push_back(KernelChoice::kAvx2);
+  if (HasAvx2()) kernels.push_back(KernelChoice::kAvx2);
   if (!kernels.empty()) kernels.push_back(KernelChoice::kAuto);
   return kernels;
 }

@@ -1,0 +1,13 @@
+#include "compute/float_kernels.h"
+#include "compute/float_tile.h"
+#include "compute/lanes_avx2.h"
+
+namespace ondine::compute {
+
+void MultiplyFloatAvx2(const FloatWeights& weights, Worker::Range panels, const Activations& x,
+                       Worker::Range rows, bool add, float* y, std::int64_t stride) {
+  MultiplyFloats<Avx2Lanes>(weights, panels, x.Row(rows.begin), rows.end - rows.begin, x.width(),
+                            add, y, stride);
+}
+
+}  // namespace ondine::compute
