@@ -53,7 +53,7 @@ void Transpose(const float* from, int from_stride, float* to, int to_stride) {
 
 // Up to 16 slots, from a multiple of 16 on; zeros stand for those that are not there.
 void PackTile(const StoredHead& head, std::int64_t slot, std::int64_t end, int block,
-              const Panel& panel) {
+              const Panel& panel, void (*rotate)(const StoredHead&, std::int64_t, float*)) {
   const int dim = head.head_dim;
   alignas(64) float rows[kSlotTile][kMaxHeadDim];
   const auto read = [&](const std::byte* stored, int i) {
@@ -67,7 +67,7 @@ void PackTile(const StoredHead& head, std::int64_t slot, std::int64_t end, int b
   float* keys = static_cast<float*>(panel.keys) + at * dim;
   for (int i = 0; i < kSlotTile; ++i) {
     read(head.keys, i);
-    if (slot + i < end) RotateKey(head, slot + i, rows[i]);
+    if (slot + i < end) rotate(head, slot + i, rows[i]);
   }
   for (int d = 0; d < dim; d += kLanes) {
     Transpose(rows[0] + d, kMaxHeadDim, keys + d * kSlotTile, kSlotTile);
@@ -88,7 +88,7 @@ void PackTile(const StoredHead& head, std::int64_t slot, std::int64_t end, int b
 
 void Pack(const StoredHead& head, std::int64_t begin, std::int64_t end, const Panel& panel) {
   for (std::int64_t slot = begin; slot < end; slot += kSlotTile) {
-    PackTile(head, slot, end, kSlotBlock, panel);
+    PackTile(head, slot, end, kSlotBlock, panel, RotateKey);
   }
 }
 
@@ -235,15 +235,17 @@ float BlockWeights(const QueryTile& tile, int row, std::int64_t block, int slots
 }
 
 // Adds `slots` slots from `block` on, a multiple of 16 at most kBlock, which the panel's keys and
-// values begin with.
-template <int kBlock>
-void AddBlock(const QueryTile& tile, const float* keys, const float* values, int dim,
-              std::int64_t block, int slots, float* state) {
+// values begin with. queries(slot) are the tile's rows as the keys of the 16 slots from there on
+// meet them.
+template <int kBlock, typename Queries>
+void AddBlock(const QueryTile& tile, const Queries& queries, const float* keys, const float* values,
+              int dim, std::int64_t block, int slots, float* state) {
   alignas(64) BlockScores scores;
   for (int slot = 0; slot < slots; slot += kSlotTile) {
+    const float* const* q = queries(block + slot);
     ForRowGroups(tile.rows, [&](auto rows, int row) {
       float(*to)[kSlotBlock] = reinterpret_cast<float(*)[kSlotBlock]>(scores[row] + slot);
-      ScoreSlots<rows>(tile.q + row, keys + slot * dim, dim, to);
+      ScoreSlots<rows>(q + row, keys + slot * dim, dim, to);
     });
   }
   float keep[kTileRows];
@@ -275,10 +277,11 @@ void Begin(int dim, float* state) {
 
 void Add(const QueryTile& tile, const Panel& panel, int dim, std::int64_t begin, std::int64_t end,
          float* state) {
+  const auto queries = [&](std::int64_t /*slot*/) { return tile.q; };
   for (std::int64_t block = begin; block < end; block += kSlotBlock) {
     const std::int64_t at = (block - panel.begin) * dim;
     const int slots = RoundUpToTile(std::min<std::int64_t>(kSlotBlock, end - block));
-    AddBlock<kSlotBlock>(tile, static_cast<const float*>(panel.keys) + at,
+    AddBlock<kSlotBlock>(tile, queries, static_cast<const float*>(panel.keys) + at,
                          static_cast<const float*>(panel.values) + at, dim, block, slots, state);
   }
 }
@@ -342,6 +345,17 @@ void Few(const QueryTile& tile, const StoredHead& head, std::int64_t begin, std:
     *running.maximum = kNothing;
     *running.total = 0;
   }
+  alignas(64) float turned[kTileRows][kMaxHeadDim];
+  const float* turned_rows[kTileRows];
+  for (int row = 0; row < tile.rows; ++row) turned_rows[row] = turned[row];
+  const auto queries = [&](std::int64_t slot) -> const float* const* {
+    if (head.rope_dims == 0) return tile.q;
+    for (int row = 0; row < tile.rows; ++row) {
+      std::copy_n(tile.q[row], dim, turned[row]);
+      RotateQueryBack(head, slot / kSlotTile, turned[row]);
+    }
+    return turned_rows;
+  };
   // Blocks begin at multiples of their size, so that a row's result does not depend on where the
   // rows around it begin.
   for (std::int64_t slot = begin; slot < end;) {
@@ -349,9 +363,10 @@ void Few(const QueryTile& tile, const StoredHead& head, std::int64_t begin, std:
     const std::int64_t stop = std::min(block + kFewBlock, end);
     const Panel panel = {block, keys, values, nullptr, nullptr};
     for (std::int64_t tile_slot = block; tile_slot < stop; tile_slot += kSlotTile) {
-      PackTile(head, tile_slot, stop, kFewBlock, panel);
+      PackTile(head, tile_slot, stop, kFewBlock, panel, RotateKeyByLane);
     }
-    AddBlock<kFewBlock>(tile, keys, values, dim, block, RoundUpToTile(stop - block), partial);
+    AddBlock<kFewBlock>(tile, queries, keys, values, dim, block, RoundUpToTile(stop - block),
+                        partial);
     slot = stop;
   }
 }

@@ -271,11 +271,11 @@ void AttendTile(const QueryTile& tile, const StoredHead& head, std::int64_t begi
 
 void AttendFewAvx512(const QueryTile& tile, const StoredHead& head, std::int64_t begin,
                      std::int64_t end, float* partial) {
-  // Rotations are done in whole blocks. Of other sizes, as with heads of 80, 100 or 120, the plain
-  // kernel takes care, which is slower.
+  // Rotations are done in whole blocks. Of other sizes, as with heads of 80, 100 or 120, the kernel
+  // for AVX2 takes care, which is slower.
   const int grain = head.neighbours ? kKvBlock : 2 * kKvBlock;
   if (head.rope_dims % grain != 0) {
-    kPlainAttention.few(tile, head, begin, end, partial);
+    kAvx2Attention.few(tile, head, begin, end, partial);
     return;
   }
   switch (head.type) {
