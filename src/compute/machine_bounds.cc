@@ -7,13 +7,9 @@
 
 #include "base/stopwatch.h"
 #include "compute/cpu_features.h"
+#include "compute/machine_bounds_units.h"
 
 namespace ondine::compute {
-
-// machine_bounds_avx512.cc, machine_bounds_amx.cc: operations done in `rounds` rounds of products
-// that do not wait for each other.
-double RunInt8DotProducts(std::int64_t rounds, std::int32_t* sink);
-double RunInt8TileProducts(std::int64_t rounds, std::int32_t* sink);
 
 namespace {
 
@@ -39,30 +35,40 @@ double MeasureReading(ThreadPool& pool) {
   return best;
 }
 
-void MeasureInt8(ThreadPool& pool, MachineBounds& bounds) {
+// The fastest unit that this processor has; null: none that is known here.
+struct Int8Unit {
+  const char* name = "";
+  Int8Products run = nullptr;
+  std::int64_t rounds = 0;  // of some 10 ms
+};
+
+Int8Unit FindInt8Unit() {
 #if defined(__x86_64__)
-  if (!HasAvx512Vnni()) return;
-  const bool tiles = HasAmxInt8();
-  bounds.int8_unit = tiles ? "AMX tiles" : "AVX-512 VNNI";
+  if (HasAmxInt8()) return {"AMX tiles", RunInt8ProductsAmx, 500'000};
+  if (HasAvx512Vnni()) return {"AVX-512 VNNI", RunInt8ProductsAvx512, 2'000'000};
+  if (HasAvxVnni()) return {"AVX-VNNI", RunInt8ProductsAvxVnni, 2'000'000};
+  if (HasAvx2()) return {"AVX2", RunInt8ProductsAvx2, 2'000'000};
+#endif
+  return {};
+}
+
+void MeasureInt8(ThreadPool& pool, MachineBounds& bounds) {
+  const Int8Unit unit = FindInt8Unit();
+  bounds.int8_unit = unit.name;
+  if (unit.run == nullptr) return;
   std::vector<std::int32_t> sinks(static_cast<std::size_t>(pool.threads()) * 16);
   for (int i = 0; i < kTries; ++i) {
     std::atomic<double> operations = 0;
     const base::Timer timer;
     pool.Run([&](Worker& worker) {
-      constexpr std::int64_t kRounds = 2'000'000;
-      std::int32_t* sink = &sinks[static_cast<std::size_t>(worker.index()) * 16];
       const double done =
-          tiles ? RunInt8TileProducts(kRounds / 4, sink) : RunInt8DotProducts(kRounds, sink);
+          unit.run(unit.rounds, &sinks[static_cast<std::size_t>(worker.index()) * 16]);
       for (double sum = operations; !operations.compare_exchange_weak(sum, sum + done);) {
       }
     });
     bounds.int8_operations_per_second =
         std::max(bounds.int8_operations_per_second, operations / timer.Elapsed());
   }
-#else
-  static_cast<void>(pool);
-  static_cast<void>(bounds);
-#endif
 }
 
 }  // namespace

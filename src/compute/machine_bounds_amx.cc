@@ -2,11 +2,12 @@
 
 #include <cstdint>
 
+#include "compute/machine_bounds_units.h"
 #include "compute/tiles_amx.h"
 
 namespace ondine::compute {
 
-double RunInt8TileProducts(std::int64_t rounds, std::int32_t* sink) {
+double RunInt8ProductsAmx(std::int64_t rounds, std::int32_t* sink) {
   const TileScope scope;
   _tile_zero(0);
   _tile_zero(1);
