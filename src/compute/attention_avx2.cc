@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compute/attention_rotation.h"
+#include "compute/attention_state.h"
 #include "compute/kv_rows_loops.h"
 #include "compute/lanes_avx2.h"
 #include "compute/tile_loops.h"
@@ -10,8 +11,6 @@
 namespace ondine::compute {
 namespace {
 
-// Stands for "no slot seen yet". Finite, so that differences of two of them are.
-constexpr float kNothing = -1e30f;
 constexpr int kLanes = Avx2Lanes::kCount;
 constexpr int kRowGroup = 4;  // with two vectors of each 8 sums, which hide a product's latency
 static_assert(kSlotTile == 2 * kLanes);
@@ -194,18 +193,6 @@ __m256 Within(std::int64_t at, std::int64_t first, std::int64_t last) {
                                                  _mm256_cmpgt_epi32(number(last + 1), lane)));
 }
 
-// One row's result: sums [dim], the maximum (log2) and the total of the weights.
-struct Running {
-  float* sums;
-  float* maximum;
-  float* total;
-};
-
-Running RowState(float* state, int dim, int row) {
-  float* base = state + row * (dim + 2);
-  return {base, base + dim, base + dim + 1};
-}
-
 // Turns a row's scores of a block into weights, invisible ones into 0. Returns what older sums are
 // to be multiplied by.
 float BlockWeights(const QueryTile& tile, int row, std::int64_t block, int slots, float* scores,
@@ -267,12 +254,7 @@ int RoundUpToTile(std::int64_t slots) {
 }
 
 void Begin(int dim, float* state) {
-  for (int row = 0; row < kTileRows; ++row) {
-    const Running running = RowState(state, dim, row);
-    std::fill_n(running.sums, dim, 0.0f);
-    *running.maximum = kNothing;
-    *running.total = 0;
-  }
+  Clear(kTileRows, dim, state);
 }
 
 void Add(const QueryTile& tile, const Panel& panel, int dim, std::int64_t begin, std::int64_t end,
@@ -339,12 +321,7 @@ void Few(const QueryTile& tile, const StoredHead& head, std::int64_t begin, std:
          float* partial) {
   const int dim = head.head_dim;
   alignas(64) float keys[kFewBlock * kMaxHeadDim], values[kFewBlock * kMaxHeadDim];
-  for (int row = 0; row < tile.rows; ++row) {
-    const Running running = RowState(partial, dim, row);
-    std::fill_n(running.sums, dim, 0.0f);
-    *running.maximum = kNothing;
-    *running.total = 0;
-  }
+  Clear(tile.rows, dim, partial);
   alignas(64) float turned[kTileRows][kMaxHeadDim];
   const float* turned_rows[kTileRows];
   for (int row = 0; row < tile.rows; ++row) turned_rows[row] = turned[row];

@@ -4,12 +4,10 @@
 #include <cmath>
 
 #include "compute/attention_rotation.h"
+#include "compute/attention_state.h"
 
 namespace ondine::compute {
 namespace {
-
-// Stands for "no slot seen yet". Finite, so that differences of two of them are.
-constexpr float kNothing = -1e30f;
 
 void ReadKey(const StoredHead& head, std::int64_t slot, float* out) {
   DecodeKvRow(head.type, head.keys + slot * head.row_bytes, head.head_dim, out);
@@ -44,18 +42,6 @@ float Dot(const float* a, const float* b, int dim) {
   return sums[0];
 }
 
-// One row's sums [head_dim], maximum and sum of weights.
-struct Running {
-  float* sums;
-  float* maximum;
-  float* total;
-};
-
-Running RowState(float* state, int head_dim, int row) {
-  float* base = state + row * (head_dim + 2);
-  return {base, base + head_dim, base + head_dim + 1};
-}
-
 // Adds the values of `count` slots, whose scores are given, to a row's running result.
 void AddBlock(float* scores, std::int64_t count, const float* values, int head_dim, Running to) {
   float maximum = *to.maximum;
@@ -73,12 +59,7 @@ void AddBlock(float* scores, std::int64_t count, const float* values, int head_d
 }
 
 void Begin(int head_dim, float* state) {
-  for (int row = 0; row < kTileRows; ++row) {
-    const Running running = RowState(state, head_dim, row);
-    std::fill(running.sums, running.sums + head_dim, 0.0f);
-    *running.maximum = kNothing;
-    *running.total = 0;
-  }
+  Clear(kTileRows, head_dim, state);
 }
 
 void Add(const QueryTile& tile, const Panel& panel, int head_dim, std::int64_t begin,
@@ -129,12 +110,7 @@ void Normalise(float* row, std::int64_t first, std::int64_t last, std::int64_t c
 void Few(const QueryTile& tile, const StoredHead& head, std::int64_t begin, std::int64_t end,
          float* partial) {
   const int head_dim = head.head_dim;
-  for (int row = 0; row < tile.rows; ++row) {
-    const Running running = RowState(partial, head_dim, row);
-    std::fill(running.sums, running.sums + head_dim, 0.0f);
-    *running.maximum = kNothing;
-    *running.total = 0;
-  }
+  Clear(tile.rows, head_dim, partial);
   float keys[kSlotTile * kMaxHeadDim], values[kSlotTile * kMaxHeadDim];
   for (std::int64_t slot = begin; slot < end; slot += kSlotTile) {
     const std::int64_t stop = std::min<std::int64_t>(slot + kSlotTile, end);
