@@ -15,7 +15,7 @@ constexpr int kLanes = Avx2Lanes::kCount;
 constexpr int kRowGroup = 4;  // with two vectors of each 8 sums, which hide a product's latency
 static_assert(kSlotTile == 2 * kLanes);
 
-// Slots of a work item's panel where queries are few: it stays in the first cache.
+// Slots of a panel where queries are few: with 64 dimensions it stays in the first cache.
 constexpr int kFewBlock = 32;
 
 // Panels: keys [slot / 16][dim][16]; values [slot / block][dim / 16][slot % block][16], a block

@@ -21,13 +21,12 @@
 // Lanes are query rows, so that maxima and sums over slots need no shuffles. Integer sums are
 // exact: their order does not matter.
 #include "compute/attention_integers_avx512.h"
+#include "compute/attention_state.h"
 #include "compute/lanes_avx512.h"
 
 namespace ondine::compute {
 namespace {
 
-// Stands for "no slot seen yet". Finite, so that differences of two of them are.
-constexpr float kNothing = -1e30f;
 // Bit-reversed counting: thresholds in (0, 1) such that any run of slots gets evenly spread ones.
 struct Thresholds {
   float of[kSlotBlock];

@@ -2,13 +2,12 @@
 // read once and little is done to it: a key is rotated by its lane only (0 to 15), from tables that
 // stay in the first cache, and the queries are rotated back by the position of the tile instead.
 #include "compute/attention_kernels.h"
+#include "compute/attention_state.h"
 #include "compute/kv_rows_avx512.h"
 
 namespace ondine::compute {
 namespace {
 
-// Stands for "no slot seen yet". Finite, so that differences of two of them are.
-constexpr float kNothing = -1e30f;
 constexpr int kMaxRows = 4;  // rows that share the loading of a key
 constexpr int kStep = 4;     // slots that share the loading of queries
 constexpr int kBlock = 64;   // slots between two updates of the running maximum

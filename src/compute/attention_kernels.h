@@ -17,8 +17,9 @@ inline constexpr int kMaxHeadDim = 256;
 inline constexpr int kTileRows = 32;
 // Slots whose keys are rotated together.
 inline constexpr int kSlotTile = 16;
-// Slots between two updates of the running maximum. Blocks begin at multiples of it, so a row's
-// result does not depend on the rows around it.
+// Slots between two updates of the running maximum. In a block that a row sees a part of, the
+// others' values count with a weight of 0: a NaN among them reaches the row, but in the plain
+// loops. Blocks begin at multiples of it, so a row's result does not depend on the rows around it.
 inline constexpr int kSlotBlock = 128;
 inline constexpr int kCommonSlots = 4;
 

@@ -23,10 +23,11 @@ Level Allowed() {
     constexpr std::array<std::string_view, kAmx + 1> kNames = {"none", "avx2", "avx_vnni", "avx512",
                                                                "amx"};
     const char* variable = std::getenv("ONDINE_CPU");
-    for (int level = kNone; variable != nullptr && level < kAmx; ++level) {
+    if (variable == nullptr) return kAmx;
+    for (int level = kNone; level <= kAmx; ++level) {
       if (variable == kNames[static_cast<std::size_t>(level)]) return static_cast<Level>(level);
     }
-    return kAmx;
+    return kNone;
   }();
   return allowed;
 }
@@ -57,7 +58,9 @@ Features Find() {
   }
   if (found.avx2 && Allowed() >= kAvxVnni) {
     constexpr unsigned kAvxVnniBit = 1u << 4;
-    found.avx_vnni = __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvxVnniBit) != 0;
+    const bool has_subleaf = __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && a >= 1;
+    found.avx_vnni =
+        has_subleaf && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvxVnniBit) != 0;
   }
   if (found.avx2 && Allowed() >= kAvx512) {
     found.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

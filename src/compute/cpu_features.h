@@ -1,5 +1,5 @@
 // What the processor under us can run. The variable ONDINE_CPU lowers it, for tests and benchmarks:
-// none, avx2, avx_vnni, avx512 or amx is then the most that is used.
+// none, avx2, avx_vnni, avx512 or amx is then the most that is used; any other name means none.
 #ifndef ONDINE_SRC_COMPUTE_CPU_FEATURES_H_
 #define ONDINE_SRC_COMPUTE_CPU_FEATURES_H_
 

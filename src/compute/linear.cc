@@ -98,7 +98,7 @@ Int8Kernels ChooseInt8Kernels(KernelChoice choice) {
   if (Allows(choice, KernelChoice::kAvxVnni) && HasAvxVnni()) {
     return {MultiplyInt8AvxVnni, AddInt8OutliersAvx2};
   }
-  if (choice != KernelChoice::kScalar && HasAvx2()) {
+  if (Allows(choice, KernelChoice::kAvx2) && HasAvx2()) {
     return {MultiplyInt8Avx2, AddInt8OutliersAvx2};
   }
 #endif

@@ -12,8 +12,8 @@ struct Unit {
   static constexpr int kPairs = 32;
   static Integers Set(char byte) { return _mm256_set1_epi8(byte); }
   static void Add(Integers& sum, Integers a, Integers b) {
-    Integers products = _mm256_maddubs_epi16(a, b);
-    asm("" : "+x"(products));  // one for each sum: they are all the same
+    Integers products;  // made anew for each sum, which compilers would not do: they are the same
+    asm volatile("vpmaddubsw %2, %1, %0" : "=x"(products) : "x"(a), "x"(b));
     sum = _mm256_add_epi16(sum, products);
   }
   static std::int32_t Word(Integers x) { return _mm256_cvtsi256_si32(x); }

@@ -35,7 +35,7 @@ class NarrowDot {
   void Add(__m256i weights, __m256i input) {
     const __m256i pairs = _mm256_maddubs_epi16(weights, input);
     narrow_ = kGroup % kFit == 0 ? pairs : _mm256_add_epi16(narrow_, pairs);
-    if constexpr (kFit == 8) KeepOrder(narrow_);
+    if constexpr (kFit == kGroups) KeepOrder(narrow_);
     if constexpr (kGroup % kFit == kFit - 1 || kGroup == kGroups - 1) {
       const __m256i fours = _mm256_madd_epi16(narrow_, _mm256_set1_epi16(1));
       sum_ = kGroup < kFit ? fours : _mm256_add_epi32(sum_, fours);

@@ -1,4 +1,4 @@
-// Products of packed weights with activations. Both kernels compute the same: for each block of 32
+// Products of packed weights with activations. All kernels compute the same: for each block of 32
 // (or 16) columns an exact integer dot product, times the weights' scale, times the activations',
 // summed in floats in the order of the blocks with one rounding a step. So their results are equal
 // bit for bit, and a row's result depends neither on its neighbours nor on the threads.

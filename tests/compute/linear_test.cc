@@ -238,6 +238,37 @@ TEST_P(LinearTypeTest, TheFastKernelEqualsItsScalarTwin) {
   });
 }
 
+// Kernels sum products in 16 bits for as long as the largest fit.
+TEST(LinearTest, HoldsTheLargestCodesAndInputs) {
+  constexpr std::uint16_t kScale = 0x211f;  // 0.01 as a 16-bit float
+  ThreadPool pool(1);
+  for (const TensorType type : {TensorType::kQ4_0, TensorType::kQ5_0, TensorType::kQ6_K,
+                                TensorType::kQ8_0, TensorType::kIQ4_NL, TensorType::kTQ2_0}) {
+    const formats::TensorTypeInfo info = formats::Describe(type);
+    const bool scale_is_last = type == TensorType::kQ6_K || type == TensorType::kTQ2_0;
+    for (const int code : {0x00, 0x7f, 0x80, 0xff}) {
+      Matrix matrix{type, info.block_size, 37, {}, {}};
+      matrix.data.assign(37 * info.bytes_per_block, static_cast<std::byte>(code));
+      for (std::size_t at = 0; at < matrix.data.size(); at += info.bytes_per_block) {
+        std::memcpy(&matrix.data[scale_is_last ? at + info.bytes_per_block - 2 : at], &kScale, 2);
+      }
+      Activations x;
+      x.Resize(7, matrix.in);
+      for (std::int64_t row = 0; row < x.rows(); ++row) {
+        for (std::int64_t i = 0; i < matrix.in; ++i) x.Row(row)[i] = i % (row + 1) == 0 ? 1 : -1;
+        x.Finish(row);
+      }
+      const auto product = [&](KernelChoice choice) {
+        return Product(MakeLinear(matrix, pool, choice), x, pool);
+      };
+      const std::vector<float> expected = product(KernelChoice::kScalar);
+      for (const KernelChoice choice : FastKernels(type)) {
+        EXPECT_EQ(product(choice), expected) << info.name << " " << code;
+      }
+    }
+  }
+}
+
 // `y` holds the rows of `floats` in `code`, and the outliers among them as they are.
 void ExpectCoded(const Activations& y, const StaticCode& code, const std::vector<float>& floats) {
   const std::int64_t width = y.width();

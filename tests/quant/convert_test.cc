@@ -237,6 +237,7 @@ TEST_F(ConvertTest, AdaptersRunOnEightBits) {
     const std::vector<float> expected = LogitsWith(decoder, adapters);
     const float effect = LargestDifference(expected, LogitsWith(decoder, {}));
     // In passes of one token attention is in floats, as the other model's is; in longer ones not.
+    // The first is 0.299 to 0.301, by the CPU's order of sums.
     EXPECT_LT(LargestDifference(LogitsWith(converted, adapters, 1, 1), expected), 0.35f * effect);
     EXPECT_LT(LargestDifference(LogitsWith(converted, adapters), expected), 0.4f * effect);
   }
