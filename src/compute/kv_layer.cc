@@ -12,13 +12,10 @@ namespace {
 
 auto* Encoder() {
 #if defined(__x86_64__)
-  static const auto encoder = HasAvx512() ? EncodeKvRowAvx512
-                              : HasAvx2() ? EncodeKvRowAvx2
-                                          : EncodeKvRow;
-  return encoder;
-#else
-  return EncodeKvRow;
+  if (HasAvx512()) return EncodeKvRowAvx512;
+  if (HasAvx2()) return EncodeKvRowAvx2;
 #endif
+  return EncodeKvRow;
 }
 
 }  // namespace

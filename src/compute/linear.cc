@@ -41,9 +41,6 @@ Result<LinearShape> CheckShape(TensorType type, std::int64_t in, std::int64_t ou
 bool Allows(KernelChoice choice, KernelChoice wanted) {
   return choice == KernelChoice::kAuto || choice == wanted;
 }
-bool AllowsAvx512(KernelChoice choice) {
-  return Allows(choice, KernelChoice::kAvx512);
-}
 bool AllowsTiles(KernelChoice choice) {
   return choice == KernelChoice::kAuto;
 }
@@ -53,7 +50,7 @@ bool AllowsTiles(KernelChoice choice) {
 PackedKernel ChoosePackedKernel(KernelChoice choice) {
   if (choice == KernelChoice::kScalar) return MultiplyPackedScalar;
 #if defined(__x86_64__)
-  if (AllowsAvx512(choice) && HasAvx512Vnni()) return MultiplyPackedAvx512;
+  if (Allows(choice, KernelChoice::kAvx512) && HasAvx512Vnni()) return MultiplyPackedAvx512;
   if (Allows(choice, KernelChoice::kAvxVnni) && HasAvxVnni()) return MultiplyPackedAvxVnni;
   if (Allows(choice, KernelChoice::kAvx2) && HasAvx2()) return MultiplyPackedAvx2;
 #endif
@@ -63,7 +60,7 @@ PackedKernel ChoosePackedKernel(KernelChoice choice) {
 FloatKernel ChooseFloatKernel(const LinearShape& shape, KernelChoice choice) {
   if (choice == KernelChoice::kScalar) return MultiplyFloatScalar;
 #if defined(__x86_64__)
-  if (AllowsAvx512(choice) && HasAvx512()) {
+  if (Allows(choice, KernelChoice::kAvx512) && HasAvx512()) {
     if (shape.type != TensorType::kBF16) return MultiplyFloatAvx512;
     if (AllowsTiles(choice) && HasAmxBFloat16()) return MultiplyBFloat16Amx;
     if (HasAvx512BFloat16()) return MultiplyBFloat16Avx512;
@@ -94,7 +91,8 @@ Result<LinearImpl> CreateImpl(const LinearShape& shape, std::span<const std::byt
 Int8Kernels ChooseInt8Kernels(KernelChoice choice) {
 #if defined(__x86_64__)
   if (AllowsTiles(choice) && HasAmxInt8()) return {MultiplyInt8Amx, AddInt8OutliersAvx512};
-  if (AllowsAvx512(choice) && HasAvx512Vnni()) return {MultiplyInt8Avx512, AddInt8OutliersAvx512};
+  if (Allows(choice, KernelChoice::kAvx512) && HasAvx512Vnni())
+    return {MultiplyInt8Avx512, AddInt8OutliersAvx512};
   if (Allows(choice, KernelChoice::kAvxVnni) && HasAvxVnni()) {
     return {MultiplyInt8AvxVnni, AddInt8OutliersAvx2};
   }

@@ -74,7 +74,6 @@ struct Avx2 {
   template <CodeKind kCodes>
   using Dot = std::conditional_t<(Fit(kCodes) > 0), NarrowDot<Fit(kCodes)>, SignedDot>;
   static constexpr int kMostPanels = 1;
-  template <CodeKind kCodes>
   static constexpr int kMostRows = 2;
 };
 

@@ -23,7 +23,6 @@ struct Avx512 {
   };
 
   static constexpr int kMostPanels = 2;
-  template <CodeKind kCodes>
   static constexpr int kMostRows = 6;  // 12 integer and 12 float sums fill the registers
 };
 

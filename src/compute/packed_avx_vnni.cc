@@ -23,7 +23,6 @@ struct AvxVnni {
   };
 
   static constexpr int kMostPanels = 1;
-  template <CodeKind kCodes>
   static constexpr int kMostRows = 3;
 };
 

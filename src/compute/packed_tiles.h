@@ -1,12 +1,11 @@
 // Products of packed weights (packed_kernels.h), written once for the instruction sets that include
 // this. `Cpu` says what one offers:
-//   Lanes          its vectors (lanes_avx512.h)
-//   Dot<kCodes>    sums of products of four bytes: Begin(start), Add<kGroup, kGroups>(weights,
-//   input)
-//                  for groups 0 to kGroups - 1, Total(start). kSigned: weights are the signed
-//                  bytes that they mean, else codes without sign, whose offset is in `start`
-//   kMostPanels    of a tile
-//   kMostRows<kCodes>  of a tile
+//   Lanes        its vectors (lanes_avx512.h)
+//   Dot<kCodes>  start + the sum of products of four bytes: Begin(start), then, for groups 0 to
+//                kGroups - 1, Add<kGroup, kGroups>(weights, input), then Total(start), which adds
+//                `start` if Begin did not. kSigned: weights are the signed bytes that they mean,
+//                else codes without sign, whose offset is in `start`
+//   kMostPanels, kMostRows  of a tile
 #ifndef ONDINE_SRC_COMPUTE_PACKED_TILES_H_
 #define ONDINE_SRC_COMPUTE_PACKED_TILES_H_
 
@@ -29,7 +28,7 @@ class PackedProducts {
 
   static constexpr int kVectors = static_cast<int>(kPanelRows) / Lanes::kCount;  // of a panel
   static constexpr int kMostPanels = Cpu::kMostPanels;
-  static constexpr int kMostRows = Cpu::template kMostRows<kCodes>;
+  static constexpr int kMostRows = Cpu::kMostRows;
   static constexpr int kParts = ScalesPerBlock(kScales);
   static constexpr int kPartGroups = static_cast<int>(kGroups) / kParts;
   static constexpr bool kMin = HasMin(kScales);
