@@ -111,21 +111,26 @@ Action AddEvalMcqa(CLI::App& eval_command) {
       eval_command.add_subcommand("mcqa", "choose answers to questions by likelihood");
   options->model.AddTo(*command);
   options->adapter.AddTo(*command);
-  command->add_option("--pool", options->pool,
-                      "pool whose adapters are blended for each task from --shots examples");
+  CLI::Option* pool =
+      command->add_option("--pool", options->pool,
+                          "pool whose adapters are blended for each task from --shots examples");
   command
       ->add_option("--shots", mcqa.shots,
                    "training questions of each task that the pool is weighed by")
       ->capture_default_str()
+      ->needs(pool)
       ->check(base::Positive());
   command
       ->add_option("--pool-use", options->pool_use,
                    "blend, or for comparison other weights (nearest, uniform, shuffled) or "
                    "adapters (random)")
       ->capture_default_str()
+      ->needs(pool)
       ->check(CLI::IsMember(eval::PoolUseNames()));
-  command->add_option("--temperature", mcqa.temperature, "of the weights, instead of the pool's");
-  command->add_option("--blend", options->blend, "separate or product, instead of the pool's");
+  command->add_option("--temperature", mcqa.temperature, "of the weights, instead of the pool's")
+      ->needs(pool);
+  command->add_option("--blend", options->blend, "separate or product, instead of the pool's")
+      ->needs(pool);
   command
       ->add_option("--tasks", mcqa.tasks,
                    "some of arc_challenge, arc_easy, openbookqa, commonsenseqa, piqa, boolq, "

@@ -1,10 +1,10 @@
 #include "models/channel_scales.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "base/try.h"
+#include "models/layer_tensor.h"
 
 namespace ondine::models {
 namespace {
@@ -13,25 +13,6 @@ constexpr std::string_view kBaseKey = "ondine.fold.base_fingerprint";
 
 std::string SiteKey(std::size_t site) {
   return "ondine.fold." + std::string(kFoldSiteNames[site]);
-}
-
-// "blk.3.attn_q.weight": 3 and "attn_q.weight".
-struct LayerTensor {
-  std::size_t layer = 0;
-  std::string_view name;
-};
-std::optional<LayerTensor> ParseLayerTensor(std::string_view tensor) {
-  constexpr std::string_view kPrefix = "blk.";
-  if (!tensor.starts_with(kPrefix)) return std::nullopt;
-  tensor.remove_prefix(kPrefix.size());
-  LayerTensor parsed;
-  const auto number = std::from_chars(tensor.data(), tensor.data() + tensor.size(), parsed.layer);
-  if (number.ec != std::errc()) return std::nullopt;
-  // "00" would be another name for the same layer.
-  const std::string digits = std::to_string(parsed.layer) + ".";
-  if (!tensor.starts_with(digits)) return std::nullopt;
-  parsed.name = tensor.substr(digits.size());
-  return parsed;
 }
 
 // The scale of each channel that queries' heads see of the values that they share.

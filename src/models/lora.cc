@@ -1,17 +1,8 @@
 #include "models/lora.h"
 
-#include <charconv>
+#include "models/layer_tensor.h"
 
 namespace ondine::models {
-namespace {
-
-bool TakePrefix(std::string_view& text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) return false;
-  text.remove_prefix(prefix.size());
-  return true;
-}
-
-}  // namespace
 
 std::size_t Lora::bytes() const {
   std::size_t total = 0;
@@ -30,20 +21,17 @@ std::string LoraTensorName(int layer, LoraSite site) {
 }
 
 std::optional<LoraTarget> FindLoraTarget(const Decoder& decoder, std::string_view tensor) {
-  if (!TakePrefix(tensor, "blk.") || !tensor.ends_with(".weight")) return std::nullopt;
-  tensor.remove_suffix(std::string_view(".weight").size());
-  LoraTarget target;
-  const auto number = std::from_chars(tensor.data(), tensor.data() + tensor.size(), target.layer);
-  if (number.ec != std::errc() || target.layer < 0 || target.layer >= decoder.spec().layers) {
+  const auto parsed = ParseLayerTensor(tensor);
+  constexpr std::string_view kSuffix = ".weight";
+  if (!parsed || parsed->layer >= decoder.layers().size() || !parsed->name.ends_with(kSuffix)) {
     return std::nullopt;
   }
-  // "00" would be another name for the same matrix.
-  if (!tensor.starts_with(std::to_string(target.layer) + ".")) return std::nullopt;
-  tensor.remove_prefix(static_cast<std::size_t>(number.ptr - tensor.data()));
-  if (!TakePrefix(tensor, ".")) return std::nullopt;
+  const std::string_view name = parsed->name.substr(0, parsed->name.size() - kSuffix.size());
+  LoraTarget target;
+  target.layer = static_cast<int>(parsed->layer);
   for (const LoraPlace& place : kLoraPlaces) {
-    if (place.tensor != tensor) continue;
-    target.weights = &(decoder.layers()[static_cast<std::size_t>(target.layer)].*place.weights);
+    if (place.tensor != name) continue;
+    target.weights = &(decoder.layers()[parsed->layer].*place.weights);
     if (!target.weights->present()) return std::nullopt;
     target.addition = place.addition;
     return target;

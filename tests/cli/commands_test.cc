@@ -315,6 +315,9 @@ TEST_F(Commands, EvalOfChoicesPrintsTheKeysOfTheContract) {
   }
   EXPECT_THAT(Output(command), HasSubstr("copa"));
   EXPECT_EQ(Run(with({"--form", "table"})).code, 2);
+  // Of a pool, which there is not.
+  EXPECT_EQ(Run(with({"--shots", "5"})).code, 2);
+  EXPECT_EQ(Run(with({"--blend", "product"})).code, 2);
   EXPECT_EQ(Run({"eval", "mcqa", "-m", Model(), "--data", Path(""), "--tasks", "piqa"}).code, 1);
 }
 
