@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "train/attribute_phrase.h"
 #include "train/fashion_data.h"
 
 namespace ondine::train {
@@ -18,10 +19,9 @@ struct Caption {
   std::uint32_t stated = 0;
 };
 inline constexpr std::uint32_t kNameStated = 1U << kAttributes;
-constexpr std::uint32_t Bit(Attribute attribute) {
-  return 1U << static_cast<unsigned>(attribute);
-}
 
+// The words of a name, some of them left out at times, never all.
+std::vector<std::string> NameWords(const FashionItem& item, base::Random& random);
 // The product's name, sometimes with words left out, as users do; where it has none, as below.
 Caption NameCaption(const FashionItem& item, base::Random& random);
 // A phrase of one attribute ("something red", "a shoe", "for women") or several ("a photo of a

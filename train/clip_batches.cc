@@ -6,7 +6,7 @@
 #include <span>
 
 #include "base/checksum.h"
-#include "base/random.h"
+#include "images/query_text.h"
 #include "train/captions.h"
 #include "train/clip_pictures.h"
 #include "train/clip_text.h"
@@ -41,14 +41,16 @@ void State(const Caption& caption, std::int64_t row, Tensor& stated) {
 }  // namespace
 
 ClipBatches::ClipBatches(const PhotoSet& photos, const text::ClipTokenizer& tokenizer, int context,
-                         std::int64_t batch, std::uint64_t seed)
+                         std::int64_t batch, bool weighted, std::uint64_t seed)
     : photos_(photos),
       tokenizer_(tokenizer),
       context_(context),
       batch_(std::min(batch, static_cast<std::int64_t>(photos.items.size()))),
       seed_(seed),
       steps_per_epoch_(static_cast<std::int64_t>(photos.items.size()) / batch_),
-      traits_(TraitsOf(photos.items)) {}
+      traits_(TraitsOf(photos.items)) {
+  if (weighted) sayings_.emplace(photos.items);
+}
 
 ClipBatch ClipBatches::Draw(std::int64_t step, const ProcessGroup& group) {
   const std::int64_t epoch = step / steps_per_epoch_;
@@ -63,6 +65,7 @@ ClipBatch ClipBatches::Draw(std::int64_t step, const ProcessGroup& group) {
 
   ClipBatch batch;
   batch.photos = BytesOf(photos_).index_select(0, index.narrow(0, own.begin, own.size()));
+  batch.index = index;
   batch.traits = traits_.index_select(0, index);
   batch.stated_by_names = torch::zeros({batch_, static_cast<std::int64_t>(kKinds)}, torch::kBool);
   batch.stated_by_phrases = torch::zeros_like(batch.stated_by_names);
@@ -77,7 +80,26 @@ ClipBatch ClipBatches::Draw(std::int64_t step, const ProcessGroup& group) {
     batch.names.push_back(TokensOf(name.text, tokenizer_, context_));
     batch.phrases.push_back(TokensOf(phrase.text, tokenizer_, context_));
   }
+  if (sayings_) DrawWeighted(own, random, batch);
   return batch;
+}
+
+void ClipBatches::DrawWeighted(const Part& own, base::Random& random, ClipBatch& batch) const {
+  batch.shares = torch::empty({batch_, batch_});
+  batch.log_weights = torch::zeros({own.size(), context_});
+  for (std::int64_t i = 0; i < batch_; ++i) {
+    const auto photo = static_cast<std::size_t>(batch.index[i].item<std::int64_t>());
+    const WeightedCaption caption = DrawWeightedCaption(photos_.items[photo], random);
+    batch.shares.select(1, i).copy_(sayings_->Share(caption, batch.index));
+    if (i < own.begin || i >= own.end) continue;
+    images::TextTokens tokens = tokenizer_.Encode(caption.prompt.text);
+    tokens.resize(std::min(tokens.size(), static_cast<std::size_t>(context_) - 2));
+    const images::TowerInput input =
+        images::MakeInput(tokenizer_, tokens, text::TokenWeights(caption.prompt, tokens));
+    std::ranges::copy(input.log_weights,
+                      batch.log_weights.data_ptr<float>() + (i - own.begin) * context_);
+    batch.weighted.push_back(input.ids);
+  }
 }
 
 std::string ClipBatches::Fingerprint() const {

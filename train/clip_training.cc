@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "base/file.h"
 #include "base/stopwatch.h"
 #include "base/try.h"
+#include "formats/fingerprint.h"
+#include "formats/gguf.h"
 #include "train/checkpoint.h"
 #include "train/clip_batches.h"
 #include "train/clip_pictures.h"
@@ -35,6 +38,10 @@ bool Decays(const NamedWeight& weight) {
   return weight.values.dim() > 1 && weight.name.find("position_embd") == std::string::npos;
 }
 
+bool OfTexts(const NamedWeight& weight) {
+  return weight.name.starts_with("t.") || weight.name.starts_with("text_");
+}
+
 // Also what only decides how sums are rounded: a training that goes on ends, bit for bit, where it
 // would have ended.
 Settings SettingsOf(const ClipTrainingOptions& options, const models::ClipSpec& spec,
@@ -53,8 +60,13 @@ Settings SettingsOf(const ClipTrainingOptions& options, const models::ClipSpec& 
   settings.Add("context", spec.context);
   settings.Add("projection", spec.projection);
   AddStepSettings(options, settings);
-  settings.Add("keep-patches", options.keep_patches);
-  settings.Add("full-share", options.full_share);
+  if (options.texts_only) {
+    settings.Add("texts-only", "yes");
+  } else {
+    settings.Add("keep-patches", options.keep_patches);
+    settings.Add("full-share", options.full_share);
+  }
+  if (options.strengths > 0) settings.Add("strengths", options.strengths);
   AddMachineSettings(options, group, settings);
   return settings;
 }
@@ -88,7 +100,10 @@ class Training {
       if (!options_.checkpoint.empty()) ONDINE_TRY(base::CheckWritable(options_.checkpoint));
       if (observer_.on_start) ONDINE_TRY(observer_.on_start(settings_));
     }
-    if (state.step == 0) Validate(0);
+    if (options_.texts_only) {
+      photos_ = PhotoVectors(twin_, batches_.photos(), group_, observer_.stop_token);
+    }
+    if (state.step == 0 && !group_.Any(observer_.stop_token.Stopped())) Validate(0);
     base::Timer since_checkpoint;
     while (state.step < steps_) {
       if (group_.Any(observer_.stop_token.Stopped())) {
@@ -108,8 +123,10 @@ class Training {
  private:
   static std::vector<torch::optim::OptimizerParamGroup> Groups(const ClipTwin& twin,
                                                                const ClipTrainingOptions& options) {
-    std::vector<Tensor> decaying, others = {twin.logit_scale()};
+    std::vector<Tensor> decaying, others;
+    if (!options.texts_only) others.push_back(twin.logit_scale());
     for (const NamedWeight& weight : twin.Weights()) {
+      if (options.texts_only && !OfTexts(weight)) continue;
       (Decays(weight) ? decaying : others).push_back(weight.values);
     }
     const auto decay = [&](double share) {
@@ -133,24 +150,33 @@ class Training {
     const ClipBatch batch = batches_.Draw(step, group_);
     optimizer_.zero_grad();
     const Tensor pictures = Pictures(batch, step);
+    // [part][kinds][projection]
+    std::vector<Tensor> kinds = {pictures};
     std::vector<std::vector<std::int32_t>> texts = batch.names;
     texts.insert(texts.end(), batch.phrases.begin(), batch.phrases.end());
-    // [part][three kinds][projection]
-    const Tensor own =
-        torch::cat({pictures.unsqueeze(1),
-                    twin_.EncodeTexts(texts).view({2, pictures.size(0), -1}).transpose(0, 1)},
-                   1);
-    const std::vector<Tensor> vectors = Gathered(own, batches_.size(), group_).unbind(1);
+    const std::vector<Tensor> plain = twin_.EncodeTexts(texts).chunk(2);
+    kinds.insert(kinds.end(), plain.begin(), plain.end());
+    if (options_.strengths > 0) {
+      kinds.push_back(twin_.EncodeTexts(batch.weighted, batch.log_weights.to(twin_.device())));
+    }
+    const std::vector<Tensor> vectors =
+        Gathered(torch::stack(kinds, 1), batches_.size(), group_).unbind(1);
     // All processes compute the same loss: one of them is to learn the scale from it.
     const Tensor& logarithm = twin_.logit_scale();
     const Tensor scale = (group_.rank() == 0 ? logarithm : logarithm.detach()).exp();
+    const auto logits_of = [&](const Tensor& texts_of) {
+      return scale * torch::matmul(vectors[0], texts_of.t());
+    };
     const auto loss_of = [&](const Tensor& texts_of, const Tensor& stated) {
-      const Tensor holds = Holds(batch.traits, stated).to(twin_.device());
-      return ContrastiveLoss(scale * torch::matmul(vectors[0], texts_of.t()), holds);
+      return ContrastiveLoss(logits_of(texts_of), Holds(batch.traits, stated).to(twin_.device()));
     };
     const Tensor name_loss = loss_of(vectors[1], batch.stated_by_names);
     const Tensor attribute_loss = loss_of(vectors[2], batch.stated_by_phrases);
-    const Tensor loss = (name_loss + attribute_loss) / 2;
+    Tensor loss = (name_loss + attribute_loss) / 2, strength_loss = torch::zeros({});
+    if (options_.strengths > 0) {
+      strength_loss = StrengthLoss(logits_of(vectors[3]), batch.shares.to(twin_.device()));
+      loss = loss + options_.strengths * strength_loss;
+    }
     loss.backward();
 
     ClipStepReport report;
@@ -160,7 +186,7 @@ class Training {
       static_cast<torch::optim::AdamWOptions&>(parameters.options()).lr(report.learning_rate);
     }
     optimizer_.step();
-    {
+    if (!options_.texts_only) {
       const torch::NoGradGuard no_gradient;
       Tensor(logarithm).clamp_(0, kMostLogitScale);
     }
@@ -171,6 +197,7 @@ class Training {
     report.loss = loss.item<double>();
     report.name_loss = name_loss.item<double>();
     report.attribute_loss = attribute_loss.item<double>();
+    report.strength_loss = strength_loss.item<double>();
     report.logit_scale = std::exp(logarithm.item<double>());
     report.photos_per_second = static_cast<double>(batches_.size()) / timer.Elapsed();
     report.seconds = since_start_.Elapsed();
@@ -180,6 +207,10 @@ class Training {
   // Vectors of the process's own part. What varies them is drawn for the whole batch.
   Tensor Pictures(const ClipBatch& batch, std::int64_t step) const {
     const Part part = Part::Own(batches_.size(), group_);
+    if (options_.texts_only) {
+      return photos_.index_select(0, batch.index.narrow(0, part.begin, part.size()))
+          .to(twin_.device());
+    }
     const auto own = [&](std::int64_t draws) {
       return torch::rand({batches_.size(), draws})
           .narrow(0, part.begin, part.size())
@@ -202,7 +233,9 @@ class Training {
   TrainedClip Trained() const {
     TrainedClip trained;
     trained.spec = twin_.spec();
-    trained.spec.logit_scale = static_cast<float>(std::exp(twin_.logit_scale().item<double>()));
+    if (!options_.texts_only) {
+      trained.spec.logit_scale = static_cast<float>(std::exp(twin_.logit_scale().item<double>()));
+    }
     if (group_.rank() != 0) return trained;
     for (const NamedWeight& weight : twin_.Weights()) {
       trained.weights.push_back({weight.name, weight.values.sizes().vec(), Floats(weight.values)});
@@ -217,6 +250,7 @@ class Training {
   const ClipValidation& validation_;
   const ClipTrainingOptions& options_;
   const ClipTrainingObserver& observer_;
+  Tensor photos_;  // vectors of all, where the texts alone are trained
   torch::optim::AdamW optimizer_;
   std::vector<Tensor> parameters_;
   std::int64_t steps_ = 0;
@@ -230,7 +264,17 @@ Status Check(const models::ClipSpec& spec, const PhotoSet& training, const Photo
     return MakeError(ErrorCode::kInvalidArgument, what);
   };
   if (training.items.empty() || validation.items.empty()) return wrong("there are no photos");
-  if (validation.size != spec.image_size) return wrong("the photos have another size");
+  if (validation.size != spec.image_size ||
+      (options.texts_only && training.size != validation.size)) {
+    return wrong("the photos have another size");
+  }
+  if (options.texts_only && options.start.empty()) {
+    return wrong("texts alone are trained for a CLIP that there is already");
+  }
+  if (spec.resize != models::ResizeMode::kSquash) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "photos are trained on as a whole, and this CLIP takes them cut or filled up");
+  }
   if (spec.patch_size < 1 || spec.image_size % spec.patch_size != 0) {
     return wrong("a picture's side is not a whole number of patches");
   }
@@ -247,6 +291,9 @@ Status Check(const models::ClipSpec& spec, const PhotoSet& training, const Photo
       !(options.full_share >= 0 && options.full_share <= 1)) {
     return wrong("the shares of patches and of steps are between 0 and 1");
   }
+  if (!(options.strengths >= 0 && std::isfinite(options.strengths))) {
+    return wrong("the loss of strengths counts 0 or more");
+  }
   return CheckResume(options.resume, options.checkpoint);
 }
 
@@ -256,20 +303,31 @@ Result<TrainedClip> TrainClip(const models::ClipSpec& spec, const text::ClipToke
                               const PhotoSet& training, const PhotoSet& validation,
                               const ClipTrainingOptions& options,
                               const ClipTrainingObserver& observer) {
-  ONDINE_TRY(Check(spec, training, validation, options));
+  std::optional<formats::GgufFile> start;
+  models::ClipSpec used = spec;
+  if (!options.start.empty()) {
+    ONDINE_ASSIGN(start, formats::GgufFile::Open(options.start));
+    ONDINE_ASSIGN(used, models::ReadClipSpec(*start));
+  }
+  ONDINE_TRY(Check(used, training, validation, options));
   ONDINE_ASSIGN(ProcessGroup group, ProcessGroup::FromEnvironment());
   return Guarded([&]() -> Result<TrainedClip> {
     if (options.threads > 0) at::set_num_threads(options.threads);
     ONDINE_ASSIGN(const torch::Device device, FindDevice(options.device));
-    ClipBatches batches(training, tokenizer, spec.context, options.batch, options.seed);
+    ClipBatches batches(training, tokenizer, used.context, options.batch, options.strengths > 0,
+                        options.seed);
     if (batches.size() < group.size()) {
       return MakeError(ErrorCode::kInvalidArgument, "a batch has fewer photos than processes");
     }
     torch::manual_seed(options.seed);
-    ClipTwin twin(spec, device, options.bfloat16 ? torch::kBFloat16 : torch::kFloat);
-    Settings settings = SettingsOf(options, spec, batches, group);
-    const ClipValidation measure(validation, training.items, tokenizer, spec);
-    return Training(std::move(twin), std::move(settings), std::move(group), std::move(batches),
+    const torch::Dtype precision = options.bfloat16 ? torch::kBFloat16 : torch::kFloat;
+    Result<ClipTwin> twin =
+        start ? ClipTwin::Load(*start, device, precision) : ClipTwin(used, device, precision);
+    if (!twin) return tl::unexpected(twin.error());
+    Settings settings = SettingsOf(options, used, batches, group);
+    if (start) settings.Add("from", formats::Fingerprint(*start));
+    const ClipValidation measure(validation, training.items, tokenizer, used);
+    return Training(*std::move(twin), std::move(settings), std::move(group), std::move(batches),
                     measure, options, observer)
         .Run();
   });

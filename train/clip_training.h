@@ -1,4 +1,4 @@
-// Trains a CLIP from scratch on photos with names and attributes.
+// Trains a CLIP on photos with names and attributes, from scratch or on.
 #ifndef ONDINE_TRAIN_CLIP_TRAINING_H_
 #define ONDINE_TRAIN_CLIP_TRAINING_H_
 
@@ -37,6 +37,12 @@ struct ClipTrainingOptions {
   int threads = 0;             // 0: torch's choice
   bool bfloat16 = false;       // for the products with the layers' matrices
 
+  std::string start;        // file of a CLIP to go on from, of this spec; empty: random weights
+  bool texts_only = false;  // the image tower and the logit scale stay as they are
+  // Above 0: a third caption of each photo has strengths (SToRI: Kim et al., 2024, arXiv
+  // 2410.08469), which the text tower learns to follow; its loss counts that much.
+  double strengths = 0;
+
   std::string checkpoint;             // file; empty: none is written
   double checkpoint_minutes = 10;     // between two of them
   bool resume = false;                // from the checkpoint
@@ -47,6 +53,7 @@ struct ClipStepReport {
   std::int64_t step = 0, steps = 0;  // finished, in all
   double epoch = 0;
   double loss = 0, name_loss = 0, attribute_loss = 0;
+  double strength_loss = 0;  // 0 without captions that have strengths
   double learning_rate = 0;
   double gradient = 0;  // its length before it was cut
   double logit_scale = 0;
@@ -73,12 +80,14 @@ struct TrainedClip {
   std::vector<TrainedWeight> weights;
 };
 
+// `spec` is that of random weights; a CLIP to go on from has its own, and the tokenizer is its own.
 // Photos to train on are larger than the spec's by a margin that they are cut out of, photos to
-// validate with have its size. The spec's logit scale is learned. With several processes, as their
-// environment says, each computes its part of every batch; the first returns the model, the others
-// one without weights. When it is stopped, a checkpoint is written and the error is kCancelled.
-// Other errors: kInvalidArgument (options, device), kMismatch (the checkpoint is of another
-// training), kIo.
+// validate with, and those that texts alone are trained on, have its size. The spec's logit scale
+// is learned. With several processes, as their environment says, each computes its part of every
+// batch; the first returns the model, the others one without weights. When it is stopped, a
+// checkpoint is written and the error is kCancelled. Other errors: kInvalidArgument (options,
+// device), kMismatch (the checkpoint is of another training), kUnsupported (a CLIP that photos are
+// cut for), kIo, those of ClipTwin::Load().
 Result<TrainedClip> TrainClip(const models::ClipSpec& spec, const text::ClipTokenizer& tokenizer,
                               const PhotoSet& training, const PhotoSet& validation,
                               const ClipTrainingOptions& options,

@@ -32,6 +32,23 @@ Recall RecallOf(const Tensor& similarities, const Tensor& right) {
   return recall;
 }
 
+Tensor PhotoVectors(const ClipTwin& twin, const PhotoSet& photos, const ProcessGroup& group,
+                    const StopToken& stop_token) {
+  const torch::NoGradGuard no_gradient;
+  const auto count = static_cast<std::int64_t>(photos.items.size());
+  const Part part = Part::Own(count, group);
+  const Tensor bytes = BytesOf(photos);
+  Tensor own = torch::zeros({part.size(), twin.spec().projection});
+  for (std::int64_t begin = part.begin; begin < part.end && !stop_token.Stopped();
+       begin += kAtOnce) {
+    const std::int64_t end = std::min(begin + kAtOnce, part.end);
+    own.narrow(0, begin - part.begin, end - begin)
+        .copy_(twin.EncodePictures(
+            Normalised(bytes.narrow(0, begin, end - begin).to(twin.device()), twin.spec())));
+  }
+  return Gathered(own, count, group);
+}
+
 ClipValidation::ClipValidation(const PhotoSet& photos, const std::vector<FashionItem>& training,
                                const text::ClipTokenizer& tokenizer, const models::ClipSpec& spec)
     : photos_(photos),
@@ -102,17 +119,7 @@ ZeroShotScore ClipValidation::Score(const ClipTwin& twin, const Classes& classes
 
 ClipScores ClipValidation::Measure(const ClipTwin& twin, const ProcessGroup& group) const {
   const torch::NoGradGuard no_gradient;
-  const auto count = static_cast<std::int64_t>(photos_.items.size());
-  const Part part = Part::Own(count, group);
-  const Tensor bytes = BytesOf(photos_);
-  Tensor own = torch::zeros({part.size(), twin.spec().projection});
-  for (std::int64_t begin = part.begin; begin < part.end; begin += kAtOnce) {
-    const std::int64_t end = std::min(begin + kAtOnce, part.end);
-    own.narrow(0, begin - part.begin, end - begin)
-        .copy_(twin.EncodePictures(
-            Normalised(bytes.narrow(0, begin, end - begin).to(twin.device()), twin.spec())));
-  }
-  const Tensor pictures = Gathered(own, count, group);
+  const Tensor pictures = PhotoVectors(twin, photos_, group);
   ClipScores scores;
   scores.type = Score(twin, types_, pictures);
   scores.colour = Score(twin, colours_, pictures);

@@ -18,6 +18,11 @@ namespace ondine::train {
 // Of similarities [queries][answers] and which answers are right.
 Recall RecallOf(const torch::Tensor& similarities, const torch::Tensor& right);
 
+// Vectors [photos][projection] of photos of the spec's size, on the CPU, without gradients. Each
+// process computes a part. When it is stopped, some are zeros.
+torch::Tensor PhotoVectors(const ClipTwin& twin, const PhotoSet& photos, const ProcessGroup& group,
+                           const StopToken& stop_token = {});
+
 class ClipValidation {
  public:
   // Recall is among the first 1,000 photos that have a name; every photo of the same name or the

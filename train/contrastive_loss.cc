@@ -20,6 +20,13 @@ Tensor ContrastiveLoss(const Tensor& logits, const Tensor& holds) {
   return (toward(0) + toward(1)) / 2;
 }
 
+Tensor StrengthLoss(const Tensor& logits, const Tensor& shares) {
+  // What shows all that is asked for is e^10 times as likely as what shows nothing of it.
+  constexpr double kSharpness = 10;
+  const Tensor wanted = torch::log_softmax(kSharpness * shares, 0);
+  return (wanted.exp() * (wanted - torch::log_softmax(logits, 0))).sum(0).mean();
+}
+
 Tensor Gathered(const Tensor& own, std::int64_t count, const ProcessGroup& group) {
   if (group.size() == 1) return own;
   const Part part = Part::Own(count, group);

@@ -19,6 +19,13 @@ torch::Tensor Holds(const torch::Tensor& traits, const torch::Tensor& stated);
 // 2204.03610). Of every row and column something must hold.
 torch::Tensor ContrastiveLoss(const torch::Tensor& logits, const torch::Tensor& holds);
 
+// What texts with strengths learn from, of logits [pictures][texts] and the shares of a text's
+// strength that are true of a picture: each text's softmax over the pictures is to be that of the
+// shares times a constant, so that a picture is the likelier the more of what is asked for it
+// shows, and what is asked for more strongly counts for more. The mean divergence of the two, in
+// nats.
+torch::Tensor StrengthLoss(const torch::Tensor& logits, const torch::Tensor& shares);
+
 // Which part of `count` things this process computes.
 struct Part {
   std::int64_t begin = 0, end = 0;

@@ -195,7 +195,7 @@ Result<ClipTokenizer> ClipTokenizer::Create(const ClipVocabulary& vocabulary) {
   return tokenizer;
 }
 
-Result<ClipTokenizer> ClipTokenizer::FromGguf(const formats::GgufFile& file) {
+Result<ClipVocabulary> ClipVocabulary::FromGguf(const formats::GgufFile& file) {
   ONDINE_ASSIGN(const std::vector<std::string>* tokens, file.FindStrings("tokenizer.ggml.tokens"));
   if (tokens == nullptr) {
     return MakeError(ErrorCode::kNotFound, "no vocabulary: key tokenizer.ggml.tokens is missing",
@@ -209,6 +209,11 @@ Result<ClipTokenizer> ClipTokenizer::FromGguf(const formats::GgufFile& file) {
   } else {
     ONDINE_ASSIGN(vocabulary.merges, RecoverMerges(*tokens, file.path()));
   }
+  return vocabulary;
+}
+
+Result<ClipTokenizer> ClipTokenizer::FromGguf(const formats::GgufFile& file) {
+  ONDINE_ASSIGN(const ClipVocabulary vocabulary, ClipVocabulary::FromGguf(file));
   auto tokenizer = Create(vocabulary);
   if (!tokenizer) tokenizer.error().context = file.path();
   return tokenizer;

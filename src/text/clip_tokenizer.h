@@ -31,7 +31,10 @@ struct ClipVocabulary {
   // there are too few.
   static Result<ClipVocabulary> FromMerges(std::string_view text, std::int32_t tokens,
                                            const std::string& path);
-  void Write(formats::GgufWriter& writer) const;  // as ClipTokenizer::FromGguf() reads it
+  // From tokenizer.ggml.tokens and .merges. Files without merges (clip.cpp's) are completed: the
+  // order of the tokens tells them. Errors: kNotFound (no vocabulary), kCorrupt.
+  static Result<ClipVocabulary> FromGguf(const formats::GgufFile& file);
+  void Write(formats::GgufWriter& writer) const;  // as FromGguf() reads it
 };
 
 // Immutable; may be shared between threads.
@@ -45,8 +48,7 @@ class ClipTokenizer {
 
   // kCorrupt where the parts of a merge are no tokens.
   static Result<ClipTokenizer> Create(const ClipVocabulary& vocabulary);
-  // From tokenizer.ggml.tokens and .merges. Files without merges (clip.cpp's) are completed: the
-  // order of the tokens tells them. Errors: kNotFound (no vocabulary), kCorrupt.
+  // Errors: those of ClipVocabulary::FromGguf() and Create().
   static Result<ClipTokenizer> FromGguf(const formats::GgufFile& file);
 
   // Without start and end. Never fails on text.

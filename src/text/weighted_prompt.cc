@@ -216,6 +216,11 @@ Result<WeightedPrompt> ParseWeightedPrompt(std::string_view query) {
   return Parser(query).Run();
 }
 
+std::string WeightedWords(std::string_view words, double weight) {
+  const std::string escaped = Escaped(words, true, true);
+  return weight == 1 ? escaped : '(' + escaped + ':' + Digits(weight) + ')';
+}
+
 std::string CanonicalQuery(const WeightedPrompt& prompt) {
   std::string query;
   std::size_t done = 0;

@@ -40,6 +40,9 @@ struct WeightedPrompt {
 // finite or above kMostWeight (also as a product).
 Result<WeightedPrompt> ParseWeightedPrompt(std::string_view query);
 
+// Words that are not markup, as a query has them with this weight.
+std::string WeightedWords(std::string_view words, double weight);
+
 // The query that says the same, with a number for each weight.
 std::string CanonicalQuery(const WeightedPrompt& prompt);
 

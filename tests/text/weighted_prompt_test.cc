@@ -149,6 +149,27 @@ TEST(WeightedPrompt, TheCanonicalQuerySaysTheSame) {
   }
 }
 
+TEST(WeightedPrompt, WordsThatAreNoMarkupCanBeWeighted) {
+  testing::RandomText random(4);
+  for (int round = 0; round < 2000; ++round) {
+    std::string words = "w";
+    for (std::size_t i = random.Below(12); i > 0; --i) words += "()[]\\-: 12.ab"[random.Below(13)];
+    words += 'w';
+    for (const double weight : {0.0, 1.0, 1.0 / 3, 8.5}) {
+      const std::string query = "a " + WeightedWords(words, weight) + " b";
+      const auto prompt = ParseWeightedPrompt(query);
+      ASSERT_TRUE(prompt.has_value()) << query;
+      EXPECT_EQ(prompt->text, "a " + words + " b") << query;
+      EXPECT_TRUE(prompt->unwanted.empty()) << query;
+      ASSERT_THAT(prompt->spans, SizeIs(weight == 1 ? 0 : 1)) << query;
+      if (weight == 1) continue;
+      EXPECT_EQ(prompt->spans[0].begin, 2u);
+      EXPECT_EQ(prompt->spans[0].end, 2 + words.size());
+      EXPECT_EQ(prompt->spans[0].weight, weight);
+    }
+  }
+}
+
 TEST(WeightedPrompt, AnyBytesGiveAPromptOrAnError) {
   testing::RandomText random(3);
   for (int round = 0; round < 3000; ++round) {

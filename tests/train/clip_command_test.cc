@@ -151,6 +151,53 @@ TEST_F(ClipCommandTest, WritesAModelThatSaysWhatItWasMadeFrom) {
   }
 }
 
+std::vector<std::string> Teaching(const std::string& data, const std::string& from,
+                                  const std::string& out) {
+  return {"clip",        "--data", data,      "--from", from,      "--texts-only",
+          "--strengths", "1",      "--batch", "16",     "--steps", "6",
+          "--threads",   "1",      "-o",      out};
+}
+
+// Whatever the type of its tensors is.
+TEST_F(ClipCommandTest, TeachesStrengthsToAClipThatIsThere) {
+  for (const std::string type : {"q8_0", "f16", "f32"}) {
+    Train({"--name", "little", "--type", type}, "clip.gguf");
+    Output(Teaching(Path("data"), Path("clip.gguf"), Path("strong.gguf")));
+    const auto before = formats::GgufFile::Open(Path("clip.gguf"));
+    const auto after = formats::GgufFile::Open(Path("strong.gguf"));
+    ASSERT_TRUE(before && after);
+    EXPECT_EQ(after->FindString("general.name").value(), "little");
+    EXPECT_EQ(after->FindNumber("clip.logit_scale").value(),
+              before->FindNumber("clip.logit_scale").value());
+    const std::string provenance = after->FindString("ondine.clip.provenance").value().value();
+    for (const char* part : {"strengths 1", "texts-only yes", ", from a CLIP of: ", "from "}) {
+      EXPECT_THAT(provenance, HasSubstr(part));
+    }
+    // Byte for byte, so that vectors of photos are what they were.
+    for (const formats::GgufTensor& tensor : before->tensors()) {
+      const formats::GgufTensor* other = after->FindTensor(tensor.name);
+      ASSERT_NE(other, nullptr);
+      const bool same = std::ranges::equal(tensor.data, other->data);
+      const bool text = tensor.name.starts_with("t.") || tensor.name == "text_projection.weight";
+      EXPECT_EQ(same, !text) << type << " " << tensor.name;
+    }
+  }
+
+  std::vector<std::string> other = Teaching(Path("data"), Path("clip.gguf"), Path("x.gguf"));
+  other.insert(other.end(), {"--width", "64"});
+  EXPECT_THAT(Refusal(2, other), HasSubstr("--from"));
+  EXPECT_THAT(Refusal(2, {"clip", "-o", Path("x.gguf")}), HasSubstr("--merges or --from"));
+  EXPECT_THAT(Refusal(2, Command({"--texts-only"})), HasSubstr("--from"));
+}
+
+TEST_F(ClipCommandTest, TwoProcessesTeachWhatOneTeaches) {
+  Train({"--type", "f32"}, "clip.gguf");
+  Output(Teaching(Path("data"), Path("clip.gguf"), Path("alone.gguf")));
+  RunInTwo(Teaching(Path("data"), Path("clip.gguf"), Path("together.gguf")));
+  EXPECT_LT(RelativeDifference(Weights("together.gguf"), Weights("alone.gguf")), 1e-3);
+  EXPECT_GT(RelativeDifference(Weights("alone.gguf"), Weights("clip.gguf")), 1e-3);
+}
+
 TEST_F(ClipCommandTest, TheSeedDecidesEveryByte) {
   const std::string first = Train({}, "first.gguf");
   EXPECT_EQ(Train({"--log", Path("log")}, "second.gguf"), first);

@@ -41,5 +41,22 @@ TEST(ContrastiveLoss, EqualTextsDoNotFight) {
   EXPECT_LT(logits.grad().abs().max().item<double>(), 1e-12);
 }
 
+// Of three pictures that show all of what the first text asks for, a half and nothing; the second
+// text asks for something that the first two show alike.
+TEST(StrengthLoss, WantsPicturesInProportionToWhatTheyShow) {
+  const Tensor shares = torch::tensor({1.0, 0.5, 0.5, 0.5, 0.0, 0.0}, torch::kDouble).view({3, 2});
+  const auto loss = [&](std::vector<double> logits) {
+    return train::StrengthLoss(torch::tensor(logits, torch::kDouble).view({3, 2}), shares)
+        .item<double>();
+  };
+  EXPECT_NEAR(loss({10, 5, 5, 5, 0, 0}), 0, 1e-12);
+  EXPECT_NEAR(loss({107, 5, 102, 5, 97, 0}), 0, 1e-12);
+  const double sum = std::exp(10.0) + std::exp(5.0) + 1;
+  const double wanted[] = {std::exp(10.0) / sum, std::exp(5.0) / sum, 1 / sum};
+  double uniform = 0;
+  for (const double share : wanted) uniform += share * std::log(3 * share);
+  EXPECT_NEAR(loss({0, 5, 0, 5, 0, 0}), uniform / 2, 1e-12);  // the mean over the texts
+}
+
 }  // namespace
 }  // namespace ondine::testing
