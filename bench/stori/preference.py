@@ -211,8 +211,10 @@ def response(by_setting):
     logs = np.log2([strengths[i] for i in positive])
     slopes = np.array([np.polyfit(logs, row[positive], 1)[0] for row in curve])
     spearman = np.array([rank_correlation(row, strengths) for row in curve])
-    monotone = np.array([np.all(np.diff(row) > 0) for row in curve])
-    return {"slope": slopes, "spearman": spearman, "monotone": monotone}
+    steps = np.diff(curve)
+    # A score of 0 cannot fall any further, so that steps there are ties whatever a strength does.
+    return {"slope": slopes, "spearman": spearman, "monotone": np.all(steps > 0, axis=1),
+            "never_reversed": np.all(steps >= 0, axis=1)}
 
 
 def reach(by_setting, retention, chosen):
@@ -243,7 +245,7 @@ def summarize(results, count, draws=1000):
     random = np.random.default_rng(1)
     samples = [random.integers(0, count, count) for _ in range(draws)]
     everyone = np.arange(count)
-    summary = {}
+    summary, widths = {}, {}
     for name, by_setting in results.items():
         entry = {"settings": [
             {"a": a, "b": b, **{key: mean(records, key) for key in records[0]}}
@@ -257,10 +259,15 @@ def summarize(results, count, draws=1000):
             for retention in RETENTIONS:
                 low, high = reach(by_setting, retention, everyone)
                 drawn = [reach(by_setting, retention, s) for s in samples[:300]]
+                widths[name, retention] = np.array([h - l for l, h in drawn])
                 entry[f"reach_{retention}"] = {
                     "low": low, "high": high, "width": high - low,
-                    "width_ci95": interval([h - l for l, h in drawn])}
+                    "width_ci95": interval(widths[name, retention])}
         summary[name] = entry
+    for (name, retention), drawn in widths.items():  # paired, on the same queries
+        ours, other = (summary[n][f"reach_{retention}"] for n in ("SToRI", name))
+        other["stori_less_this"] = ours["width"] - other["width"]
+        other["stori_less_this_ci95"] = interval(widths["SToRI", retention] - drawn)
     return summary
 
 
@@ -277,12 +284,15 @@ def print_tables(kind, count, summary):
         if "slope" in entry:
             print(f"{name}: slope {entry['slope']:.3f} {entry['slope_ci95']}, Spearman "
                   f"{entry['spearman']:.3f} {entry['spearman_ci95']}, monotone "
-                  f"{100 * entry['monotone']:.1f} % {entry['monotone_ci95']}")
+                  f"{100 * entry['monotone']:.1f} % {entry['monotone_ci95']}, never in the wrong "
+                  f"direction {100 * entry['never_reversed']:.1f} %")
         for retention in RETENTIONS:
             if f"reach_{retention}" in entry:
                 r = entry[f"reach_{retention}"]
                 print(f"{name}: AP of both >= {retention}: {r['low']:.3f} to {r['high']:.3f}, width "
-                      f"{r['width']:.3f} [{r['width_ci95'][0]:.3f}, {r['width_ci95'][1]:.3f}]")
+                      f"{r['width']:.3f} [{r['width_ci95'][0]:.3f}, {r['width_ci95'][1]:.3f}], "
+                      f"SToRI's less this {r['stori_less_this']:+.3f} "
+                      f"[{r['stori_less_this_ci95'][0]:+.3f}, {r['stori_less_this_ci95'][1]:+.3f}]")
 
 
 def main():
