@@ -3,22 +3,13 @@
 #define ONDINE_SRC_SERVE_CHAT_REQUEST_H_
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include "ondine/server.h"
+#include "serve/chat_reply.h"
 #include "serve/http_client.h"
 
 namespace ondine::serve {
-
-struct ChatReply {
-  std::string text;
-  std::optional<ServerFailure> failure;
-  std::string detail;       // what the server said of it, or what went wrong; one line
-  double retry_after = -1;  // seconds that the server asks to wait; < 0: it does not
-  bool sent = false;
-};
 
 // The body of a request: the question alone, to be answered as a stream.
 std::string ChatBody(std::string_view model, std::string_view question, int max_tokens);
