@@ -37,7 +37,7 @@ struct ClipTrainingOptions {
   int threads = 0;             // 0: torch's choice
   bool bfloat16 = false;       // for the products with the layers' matrices
 
-  std::string start;        // file of a CLIP to go on from, of this spec; empty: random weights
+  std::string start;        // file of a CLIP to go on from; empty: random weights
   bool texts_only = false;  // the image tower and the logit scale stay as they are
   // Above 0: a third caption of each photo has strengths (SToRI: Kim et al., 2024, arXiv
   // 2410.08469), which the text tower learns to follow; its loss counts that much.
