@@ -1,6 +1,5 @@
 #include "train/captions.h"
 
-#include <algorithm>
 #include <set>
 
 #include "base/join.h"

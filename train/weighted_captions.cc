@@ -4,7 +4,6 @@
 #include <array>
 #include <cctype>
 #include <cmath>
-#include <utility>
 
 #include "train/attribute_phrase.h"
 #include "train/caption_words.h"
@@ -14,7 +13,6 @@ namespace ondine::train {
 namespace {
 
 using base::Random;
-using text::WeightedPrompt;
 
 std::string SayingOf(std::size_t attribute, const std::string& value) {
   return std::string(kAttributeColumns[attribute]) + "=" + value;
