@@ -14,6 +14,7 @@ usage() { awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$1";
 
 DEFAULT_MODEL=build/models/SmolLM2-135M-Instruct.Q4_1.gguf
 GEMMA_MODEL=build/models/gemma-3-270m-q4_k_m.gguf
+GGML=libggml-python==0.20.2.post1
 LOGS=build/logs
 VENV=build/python
 

@@ -31,7 +31,7 @@ Result<PotPolicy> ParsePotPolicy(std::string_view name);
 const char* PotPolicyName(PotPolicy policy);
 std::vector<std::string> PotPolicyNames();
 
-// Element type of stored keys and values. q8_0 holds nearly twice, q4_0 3.5 times the entries of
+// Element type of stored keys and values. q8_0 holds nearly twice, q4_0 3.6 times the entries of
 // f16 in the same bytes.
 enum class CacheType { kF16, kQ8_0, kQ4_0 };
 

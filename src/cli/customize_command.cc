@@ -136,7 +136,10 @@ Action AddCustomize(CLI::App& app) {
       "looked at.\n\nExample:\n  ondine customize --examples mine.jsonl --pool pool.gguf -o "
       "mine.gguf\n  ondine run --adapter mine.gguf -p \"...\"");
   options->model.AddTo(*command);
-  CLI::Option* pool = command->add_option("--pool", options->pool, "pool of adapters, a GGUF file");
+  CLI::Option* pool =
+      command->add_option("--pool", options->pool,
+                          "pool of adapters, a GGUF file (default: the one that comes along "
+                          "with the program)");
   CLI::Option* server = command->add_option(
       "--pool-server", options->pool_server,
       "address of an `ondine serve` that has the pool: nothing but similarities leaves");

@@ -117,7 +117,7 @@ Status Evaluate(const Options& options, const MakeTask& make) {
 void AddCommon(CLI::App& command, Options& options) {
   options.model.AddTo(command);
   options.adapter.AddTo(command);
-  options.pot.AddAll(command, PotChoice::Default::kPot);
+  options.pot.AddAll(command, PotChoice::Default::kTextPot);
   command
       .add_option("--reread", options.reread,
                   "as in read; with several values each question is asked once with each")

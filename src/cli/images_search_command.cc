@@ -268,7 +268,8 @@ Action AddImagesSearch(CLI::App& images) {
   CLI::App* search = images.add_subcommand("search", "Find photos by a text");
   search->footer(
       "(word) strengthens, (word:1.6) by a number, [word] weakens, -word is not wanted;\n"
-      "\\( \\) \\[ \\] \\- \\: are these characters themselves. A query that begins with - stands "
+      "\\( \\) \\[ \\] \\\\ \\- \\: are these characters themselves. A query that begins with - "
+      "stands "
       "last, behind --.\n\n"
       "Example:\n"
       "  ondine images search --clip clip.gguf --db photos.db \"a (red:1.6) running shoe\" "

@@ -166,8 +166,10 @@ std::vector<CLI::Option*> PotChoice::AddAll(CLI::App& command, Default when_abse
       command.add_option("--keep", keep, "share of the pot that survives a distillation")
           ->capture_default_str(),
       command.add_option("--alpha", alpha,
-                         "share of the survivors chosen by surprise (default: 1; 0.5 with --recall "
-                         "question)"),
+                         when_absent == Default::kTextPot
+                             ? "share of the survivors chosen by surprise (default: 1; 0.5 with "
+                               "--recall question)"
+                             : "share of the survivors chosen by surprise (default: 1)"),
       command
           .add_option(
               "--surprise-span", surprise_span,
@@ -187,14 +189,6 @@ std::vector<CLI::Option*> PotChoice::AddAll(CLI::App& command, Default when_abse
               "--rarity", rarity,
               "share of a token's rarity that is taken off its surprise (0: the paper's form)")
           ->capture_default_str(),
-      command
-          .add_option("--consolidate", consolidate,
-                      "read what survived once more as one text (default: with infinipot)")
-          ->check(CLI::IsMember({"on", "off"})),
-      command.add_option(
-          "--archive", archive,
-          "tokens of the text that stay known as text (default: 32 for each entry with "
-          "infinipot)"),
       command.add_option("--sinks", sinks, "first tokens that are always kept")
           ->capture_default_str(),
       command
@@ -208,6 +202,16 @@ std::vector<CLI::Option*> PotChoice::AddAll(CLI::App& command, Default when_abse
       command.add_option("--catalyst", catalyst, "text that stands for the questions to come")
           ->capture_default_str()};
   of_pots.push_back(type);
+  if (when_absent == Default::kTextPot) {
+    of_pots.push_back(
+        command
+            .add_option("--consolidate", consolidate,
+                        "read what survived once more as one text (default: with infinipot)")
+            ->check(CLI::IsMember({"on", "off"})));
+    of_pots.push_back(command.add_option("--archive", archive,
+                                         "tokens of the text that stay known as text (default: 32 "
+                                         "for each entry with infinipot)"));
+  }
   if (when_absent == Default::kNone) {
     for (CLI::Option* option : of_pots) option->needs(size);
   }

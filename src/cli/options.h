@@ -77,9 +77,10 @@ struct PotChoice {
   std::optional<int> recent;
   std::string catalyst = PotSettings().catalyst;
 
-  // --pot, and everything else that shapes a pot; all of them. Where there is a pot only if --pot
-  // asks for one, the rest needs it.
-  enum class Default { kPot, kNone };
+  // --pot, and everything else that shapes a pot; all of them. kTextPot: also what concerns texts
+  // that are read to be asked about. kNone: there is a pot only if --pot asks for one, and the rest
+  // needs it.
+  enum class Default { kTextPot, kPot, kNone };
   std::vector<CLI::Option*> AddAll(CLI::App& command, Default when_absent);
   // Where no number of slots is given the usual one, at most as many as the model has positions.
   Result<PotSettings> Settings(const Model& model) const;

@@ -252,7 +252,7 @@ Action AddRead(CLI::App& app) {
                                           "the same as a page in this file");
   CLI::Option* load = command->add_option("--load", options->load, "a saved pot instead of texts");
   // What a pot was read with is in it.
-  for (CLI::Option* option : options->pot.AddAll(*command, PotChoice::Default::kPot))
+  for (CLI::Option* option : options->pot.AddAll(*command, PotChoice::Default::kTextPot))
     load->excludes(option);
   for (CLI::Option* option : {system, recall, explain, page}) load->excludes(option);
   command

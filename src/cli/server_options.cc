@@ -82,7 +82,7 @@ Result<std::string> ReadKeyFile(const std::string& path) {
 void ServerChoice::AddTo(CLI::App& command) {
   CLI::Option* server = command.add_option(
       "--server", url,
-      "OpenAI-compatible server for what the device should not answer, http://...");
+      "OpenAI-compatible server for what the device should not answer, http://... or https://...");
   const auto with_server = [&](CLI::Option* option) { option->needs(server); };
   with_server(command
                   .add_option("--privacy", privacy,

@@ -27,12 +27,14 @@ std::int64_t RoundUp(std::int64_t x, std::int64_t grain) {
 }
 
 const AttentionKernels& Choose(AttentionKernel kernel) {
-#if defined(__x86_64__)
   if (kernel == AttentionKernel::kScalar) return kPlainAttention;
+#if defined(__x86_64__)
   if (HasAvx512Vnni()) {
     return kernel == AttentionKernel::kInt8 ? kAvx512ByteAttention : kAvx512Attention;
   }
   if (HasAvx2()) return kAvx2Attention;
+#elif defined(__aarch64__)
+  if (HasNeon()) return kNeonAttention;
 #endif
   return kPlainAttention;
 }

@@ -88,7 +88,9 @@ struct AttentionKernels {
 };
 
 extern const AttentionKernels kPlainAttention;
-extern const AttentionKernels kAvx2Attention;  // multiplies floats
+// These multiply floats.
+extern const AttentionKernels kAvx2Attention;
+extern const AttentionKernels kNeonAttention;
 // These need VNNI, and multiply integers of 16 or of 8 bits.
 extern const AttentionKernels kAvx512Attention;
 extern const AttentionKernels kAvx512ByteAttention;

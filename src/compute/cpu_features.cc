@@ -1,6 +1,8 @@
 #include "compute/cpu_features.h"
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -11,23 +13,31 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 #endif
 
 namespace ondine::compute {
 namespace {
 
+#if defined(__aarch64__)
+enum Level { kNone, kNeon, kNeonDot };
+constexpr std::array<std::string_view, 3> kLevels = {"none", "neon", "neon_dot"};
+#else
 enum Level { kNone, kAvx2, kAvxVnni, kAvx512, kAmx };
+constexpr std::array<std::string_view, 5> kLevels = {"none", "avx2", "avx_vnni", "avx512", "amx"};
+#endif
 
 Level Allowed() {
   static const Level allowed = [] {
-    constexpr std::array<std::string_view, kAmx + 1> kNames = {"none", "avx2", "avx_vnni", "avx512",
-                                                               "amx"};
     const char* variable = std::getenv("ONDINE_CPU");
-    if (variable == nullptr) return kAmx;
-    for (int level = kNone; level <= kAmx; ++level) {
-      if (variable == kNames[static_cast<std::size_t>(level)]) return static_cast<Level>(level);
-    }
-    return kNone;
+    if (variable == nullptr) return static_cast<Level>(kLevels.size() - 1);
+    const auto* level = std::find(kLevels.begin(), kLevels.end(), variable);
+    return level == kLevels.end() ? kNone : static_cast<Level>(level - kLevels.begin());
   }();
   return allowed;
 }
@@ -36,6 +46,7 @@ struct Features {
   bool avx2 = false, avx_vnni = false;
   bool avx512 = false, avx512_vnni = false, avx512_bfloat16 = false;
   bool amx_int8 = false, amx_bfloat16 = false;
+  bool neon = false, neon_dot = false;
 };
 
 #if defined(__x86_64__)
@@ -77,6 +88,25 @@ Features Find() {
   }
   return found;
 }
+#elif defined(__aarch64__)
+bool CpuHasDotProducts() {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__APPLE__)
+  std::int32_t has = 0;
+  std::size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, nullptr, 0) == 0 && has != 0;
+#else
+  return false;
+#endif
+}
+
+Features Find() {
+  Features found;
+  found.neon = Allowed() >= kNeon;
+  found.neon_dot = Allowed() >= kNeonDot && CpuHasDotProducts();
+  return found;
+}
 #else
 Features Find() {
   return {};
@@ -110,6 +140,12 @@ bool HasAmxInt8() {
 }
 bool HasAmxBFloat16() {
   return Cpu().amx_bfloat16;
+}
+bool HasNeon() {
+  return Cpu().neon;
+}
+bool HasNeonDot() {
+  return Cpu().neon_dot;
 }
 
 }  // namespace ondine::compute

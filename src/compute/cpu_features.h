@@ -1,5 +1,6 @@
 // What the processor under us can run. The variable ONDINE_CPU lowers it, for tests and benchmarks:
-// none, avx2, avx_vnni, avx512 or amx is then the most that is used; any other name means none.
+// none, avx2, avx_vnni, avx512 or amx is then the most that is used, and on Arm none, neon or
+// neon_dot; any other name means none.
 #ifndef ONDINE_SRC_COMPUTE_CPU_FEATURES_H_
 #define ONDINE_SRC_COMPUTE_CPU_FEATURES_H_
 
@@ -25,6 +26,11 @@ bool HasAvx512BFloat16();
 bool HasAmxInt8();
 // The same of BF16, and the vector instructions that round to it.
 bool HasAmxBFloat16();
+
+// What every 64-bit Arm core has.
+bool HasNeon();
+// Also the 8-bit dot products of Cortex-A55, A75, Apple's M1 and later.
+bool HasNeonDot();
 
 }  // namespace ondine::compute
 

@@ -19,11 +19,13 @@ using FloatKernel = void (*)(const FloatWeights& weights, Worker::Range panels,
 void MultiplyFloatScalar(const FloatWeights& weights, Worker::Range panels, const Activations& x,
                          Worker::Range rows, bool add, float* y, std::int64_t stride);
 
-// The same numbers, where HasAvx2() or HasAvx512().
+// The same numbers, where HasAvx2(), HasAvx512() or HasNeon().
 void MultiplyFloatAvx2(const FloatWeights& weights, Worker::Range panels, const Activations& x,
                        Worker::Range rows, bool add, float* y, std::int64_t stride);
 void MultiplyFloatAvx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,
                          Worker::Range rows, bool add, float* y, std::int64_t stride);
+void MultiplyFloatNeon(const FloatWeights& weights, Worker::Range panels, const Activations& x,
+                       Worker::Range rows, bool add, float* y, std::int64_t stride);
 
 // BF16 weights only: rounds x to BF16, as ggml does, and multiplies pairs. Needs AVX-512 BF16 too.
 void MultiplyBFloat16Avx512(const FloatWeights& weights, Worker::Range panels, const Activations& x,

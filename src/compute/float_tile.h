@@ -75,8 +75,8 @@ class FloatProducts {
   using Input = typename Element::Input;
 
   static constexpr int kVectors = static_cast<int>(FloatWeights::kPanelRows) / Lanes::kCount;
-  // Sums of a tile: 24 of 32 registers, or 12 of 16.
-  static constexpr int kMostPanels = 2 / kVectors;
+  // Sums of a tile: 24 of 32 registers, or 12 of AVX2's 16.
+  static constexpr int kMostPanels = kVectors == 1 ? 2 : 1;
   static constexpr int kMostRows = kVectors == 1 ? 12 : 6;
   // Of a tile of one row, which weights from memory pass by once: read side by side they keep more
   // of the memory's prefetchers busy, and their sums wait less for each other.

@@ -1,16 +1,11 @@
 #include <immintrin.h>
 
-#include <algorithm>
-
 #include "compute/int8_kernels.h"
 #include "compute/int8_tiles.h"
 #include "compute/lanes_avx2.h"
 
 namespace ondine::compute {
 namespace {
-
-constexpr std::int64_t kPanelRows = Int8Weights::kPanelRows;
-constexpr std::int64_t kGroup = Int8Weights::kGroup;
 
 // Two 8-bit products do not fit into the 16 bits that a dot product of bytes has here, so both
 // sides are widened: even and odd columns apart.
@@ -47,28 +42,7 @@ void MultiplyInt8Avx2(const Int8Weights& weights, Worker::Range panels, const In
 
 void AddInt8OutliersAvx2(const Int8Weights& weights, Worker::Range panels,
                          std::span<const Int8Outlier> outliers, const float* scales, float* y) {
-  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel, y += kPanelRows) {
-    __m256 sums[2] = {};
-    for (const Int8Outlier& outlier : outliers) {
-      // A column is a byte of each four of its group.
-      const std::int8_t* group =
-          weights.Panel(panel) + outlier.column / kGroup * kGroup * kPanelRows;
-      const __m128i left = _mm_cvtsi32_si128(24 - 8 * (outlier.column % static_cast<int>(kGroup)));
-      for (int half = 0; half < 2; ++half) {
-        const __m256i fours = _mm256_load_si256(reinterpret_cast<const __m256i*>(group) + half);
-        const __m256i bytes = _mm256_srai_epi32(_mm256_sll_epi32(fours, left), 24);
-        sums[half] =
-            _mm256_fmadd_ps(_mm256_set1_ps(outlier.excess), _mm256_cvtepi32_ps(bytes), sums[half]);
-      }
-    }
-    alignas(32) float totals[kPanelRows];
-    for (int half = 0; half < 2; ++half) _mm256_store_ps(totals + half * 8, sums[half]);
-    const std::int64_t first = panel * kPanelRows;
-    const std::int64_t count = std::min(kPanelRows, weights.out() - first);
-    for (std::int64_t j = 0; j < count; ++j) {
-      y[j] = __builtin_fmaf(totals[j], scales[first + j], y[j]);
-    }
-  }
+  AddInt8Outliers<Avx2Lanes>(weights, panels, outliers, scales, y);
 }
 
 }  // namespace ondine::compute

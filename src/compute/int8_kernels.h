@@ -23,8 +23,9 @@ struct Int8Input {
 
 // What the input's code and the weights make of a sum; [outputs, padded to panels].
 struct Int8Outputs {
-  const std::int32_t* starts = nullptr;  // -zero * sum of the row's integers
-  const float* scales = nullptr;         // of the input times of the weights
+  // -(zero - the kernel's code_offset) * sum of the row's integers
+  const std::int32_t* starts = nullptr;
+  const float* scales = nullptr;  // of the input times of the weights
 };
 
 // Outputs of the panels in `panels`, the first of them y[0]; adds to y if `add`.
@@ -48,6 +49,11 @@ void MultiplyInt8Avx512(const Int8Weights& weights, Worker::Range panels, const 
 void MultiplyInt8Amx(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
                      const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
 
+// Takes kNeonCodeOffset off each code.
+inline constexpr std::int32_t kNeonCodeOffset = 128;
+void MultiplyInt8Neon(const Int8Weights& weights, Worker::Range panels, const Int8Input& x,
+                      const Int8Outputs& outputs, bool add, float* y, std::int64_t stride);
+
 // What an input's outliers exceed their codes by, in units of its scale.
 struct Int8Outlier {
   std::int32_t column = 0;
@@ -62,15 +68,19 @@ using Int8OutlierKernel = void (*)(const Int8Weights& weights, Worker::Range pan
                                    float* y);
 void AddInt8OutliersScalar(const Int8Weights& weights, Worker::Range panels,
                            std::span<const Int8Outlier> outliers, const float* scales, float* y);
-// The same bits, where HasAvx2() or HasAvx512Vnni().
+// The same bits, where HasAvx2(), HasAvx512Vnni() or HasNeonDot().
 void AddInt8OutliersAvx2(const Int8Weights& weights, Worker::Range panels,
                          std::span<const Int8Outlier> outliers, const float* scales, float* y);
 void AddInt8OutliersAvx512(const Int8Weights& weights, Worker::Range panels,
                            std::span<const Int8Outlier> outliers, const float* scales, float* y);
 
+void AddInt8OutliersNeon(const Int8Weights& weights, Worker::Range panels,
+                         std::span<const Int8Outlier> outliers, const float* scales, float* y);
+
 struct Int8Kernels {
   Int8Kernel multiply;
   Int8OutlierKernel add_outliers;
+  std::int32_t code_offset = 0;  // that `multiply` takes off each code
 };
 
 }  // namespace ondine::compute

@@ -24,7 +24,7 @@ class Int8Linear final : public Linear::Impl {
     starts_.Reserve(static_cast<std::size_t>(outputs));
     scales_.Reserve(static_cast<std::size_t>(outputs));
     for (std::int64_t j = 0; j < outputs; ++j) {
-      starts_.data()[j] = -input.zero * weights_.sums()[j];
+      starts_.data()[j] = (kernels.code_offset - input.zero) * weights_.sums()[j];
       scales_.data()[j] = input.scale * weights_.scales()[j];
     }
   }

@@ -1,6 +1,6 @@
 // Products of 8-bit weights (int8_kernels.h), written once for the instruction sets that include
 // this. `Cpu` says what one offers:
-//   Lanes                 its vectors (lanes_avx512.h)
+//   Lanes                 its vectors (lanes_avx512.h; AddInt8Outliers: with SignedByte)
 //   Weights, Load(from)   four columns of Lanes::kCount outputs, ready for products
 //   Codes, Spread(from)   four codes of an input, the same for all outputs
 //   Add(sum, codes, weights)
@@ -10,6 +10,7 @@
 #define ONDINE_SRC_COMPUTE_INT8_TILES_H_
 
 #include <array>
+#include <span>
 
 #include "compute/int8_kernels.h"
 #include "compute/tile_loops.h"
@@ -101,6 +102,38 @@ class Int8Products {
   }
   (std::make_integer_sequence<int, Cpu::kMostRows>());
 };
+
+// As AddInt8OutliersScalar.
+template <typename Lanes>
+void AddInt8Outliers(const Int8Weights& weights, Worker::Range panels,
+                     std::span<const Int8Outlier> outliers, const float* scales, float* y) {
+  constexpr int kPanelRows = static_cast<int>(Int8Weights::kPanelRows);
+  constexpr int kGroup = static_cast<int>(Int8Weights::kGroup);
+  constexpr int kVectors = kPanelRows / Lanes::kCount;
+  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel, y += kPanelRows) {
+    typename Lanes::Floats sums[kVectors];
+    for (auto& sum : sums) sum = Lanes::Set(0.0f);
+    for (const Int8Outlier& outlier : outliers) {
+      // A column is a byte of each four of its group.
+      const std::int8_t* group =
+          weights.Panel(panel) + outlier.column / kGroup * kGroup * kPanelRows;
+      const auto excess = Lanes::Set(outlier.excess);
+      Unroll<kVectors>([&](auto v) {
+        const auto bytes = Lanes::SignedByte(
+            Lanes::LoadIntegers(group + v * Lanes::kCount * kGroup), outlier.column % kGroup);
+        sums[v] = Lanes::MultiplyAdd(excess, Lanes::ToFloats(bytes), sums[v]);
+      });
+    }
+    const std::int64_t first = panel * kPanelRows;
+    Unroll<kVectors>([&](auto v) {
+      constexpr int kRow = v * Lanes::kCount;
+      const auto part = Lanes::First(weights.out() - first - kRow);
+      const auto scale = Lanes::Load(scales + first + kRow);
+      Lanes::StorePart(y + kRow,
+                       Lanes::MultiplyAdd(sums[v], scale, Lanes::LoadPart(y + kRow, part)), part);
+    });
+  }
+}
 
 }  // namespace
 }  // namespace ondine::compute

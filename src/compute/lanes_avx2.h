@@ -86,6 +86,10 @@ struct Avx2Lanes {
   static Integers Lookup(Integers table, Integers indices) {
     return _mm256_shuffle_epi8(table, indices);
   }
+  // Byte `byte` of each place, with its sign.
+  static Integers SignedByte(Integers bytes, int byte) {
+    return _mm256_srai_epi32(_mm256_sll_epi32(bytes, _mm_cvtsi32_si128(24 - 8 * byte)), 24);
+  }
 
  private:
   static __m256i Mask(std::int64_t left) {

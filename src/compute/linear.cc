@@ -37,10 +37,12 @@ Result<LinearShape> CheckShape(TensorType type, std::int64_t in, std::int64_t ou
   return LinearShape{type, in, out, row_bytes};
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 bool Allows(KernelChoice choice, KernelChoice wanted) {
   return choice == KernelChoice::kAuto || choice == wanted;
 }
+#endif
+#if defined(__x86_64__)
 bool AllowsTiles(KernelChoice choice) {
   return choice == KernelChoice::kAuto;
 }
@@ -53,6 +55,8 @@ PackedKernel ChoosePackedKernel(KernelChoice choice) {
   if (Allows(choice, KernelChoice::kAvx512) && HasAvx512Vnni()) return MultiplyPackedAvx512;
   if (Allows(choice, KernelChoice::kAvxVnni) && HasAvxVnni()) return MultiplyPackedAvxVnni;
   if (Allows(choice, KernelChoice::kAvx2) && HasAvx2()) return MultiplyPackedAvx2;
+#elif defined(__aarch64__)
+  if (Allows(choice, KernelChoice::kNeon) && HasNeonDot()) return MultiplyPackedNeon;
 #endif
   return nullptr;
 }
@@ -68,6 +72,10 @@ FloatKernel ChooseFloatKernel(const LinearShape& shape, KernelChoice choice) {
   }
   if (Allows(choice, KernelChoice::kAvx2) && HasAvx2()) {
     if (shape.type != TensorType::kBF16 || shape.in % 2 == 0) return MultiplyFloatAvx2;
+  }
+#elif defined(__aarch64__)
+  if (Allows(choice, KernelChoice::kNeon) && HasNeon()) {
+    if (shape.type != TensorType::kBF16 || shape.in % 2 == 0) return MultiplyFloatNeon;
   }
 #endif
   return nullptr;
@@ -98,6 +106,10 @@ Int8Kernels ChooseInt8Kernels(KernelChoice choice) {
   }
   if (Allows(choice, KernelChoice::kAvx2) && HasAvx2()) {
     return {MultiplyInt8Avx2, AddInt8OutliersAvx2};
+  }
+#elif defined(__aarch64__)
+  if (Allows(choice, KernelChoice::kNeon) && HasNeonDot()) {
+    return {MultiplyInt8Neon, AddInt8OutliersNeon, kNeonCodeOffset};
   }
 #endif
   return {MultiplyInt8Scalar, AddInt8OutliersScalar};

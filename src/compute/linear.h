@@ -17,7 +17,7 @@
 namespace ondine::compute {
 
 // Which implementation Linear::Create chooses. kAuto takes the fastest this CPU can run.
-enum class KernelChoice { kAuto, kScalar, kGgml, kAvx2, kAvxVnni, kAvx512 };
+enum class KernelChoice { kAuto, kScalar, kGgml, kAvx2, kAvxVnni, kAvx512, kNeon };
 
 enum class Store { kAssign, kAdd };  // y = W x, or y += W x
 

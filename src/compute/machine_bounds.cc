@@ -48,6 +48,8 @@ Int8Unit FindInt8Unit() {
   if (HasAvx512Vnni()) return {"AVX-512 VNNI", RunInt8ProductsAvx512, 2'000'000};
   if (HasAvxVnni()) return {"AVX-VNNI", RunInt8ProductsAvxVnni, 2'000'000};
   if (HasAvx2()) return {"AVX2", RunInt8ProductsAvx2, 2'000'000};
+#elif defined(__aarch64__)
+  if (HasNeonDot()) return {"NEON dot products", RunInt8ProductsNeon, 2'000'000};
 #endif
   return {};
 }

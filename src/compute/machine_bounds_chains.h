@@ -20,7 +20,12 @@ double RunChains(std::int64_t rounds, std::int32_t* sink) {
   for (std::int64_t i = 0; i < rounds; ++i) {
 #pragma GCC unroll 12
     for (auto& sum : sums) Unit::Add(sum, a, b);
-    asm volatile("" : "+x"(a), "+x"(b));  // keeps the loop from being folded into one product
+      // Keeps the loop from being folded into one product.
+#if defined(__aarch64__)
+    asm volatile("" : "+w"(a), "+w"(b));
+#else
+    asm volatile("" : "+x"(a), "+x"(b));
+#endif
   }
   // Where a loop is left, GCC 12 keeps the sums in memory.
   std::int32_t total = 0;

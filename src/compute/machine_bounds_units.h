@@ -13,6 +13,7 @@ double RunInt8ProductsAvx2(std::int64_t rounds, std::int32_t* sink);
 double RunInt8ProductsAvxVnni(std::int64_t rounds, std::int32_t* sink);
 double RunInt8ProductsAvx512(std::int64_t rounds, std::int32_t* sink);
 double RunInt8ProductsAmx(std::int64_t rounds, std::int32_t* sink);
+double RunInt8ProductsNeon(std::int64_t rounds, std::int32_t* sink);
 
 }  // namespace ondine::compute
 

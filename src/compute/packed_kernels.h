@@ -40,13 +40,15 @@ void MultiplyPackedScalar(const PackedWeights& weights, Worker::Range panels, co
                           bool add, float* y, std::int64_t stride);
 
 // Each needs what the function of cpu_features.h says that is named like it: HasAvx2(),
-// HasAvxVnni(), HasAvx512Vnni().
+// HasAvxVnni(), HasAvx512Vnni(), HasNeonDot().
 void MultiplyPackedAvx2(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
                         bool add, float* y, std::int64_t stride);
 void MultiplyPackedAvxVnni(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
                            bool add, float* y, std::int64_t stride);
 void MultiplyPackedAvx512(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
                           bool add, float* y, std::int64_t stride);
+void MultiplyPackedNeon(const PackedWeights& weights, Worker::Range panels, const PackedInput& x,
+                        bool add, float* y, std::int64_t stride);
 
 }  // namespace ondine::compute
 

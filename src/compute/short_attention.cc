@@ -8,9 +8,12 @@ namespace ondine::compute {
 namespace {
 
 ShortHeadKernel Choose(ShortAttentionKernel kernel) {
+  if (kernel == ShortAttentionKernel::kScalar) return AttendShortHeadPlain;
 #if defined(__x86_64__)
-  if (kernel == ShortAttentionKernel::kAuto && HasAvx512()) return AttendShortHeadAvx512;
-  if (kernel == ShortAttentionKernel::kAuto && HasAvx2()) return AttendShortHeadAvx2;
+  if (HasAvx512()) return AttendShortHeadAvx512;
+  if (HasAvx2()) return AttendShortHeadAvx2;
+#elif defined(__aarch64__)
+  if (HasNeon()) return AttendShortHeadNeon;
 #endif
   return AttendShortHeadPlain;
 }

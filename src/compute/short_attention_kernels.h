@@ -24,6 +24,7 @@ using ShortHeadKernel = void (*)(const ShortHead& head);
 void AttendShortHeadPlain(const ShortHead& head);
 void AttendShortHeadAvx2(const ShortHead& head);
 void AttendShortHeadAvx512(const ShortHead& head);  // needs AVX-512 F, BW, DQ and VL
+void AttendShortHeadNeon(const ShortHead& head);
 
 }  // namespace ondine::compute
 

@@ -35,6 +35,8 @@ void Encode(const StaticCode& code, const float* x, std::int64_t count, std::uin
             std::uint16_t* outliers) {
 #if defined(__x86_64__)
   static const Encoder encode = HasAvx512() ? EncodeAvx512 : HasAvx2() ? EncodeAvx2 : EncodeScalar;
+#elif defined(__aarch64__)
+  static const Encoder encode = HasNeon() ? EncodeNeon : EncodeScalar;
 #else
   constexpr Encoder encode = EncodeScalar;
 #endif

@@ -34,11 +34,13 @@ using Encoder = void (*)(const StaticCode& code, const float* x, std::int64_t co
                          std::uint8_t* q, std::uint16_t* outliers);
 void EncodeScalar(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
                   std::uint16_t* outliers = nullptr);
-// The same codes, where HasAvx2() or HasAvx512().
+// The same codes, where HasAvx2(), HasAvx512() or HasNeon().
 void EncodeAvx2(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
                 std::uint16_t* outliers = nullptr);
 void EncodeAvx512(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
                   std::uint16_t* outliers = nullptr);
+void EncodeNeon(const StaticCode& code, const float* x, std::int64_t count, std::uint8_t* q,
+                std::uint16_t* outliers = nullptr);
 
 }  // namespace ondine::compute
 

@@ -78,13 +78,12 @@ Result<std::array<float, 3>> ReadColour(const formats::GgufFile& file, const std
 }
 
 Status CheckIsClip(const formats::GgufFile& file) {
-  ONDINE_ASSIGN(const std::optional<std::string> architecture,
-                file.FindString("general.architecture"));
+  ONDINE_ASSIGN(const std::optional<std::string> found, file.FindString("general.architecture"));
+  const std::string architecture = found.value_or("");
   if (architecture != "clip") {
-    return MakeError(
-        ErrorCode::kUnsupported,
-        "is no CLIP model, but of architecture " + base::Quote(architecture.value_or("")),
-        file.path());
+    return MakeError(ErrorCode::kUnsupported,
+                     "is no CLIP model, but of architecture " + base::Quote(architecture),
+                     file.path());
   }
   for (const char* part : {"text", "vision"}) {
     ONDINE_ASSIGN(const std::optional<bool> has,

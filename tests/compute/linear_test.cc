@@ -154,13 +154,14 @@ std::vector<KernelChoice> FastKernels(TensorType type) {
   if (is_float ? HasAvx512() : HasAvx512Vnni()) kernels.push_back(KernelChoice::kAvx512);
   if (!is_float && HasAvxVnni()) kernels.push_back(KernelChoice::kAvxVnni);
   if (HasAvx2()) kernels.push_back(KernelChoice::kAvx2);
+  if (is_float ? HasNeon() : HasNeonDot()) kernels.push_back(KernelChoice::kNeon);
   if (!kernels.empty()) kernels.push_back(KernelChoice::kAuto);
   return kernels;
 }
 
-constexpr KernelChoice kKernels[] = {KernelChoice::kAuto,    KernelChoice::kScalar,
-                                     KernelChoice::kGgml,    KernelChoice::kAvx2,
-                                     KernelChoice::kAvxVnni, KernelChoice::kAvx512};
+constexpr KernelChoice kKernels[] = {
+    KernelChoice::kAuto,    KernelChoice::kScalar, KernelChoice::kGgml, KernelChoice::kAvx2,
+    KernelChoice::kAvxVnni, KernelChoice::kAvx512, KernelChoice::kNeon};
 
 KernelChoice AnyKernel() {
   return *rc::gen::elementOf(std::vector<KernelChoice>(std::begin(kKernels), std::end(kKernels)));
