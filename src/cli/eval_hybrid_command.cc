@@ -131,12 +131,19 @@ Action AddEvalHybrid(CLI::App& eval_command) {
   options->device.AddTo(*command);
   command->add_option("--server-model", options->server, "the larger model, a GGUF file")
       ->required();
-  command->add_option("--pool", options->pool,
-                      "pool whose adapters are blended on the device for each task");
-  command->add_option("--server-pool", options->server_pool, "the same on the server");
-  command->add_option("--shots", options->mcqa.shots, "training questions they are weighed by")
-      ->capture_default_str()
-      ->check(base::Positive());
+  CLI::Option* pool = command->add_option(
+      "--pool", options->pool, "pool whose adapters are blended on the device for each task");
+  CLI::Option* server_pool =
+      command->add_option("--server-pool", options->server_pool, "the same on the server");
+  CLI::Option* shots =
+      command->add_option("--shots", options->mcqa.shots, "training questions they are weighed by")
+          ->capture_default_str()
+          ->check(base::Positive());
+  command->callback([pool, server_pool, shots] {
+    if (shots->count() > 0 && pool->count() + server_pool->count() == 0) {
+      throw CLI::RequiresError("--shots", "--pool or --server-pool");
+    }
+  });
   command
       ->add_option("--tasks", options->mcqa.tasks,
                    "as of eval mcqa; a gate is fitted on their settings parts (default: all)")

@@ -6,7 +6,7 @@
 
 namespace ondine::compute {
 
-// AVX2, FMA and F16C, as in every x86 core since 2015.
+// AVX2, FMA and F16C, as in nearly every x86 core since 2015.
 bool HasAvx2();
 
 // Also the 8-bit dot products (VNNI) of such vectors, of Alder Lake, Zen 5 and later.
