@@ -130,15 +130,14 @@ Result<Session> OpenSession(const Options& options, const std::shared_ptr<const 
 // What reading cost, against a cache that keeps everything.
 void PrintSummary(const Model& model, const SessionReport& report, double seconds) {
   const std::int64_t whole = report.tokens * model.info().cache_bytes_per_token;
-  std::string text = "Read " + Grouped(report.tokens) + " tokens in " + Fixed(seconds, 1) + " s (" +
-                     Fixed(static_cast<double>(report.tokens) / seconds, 0) +
-                     " tokens/s).\nPot: " + Grouped(report.slots) + " entries, never more than " +
-                     Grouped(report.peak_entries) + "; " + Grouped(report.distillations) +
-                     " distillations. Memory of the pot " + HumanBytes(report.peak_bytes) +
-                     "; a cache of the whole text would need " + HumanBytes(whole) +
-                     ".\nResident memory of the program, model included: at most " +
-                     HumanBytes(static_cast<std::int64_t>(base::PeakResidentBytes())) + ".";
-  PrintNote(text);
+  PrintNote("Read " + Grouped(report.tokens) + " tokens in " + Fixed(seconds, 1) + " s (" +
+            Fixed(static_cast<double>(report.tokens) / seconds, 0) + " tokens/s).");
+  PrintNote("Pot: " + Grouped(report.slots) + " entries, never more than " +
+            Grouped(report.peak_entries) + "; " + Grouped(report.distillations) +
+            " distillations. Memory of the pot " + HumanBytes(report.peak_bytes) +
+            "; a cache of the whole text would need " + HumanBytes(whole) + ".");
+  PrintNote("Resident memory of the program, model included: at most " +
+            HumanBytes(static_cast<std::int64_t>(base::PeakResidentBytes())) + ".");
 }
 
 Status Read(const Options& options) {

@@ -205,6 +205,14 @@ TEST_F(Commands, ReadSavesAPotThatAnswersAlikeAnyNumberOfTimes) {
   EXPECT_EQ(info.at("values").at("pot.slots"), 160);
 }
 
+TEST_F(Commands, ReadSaysWhatItCostInLines) {
+  const Outcome read = Run({"read", "-m", Model(), "--pot", "300", Prose(2000), "--ask", "Who?"});
+  EXPECT_EQ(read.code, 0);
+  EXPECT_THAT(read.error, HasSubstr("Read 2,000 tokens in "));
+  EXPECT_THAT(read.error, HasSubstr("\nPot: 300 entries, never more than "));
+  EXPECT_THAT(read.error, HasSubstr("\nResident memory of the program, "));
+}
+
 TEST_F(Commands, ReadExplainsWhatThePotKept) {
   const std::string prose = base::ReadFile(Prose(2000)).value();
   // A model of single bytes: characters of several must not be cut, nor be obeyed.
